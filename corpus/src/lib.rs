@@ -1,0 +1,1 @@
+//! Regression cases, replayed on every subject.

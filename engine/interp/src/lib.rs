@@ -1,0 +1,1 @@
+//! The reference interpreter: decode, execute and store of its own.

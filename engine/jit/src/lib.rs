@@ -1,0 +1,1 @@
+//! WebAssembly to machine code by Cranelift, with precise stack maps.

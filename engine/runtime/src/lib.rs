@@ -1,0 +1,1 @@
+//! Stores, instances, host functions and traps: the embedding API of Assay's JIT engine.

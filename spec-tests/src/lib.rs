@@ -1,0 +1,1 @@
+//! Runner of .wast scripts over any subject, with the official suite.
