@@ -1,1 +1,22 @@
-//! WebAssembly to machine code by Cranelift, with precise stack maps.
+//! WebAssembly to machine code.
+//!
+//! The way of the data: bytes → wasmparser (decode and validate) → [`module::ModuleInfo`] and CLIF ([`translate`]) →
+//! Cranelift → [`CompiledModule`]: code, entry points, and tables of stack maps and traps. The runtime links and runs
+//! it; what code and runtime share at run time stands in [`vmctx`] and [`builtins`].
+
+pub mod builtins;
+pub mod code;
+pub mod compile;
+pub mod error;
+pub mod module;
+pub mod trampoline;
+pub mod trap;
+pub mod vmctx;
+
+mod barrier;
+mod translate;
+
+pub use code::{CodeMap, StackMap};
+pub use compile::{CompileOptions, CompiledModule, Compiler, OptLevel, RegAlloc};
+pub use error::{Error, ErrorKind};
+pub use trap::TrapCode;

@@ -1,0 +1,53 @@
+//! Finished code and the tables that belong to it, looked up by return address or by faulting address.
+
+use crate::TrapCode;
+
+/// A contiguous range of code with its tables; offsets are relative to `base`.
+#[derive(Debug, Default)]
+pub struct CodeMap {
+    /// First address.
+    pub base: usize,
+    /// Bytes.
+    pub len: usize,
+    /// Sorted by `return_offset`.
+    pub stack_maps: Vec<StackMap>,
+    /// (offset of the instruction, raw trap code), sorted.
+    pub traps: Vec<(u32, u8)>,
+    /// (start offset, function index), sorted, for backtraces.
+    pub functions: Vec<(u32, u32)>,
+}
+
+/// The live references of a frame at one call.
+#[derive(Debug)]
+pub struct StackMap {
+    /// Offset of the return address.
+    pub return_offset: u32,
+    /// Bytes from the stack pointer to the frame pointer.
+    pub span: u32,
+    /// Offsets from the stack pointer of the 4-byte slots.
+    pub slots: Box<[u32]>,
+}
+
+impl CodeMap {
+    /// Whether `pc` lies in this code.
+    pub fn contains(&self, pc: usize) -> bool {
+        pc.wrapping_sub(self.base) < self.len
+    }
+    /// The stack map of the call that returns to `pc`; `None` when nothing is live there.
+    pub fn stack_map(&self, pc: usize) -> Option<&StackMap> {
+        let offset = u32::try_from(pc.checked_sub(self.base)?).ok()?;
+        self.stack_maps.binary_search_by_key(&offset, |m| m.return_offset).ok().map(|i| &self.stack_maps[i])
+    }
+    /// The trap recorded at the instruction at `pc`.
+    pub fn trap(&self, pc: usize) -> Option<TrapCode> {
+        let offset = u32::try_from(pc.checked_sub(self.base)?).ok()?;
+        let at = self.traps.binary_search_by_key(&offset, |t| t.0).ok()?;
+        TrapCode::from_raw(self.traps[at].1)
+    }
+    /// The function that `pc` lies in.
+    pub fn function(&self, pc: usize) -> Option<u32> {
+        let offset = u32::try_from(pc.checked_sub(self.base)?).ok()?;
+        let at = self.functions.partition_point(|f| f.0 <= offset);
+        (offset < self.len as u32).then(|| at.checked_sub(1).map(|i| self.functions[i].1)).flatten()
+    }
+}

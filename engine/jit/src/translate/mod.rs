@@ -1,0 +1,1 @@
+//! Wasm functions to CLIF. One file per instruction family, in the specification's grouping.
