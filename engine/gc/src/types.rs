@@ -4,9 +4,12 @@
 //! same ids. Groups are counted: when the last [`RecGroup`] handle drops, the ids are free again. A handle keeps the
 //! groups that it refers to alive.
 
-use std::sync::Arc;
+mod check;
+mod matching;
+mod registry;
+mod rows;
 
-use crate::Error;
+pub use registry::{RecGroup, TypeRegistry};
 
 /// A canonical type's id: 1 ..[`MAX_TYPES`](crate::header::MAX_TYPES); 0 is never a type.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -136,80 +139,3 @@ pub const KIND_ARRAY: u32 = 3;
 pub const KIND_HOST: u32 = 4;
 /// log2 of the size of a [`TypeRow`].
 pub const ROW_SHIFT: u32 = 8;
-
-/// Keeps a registered rec group alive; cheap to clone.
-#[derive(Clone, Debug)]
-pub struct RecGroup {
-    ids: Arc<[TypeId]>, // replaced by the implementation
-}
-
-impl RecGroup {
-    /// The ids of the group's types, in order.
-    pub fn ids(&self) -> &[TypeId] {
-        &self.ids
-    }
-}
-
-/// The engine-wide table of canonical types. Thread-safe; the rows' address never changes.
-#[derive(Debug)]
-pub struct TypeRegistry {}
-
-impl TypeRegistry {
-    /// Reserves the rows.
-    ///
-    /// # Errors
-    /// `Reservation` when address space is out.
-    pub fn new() -> Result<Arc<TypeRegistry>, Error> {
-        unimplemented!()
-    }
-    /// Registers a rec group (or finds the equal one). `Rec(i)` in `types` means `types[i]`.
-    ///
-    /// # Errors
-    /// `TypeLimit`, `BadType`.
-    pub fn register(self: &Arc<Self>, types: &[SubType]) -> Result<RecGroup, Error> {
-        let _ = types;
-        unimplemented!()
-    }
-    /// The definition of a live type, with `Concrete` references only; `None` for a free id.
-    pub fn get(&self, id: TypeId) -> Option<Arc<SubType>> {
-        let _ = id;
-        unimplemented!()
-    }
-    /// The live group that `id` belongs to and its index in it.
-    pub fn group_of(&self, id: TypeId) -> Option<(RecGroup, u32)> {
-        let _ = id;
-        unimplemented!()
-    }
-    /// The layout of a live struct or array type (computed once).
-    pub fn layout(&self, id: TypeId) -> Option<Arc<crate::layout::Layout>> {
-        let _ = id;
-        unimplemented!()
-    }
-    /// Whether `sub` is `sup` or declares it as an ancestor (constant time).
-    pub fn is_subtype(&self, sub: TypeId, sup: TypeId) -> bool {
-        let _ = (sub, sup);
-        unimplemented!()
-    }
-    /// Full matching of value types (spec "Value Types" matching) over canonical types.
-    pub fn matches(&self, sub: &ValType, sup: &ValType) -> bool {
-        let _ = (sub, sup);
-        unimplemented!()
-    }
-    /// Full matching of heap types.
-    pub fn heap_matches(&self, sub: HeapType, sup: HeapType) -> bool {
-        let _ = (sub, sup);
-        unimplemented!()
-    }
-    /// The id of host boxes (`KIND_HOST`); registered at creation.
-    pub fn host_type(&self) -> TypeId {
-        unimplemented!()
-    }
-    /// Address of row 0.
-    pub fn rows_base(&self) -> *const TypeRow {
-        unimplemented!()
-    }
-    /// How many types are live (for leak tests).
-    pub fn live_types(&self) -> usize {
-        unimplemented!()
-    }
-}

@@ -1,1 +1,19 @@
-//! Cases, subjects, observations, comparison, generators and reduction.
+//! The harness: cases, subjects, observations, comparison, generators, reduction. It knows nothing of libFuzzer.
+//!
+//! The way of the data: [`generate`] or a `.wast` file → [`Case`] → each [`subject::Subject`] → [`Observation`] →
+//! [`compare`] → finding → [`reduce`] → report.
+
+#![forbid(unsafe_code)]
+
+pub mod case;
+pub mod compare;
+pub mod generate;
+pub mod graph;
+pub mod observe;
+pub mod reduce;
+pub mod subject;
+
+pub use case::{Action, Case, Expect, Pattern, Schedule, Source, Step};
+pub use graph::HeapGraph;
+pub use observe::{Observation, Outcome, RejectStage, Resource, TrapKind, Value};
+pub use subject::{Features, Subject};

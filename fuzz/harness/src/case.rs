@@ -1,0 +1,193 @@
+//! A case: modules, a script and a schedule; what every subject receives, byte for byte.
+//!
+//! A `.wast` file is a case: each directive is one [`Step`], its assertion is the step's [`Expect`]. The schedule and
+//! limits stand in a TOML header in lines that begin with `;;!`. Storing a case as text and reading it again gives the
+//! same bytes of every module.
+
+use serde::{Deserialize, Serialize};
+
+use crate::observe::{RejectStage, Resource, TrapKind, Value};
+
+/// A whole case.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Case {
+    /// The header.
+    pub schedule: Schedule,
+    /// The script.
+    pub steps: Vec<Step>,
+}
+
+/// The TOML header: everything beside the script. Unknown keys are an error.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Schedule {
+    /// One line for people: the symptom.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Where the case comes from: a link, or a generator and seed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
+    /// Fuel of each step; none = unlimited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fuel: Option<u64>,
+    /// Collect at every n-th allocation of the configuration at hand (1 = every); none = when the heap asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub collect_every: Option<u32>,
+    /// Bytes of GC heap.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gc_heap_max: Option<u64>,
+    /// Whether exported state and heap graph are observed after the script (always for generated cases; off for plain
+    /// spec scripts).
+    pub observe_state: bool,
+}
+
+/// One step of the script.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// What to do.
+    pub action: Action,
+    /// What must come of it.
+    pub expect: Expect,
+    /// Line in the source file, 0 if none.
+    pub line: u32,
+}
+
+/// A module's source.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Source {
+    /// Encoded bytes.
+    Binary(Vec<u8>),
+    /// Text that the `wast` parser rejected (only under `assert_malformed`/`assert_invalid` of quoted text): no subject
+    /// ever sees it.
+    RejectedText(String),
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Decode, validate, instantiate; the instance becomes the current one.
+    Module {
+        /// `$name` without the dollar.
+        name: Option<String>,
+        /// The module.
+        source: Source,
+    },
+    /// `module definition`: decode and validate, keep for `Instantiate`.
+    Define {
+        /// `$name`.
+        name: Option<String>,
+        /// The module.
+        source: Source,
+    },
+    /// `module instance`.
+    Instantiate {
+        /// Name of the instance.
+        name: Option<String>,
+        /// Name of the definition; none = the latest.
+        definition: Option<String>,
+    },
+    /// Decode and validate only (`assert_malformed`, `assert_invalid`).
+    Check {
+        /// The module.
+        source: Source,
+    },
+    /// Instantiate without becoming current (`assert_unlinkable`, `assert_trap (module …)`).
+    Link {
+        /// The module.
+        source: Source,
+    },
+    /// Makes an instance importable.
+    Register {
+        /// Import module name.
+        as_name: String,
+        /// The instance; none = the current one.
+        module: Option<String>,
+    },
+    /// Calls an export.
+    Invoke {
+        /// The instance; none = the current one.
+        module: Option<String>,
+        /// Export name.
+        field: String,
+        /// Arguments; references are null, host tokens or i31.
+        args: Vec<Value>,
+    },
+    /// Reads an exported global.
+    Get {
+        /// The instance; none = the current one.
+        module: Option<String>,
+        /// Export name.
+        field: String,
+    },
+    /// Forces a full collection between steps.
+    Collect,
+}
+
+/// What must come of a step.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expect {
+    /// Anything (recorded and compared across subjects only).
+    Any,
+    /// It succeeds (a module directive, an action without assertion).
+    Success,
+    /// It returns values that match.
+    Return(Vec<Pattern>),
+    /// It traps. The text is the script's.
+    Trap(TrapKind),
+    /// It exhausts a resource (`assert_exhaustion`).
+    Exhaustion(Resource),
+    /// It throws (`assert_exception`).
+    Exception,
+    /// The module is refused at this stage.
+    Reject(RejectStage),
+}
+
+/// A result pattern.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Pattern {
+    /// Exactly this value (bits for floats).
+    Value(Value),
+    /// A canonical NaN, 32 bits.
+    F32CanonicalNan,
+    /// An arithmetic NaN, 32 bits.
+    F32ArithmeticNan,
+    /// A canonical NaN, 64 bits.
+    F64CanonicalNan,
+    /// An arithmetic NaN, 64 bits.
+    F64ArithmeticNan,
+    /// A v128 by lanes of patterns (`I8x16` … as their i32/i64 values).
+    V128(Vec<Pattern>, LaneShape),
+    /// Any null reference (`ref.null` of whatever type).
+    RefNull,
+    /// Non-null reference of this kind (`ref.struct`, `ref.func`, `ref.extern` without payload …).
+    Ref(RefPattern),
+    /// One of several (`either`).
+    Either(Vec<Pattern>),
+}
+
+/// Lanes of a [`Pattern::V128`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are the specification's")]
+pub enum LaneShape {
+    I8x16,
+    I16x8,
+    I32x4,
+    I64x2,
+    F32x4,
+    F64x2,
+}
+
+/// Kinds of references in results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are the specification's")]
+pub enum RefPattern {
+    Any,
+    Eq,
+    I31,
+    Struct,
+    Array,
+    Func,
+    Extern,
+    Exn,
+    Host(u64),
+}

@@ -1,0 +1,1 @@
+//! Comparison: pure, and the only home of permitted differences.

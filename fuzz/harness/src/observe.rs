@@ -1,0 +1,143 @@
+//! What a subject shows of a run: one outcome per step, then the exported state and the heap graph.
+
+use serde::{Deserialize, Serialize};
+
+use crate::graph::{HeapGraph, NodeRef};
+
+/// A value as the harness sees it. References point into the observation's graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names are the specification's")]
+pub enum Value {
+    I32(i32),
+    I64(i64),
+    /// Bits.
+    F32(u32),
+    /// Bits.
+    F64(u64),
+    V128(u128),
+    Ref(NodeRef),
+}
+
+/// A step's outcome.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// Done, nothing to show (module, register, collect).
+    Done,
+    /// Returned (or read) values; references are into `graph`, a snapshot taken right after the step that holds what
+    /// the values reach.
+    Returned {
+        /// In order.
+        values: Vec<Value>,
+        /// Empty when no value is an object.
+        graph: HeapGraph,
+    },
+    /// Trapped.
+    Trapped(TrapKind),
+    /// An exception reached the host (tag identity and payload: later).
+    Thrown,
+    /// Ran out of something.
+    Exhausted(Resource),
+    /// The module was refused.
+    Rejected(RejectStage, String),
+    /// The executor has no validator yet and did not judge (`Check` on `interp`).
+    Unchecked,
+    /// The step names something that does not exist, or has wrong arguments: a fault of the case, the same on each subject.
+    BadStep(String),
+    /// The subject lacks a feature that the step needs.
+    Unsupported(String),
+    /// The subject died or broke an internal invariant: always a finding.
+    Crashed(String),
+}
+
+/// Trap kinds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names are the specification's")]
+pub enum TrapKind {
+    Unreachable,
+    IntegerDivideByZero,
+    IntegerOverflow,
+    InvalidConversionToInteger,
+    MemoryOutOfBounds,
+    TableOutOfBounds,
+    UninitializedElement,
+    IndirectCallTypeMismatch,
+    NullReference,
+    ArrayOutOfBounds,
+    CastFailure,
+    AllocationTooLarge,
+    UncaughtException,
+}
+
+/// What can run out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Resource {
+    CallStack,
+    Fuel,
+    GcHeap,
+    Memory,
+    Table,
+}
+
+/// Where a module was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names are the specification's")]
+pub enum RejectStage {
+    Malformed,
+    Invalid,
+    Unlinkable,
+}
+
+/// A run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Observation {
+    /// One per step of the case.
+    pub outcomes: Vec<Outcome>,
+    /// Calls of imported `assay.*` functions, in order.
+    pub trace: Vec<TraceEvent>,
+    /// Exported state after the script, per named or numbered instance, when asked for.
+    pub state: Vec<InstanceState>,
+    /// What `state` reaches.
+    pub graph: HeapGraph,
+    /// Objects that are alive after a full collection without frames (count), where the subject can tell.
+    pub live_objects: Option<u64>,
+    /// Counters; never compared.
+    pub counters: Counters,
+}
+
+/// A call of an imported function of the harness.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TraceEvent {
+    /// Import name.
+    pub name: String,
+    /// Arguments; references only by kind (see [`NodeRef`]), without a graph.
+    pub args: Vec<Value>,
+}
+
+/// An instance's exported state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InstanceState {
+    /// Number in order of instantiation.
+    pub instance: u32,
+    /// Exported globals by name.
+    pub globals: Vec<(String, Value)>,
+    /// Exported tables: length and elements (cut at the graph's limit).
+    pub tables: Vec<(String, u64, Vec<Value>)>,
+    /// Exported memories: length in bytes and a hash of the content.
+    pub memories: Vec<(String, u64, u64)>,
+}
+
+/// What a run did; added up for the summary.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Instructions executed (interpreter only).
+    pub instructions: u64,
+    /// Objects allocated.
+    pub allocations: u64,
+    /// Collections run.
+    pub collections: u64,
+    /// Objects that survived a collection while only frames reached them (JIT: from the collector; interp: survey).
+    pub frame_only_survivors: u64,
+    /// Of those, read again afterwards (interpreter's survey).
+    pub frame_only_reread: u64,
+}

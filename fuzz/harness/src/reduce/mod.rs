@@ -1,0 +1,1 @@
+//! Reduction: a smaller case with the same finding.

@@ -1,0 +1,38 @@
+//! Subjects: whatever can run a case and show an observation.
+
+use crate::{Case, Observation};
+
+/// What a subject can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Features {
+    /// Judges validity (`Check` steps).
+    pub validates: bool,
+    /// GC proposal.
+    pub gc: bool,
+    /// SIMD.
+    pub simd: bool,
+    /// Exceptions with exnref.
+    pub exceptions: bool,
+    /// Tail calls.
+    pub tail_calls: bool,
+    /// 64-bit memories and tables.
+    pub memory64: bool,
+    /// Several memories.
+    pub multi_memory: bool,
+    /// Runs collections.
+    pub collects: bool,
+    /// Shows heap graphs.
+    pub graphs: bool,
+    /// Tells the number of live objects after a full collection.
+    pub liveness: bool,
+}
+
+/// An executor under some configuration.
+pub trait Subject: Send {
+    /// Its spelling, e.g. `jit:copying,opt=none`.
+    fn name(&self) -> &str;
+    /// What it claims; a smoke test makes it prove each.
+    fn supports(&self) -> Features;
+    /// Runs `case`. A fresh store each time; nothing is kept between cases.
+    fn observe(&mut self, case: &Case) -> Observation;
+}
