@@ -60,10 +60,18 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0 {
-            ErrorKind::Malformed { offset, message } => write!(f, "malformed module at offset {offset:#x}: {message}"),
-            ErrorKind::Invalid { offset, message } => write!(f, "invalid module at offset {offset:#x}: {message}"),
-            ErrorKind::Unsupported { offset, message } => write!(f, "unsupported at offset {offset:#x}: {message}"),
-            ErrorKind::Limit { what, given, limit } => write!(f, "too many {what}: {given}, the limit is {limit}"),
+            ErrorKind::Malformed { offset, message } => {
+                write!(f, "malformed module at offset {offset:#x}: {message}")
+            }
+            ErrorKind::Invalid { offset, message } => {
+                write!(f, "invalid module at offset {offset:#x}: {message}")
+            }
+            ErrorKind::Unsupported { offset, message } => {
+                write!(f, "unsupported at offset {offset:#x}: {message}")
+            }
+            ErrorKind::Limit { what, given, limit } => {
+                write!(f, "too many {what}: {given}, the limit is {limit}")
+            }
             ErrorKind::Types(kind) => write!(f, "{}", assay_gc::Error::new(kind.clone())),
             ErrorKind::Internal(message) => write!(f, "internal compiler error: {message}"),
         }

@@ -14,6 +14,7 @@ pub mod trap;
 pub mod vmctx;
 
 mod barrier;
+mod convert;
 mod translate;
 
 pub use code::{CodeMap, StackMap};

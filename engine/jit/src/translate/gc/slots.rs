@@ -1,0 +1,170 @@
+//! Fields and elements: how a [`Slot`] is loaded, stored and cleared, and where object addresses come from.
+//!
+//! Every access lies at heap base + zext(32-bit offset) + small constant, so it stays within the heap's reservation
+//! whatever the offset is; each kind of slot has an alias region of its own, which is right because a word of the heap
+//! keeps its kind between two safepoints.
+
+use assay_gc::layout::{ArrayLayout, Layout, Slot, StructLayout};
+use assay_gc::{TypeId, header};
+use cranelift_codegen::ir::types::{F32, F64, I32, I64};
+use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value};
+
+use super::internal;
+use crate::translate::{FuncTranslator, Region};
+use crate::{Error, ErrorKind};
+
+/// How the get of a packed slot widens; `None` for the plain `get` of unpacked ones.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Extend {
+    /// `struct.get`, `array.get`.
+    None,
+    /// `…get_s`.
+    Signed,
+    /// `…get_u`.
+    Unsigned,
+}
+
+/// The alias region of a kind of slot.
+pub(super) fn region(slot: Slot) -> Region {
+    match slot {
+        Slot::I8 => Region::FieldI8,
+        Slot::I16 => Region::FieldI16,
+        Slot::I32 => Region::FieldI32,
+        Slot::I64 => Region::FieldI64,
+        Slot::F32 => Region::FieldF32,
+        Slot::F64 => Region::FieldF64,
+        Slot::V128 => Region::FieldV128,
+        Slot::Ref => Region::FieldRef,
+        Slot::Func => Region::FieldFunc,
+    }
+}
+
+impl FuncTranslator<'_> {
+    /// The canonical type of the module's type `index`.
+    pub(super) fn canonical(&self, index: u32) -> Result<TypeId, Error> {
+        self.m.types.get(index as usize).copied().ok_or_else(|| internal(format!("no type {index}")))
+    }
+
+    /// Canonical type and layout of the struct type `index`.
+    pub(super) fn struct_layout(&self, index: u32) -> Result<(TypeId, StructLayout), Error> {
+        let ty = self.canonical(index)?;
+        match self.types.layout(ty).as_deref() {
+            Some(Layout::Struct(layout)) => {
+                for &(_, slot) in &layout.fields {
+                    self.check_slot(slot)?;
+                }
+                Ok((ty, layout.clone()))
+            }
+            _ => Err(internal(format!("type {index} has no struct layout"))),
+        }
+    }
+
+    /// Canonical type and layout of the array type `index`.
+    pub(super) fn array_layout(&self, index: u32) -> Result<(TypeId, ArrayLayout), Error> {
+        let ty = self.canonical(index)?;
+        match self.types.layout(ty).as_deref() {
+            Some(Layout::Array(layout)) => {
+                self.check_slot(layout.element)?;
+                Ok((ty, layout.clone()))
+            }
+            _ => Err(internal(format!("type {index} has no array layout"))),
+        }
+    }
+
+    /// Refuses what belongs to SIMD, which is off.
+    fn check_slot(&self, slot: Slot) -> Result<(), Error> {
+        if slot == Slot::V128 {
+            let message = "v128 fields and elements".to_owned();
+            return Err(Error::new(ErrorKind::Unsupported { offset: self.offset, message }));
+        }
+        Ok(())
+    }
+
+    /// Address of heap offset `offset` (an i32). Never kept across a call.
+    pub(crate) fn heap_address(&mut self, offset: Value) -> Value {
+        let base = self.heap_base();
+        let offset = self.b.ins().uextend(I64, offset);
+        self.b.ins().iadd(base, offset)
+    }
+
+    /// The masked type id of `object`, which is neither null nor an i31.
+    pub(super) fn object_type(&mut self, object: Value) -> Value {
+        let address = self.heap_address(object);
+        let flags = self.heap_flags(Region::Header);
+        let word = self.b.ins().load(I32, flags, address, header::TYPE_WORD as i32);
+        self.b.ins().band_imm_u(word, i64::from(header::TYPE_ID_MASK))
+    }
+
+    /// Loads a slot; packed ones widen to i32.
+    pub(super) fn load_slot(&mut self, slot: Slot, extend: Extend, address: Value, offset: u32) -> Result<Value, Error> {
+        let flags = self.heap_flags(region(slot));
+        let offset = offset as i32;
+        let ins = self.b.ins();
+        Ok(match (slot, extend) {
+            (Slot::I8, Extend::Signed) => ins.sload8(I32, flags, address, offset),
+            (Slot::I8, Extend::Unsigned) => ins.uload8(I32, flags, address, offset),
+            (Slot::I16, Extend::Signed) => ins.sload16(I32, flags, address, offset),
+            (Slot::I16, Extend::Unsigned) => ins.uload16(I32, flags, address, offset),
+            (Slot::I32 | Slot::Ref | Slot::Func, Extend::None) => ins.load(I32, flags, address, offset),
+            (Slot::I64, Extend::None) => ins.load(I64, flags, address, offset),
+            (Slot::F32, Extend::None) => ins.load(F32, flags, address, offset),
+            (Slot::F64, Extend::None) => ins.load(F64, flags, address, offset),
+            (slot, extend) => return Err(internal(format!("load of a {slot:?} slot with extension {extend:?}"))),
+        })
+    }
+
+    /// Pushes what [`Self::load_slot`] gave: traced references into the stack maps, the rest plainly.
+    pub(super) fn push_slot(&mut self, slot: Slot, value: Value) {
+        if slot == Slot::Ref { self.push_ref(value) } else { self.push(value) }
+    }
+
+    /// Stores into a slot of an object that is reachable already: the write barrier's business for references.
+    pub(super) fn store_slot(&mut self, slot: Slot, object: Value, address: Value, offset: u32, value: Value) {
+        if slot == Slot::Ref {
+            self.emit_ref_store(object, address, offset, value);
+        } else {
+            self.store_scalar(slot, address, offset, value);
+        }
+    }
+
+    /// Stores into a slot of an object that was allocated after the last safepoint.
+    pub(super) fn init_slot(&mut self, slot: Slot, address: Value, offset: u32, value: Value) {
+        if slot == Slot::Ref {
+            self.emit_ref_init(address, offset, value);
+        } else {
+            self.store_scalar(slot, address, offset, value);
+        }
+    }
+
+    /// Packed values are cut off by the width of the store.
+    fn store_scalar(&mut self, slot: Slot, address: Value, offset: u32, value: Value) {
+        let flags: MemFlagsData = self.heap_flags(region(slot));
+        let offset = offset as i32;
+        match slot {
+            Slot::I8 => self.b.ins().istore8(flags, value, address, offset),
+            Slot::I16 => self.b.ins().istore16(flags, value, address, offset),
+            _ => self.b.ins().store(flags, value, address, offset),
+        };
+    }
+
+    /// The default value of a slot.
+    pub(super) fn slot_zero(&mut self, slot: Slot) -> Value {
+        match slot {
+            Slot::I64 => self.b.ins().iconst(I64, 0),
+            Slot::F32 => self.b.ins().f32const(0.0),
+            Slot::F64 => self.b.ins().f64const(0.0),
+            _ => self.b.ins().iconst(I32, 0),
+        }
+    }
+
+    /// A slot's value as the i64 that builtins take: its bits in the low bytes.
+    pub(super) fn slot_bits(&mut self, slot: Slot, value: Value) -> Value {
+        let word = match slot {
+            Slot::I64 => return value,
+            Slot::F64 => return self.b.ins().bitcast(I64, MemFlagsData::new(), value),
+            Slot::F32 => self.b.ins().bitcast(I32, MemFlagsData::new(), value),
+            _ => value,
+        };
+        self.b.ins().uextend(I64, word)
+    }
+}
