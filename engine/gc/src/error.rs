@@ -24,6 +24,13 @@ pub enum ErrorKind {
     },
     /// No collector of that name in the registry.
     UnknownCollector(String),
+    /// A collection or an allocation met a word in the heap that no correct program leaves there.
+    Corrupt {
+        /// What is wrong with it.
+        what: &'static str,
+        /// Its heap offset.
+        at: u32,
+    },
     /// The verifier found a broken invariant.
     Verify(String),
 }
@@ -41,15 +48,22 @@ impl Error {
     pub fn kind(&self) -> &ErrorKind {
         &self.0
     }
+    /// A `Corrupt`.
+    pub(crate) fn corrupt(what: &'static str, at: u32) -> Error {
+        Error::new(ErrorKind::Corrupt { what, at })
+    }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0 {
-            ErrorKind::TypeLimit { given, limit } => write!(f, "too many types: {given}, the limit is {limit}"),
+            ErrorKind::TypeLimit { given, limit } => {
+                write!(f, "too many types: {given}, the limit is {limit}")
+            }
             ErrorKind::BadType(what) => write!(f, "malformed type description: {what}"),
             ErrorKind::Reservation { bytes, os } => write!(f, "cannot reserve {bytes} bytes (os error {os})"),
             ErrorKind::UnknownCollector(name) => write!(f, "no collector named {name:?}"),
+            ErrorKind::Corrupt { what, at } => write!(f, "corrupt heap at {at:#x}: {what}"),
             ErrorKind::Verify(what) => write!(f, "heap verifier: {what}"),
         }
     }

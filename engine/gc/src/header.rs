@@ -23,3 +23,9 @@ pub const MAX_TYPES: u32 = 1 << 17;
 pub const TYPE_ID_MASK: u32 = MAX_TYPES - 1;
 /// Objects are multiples of this size and start at multiples of it.
 pub const OBJECT_ALIGN: u32 = 8;
+
+/// What freed memory is filled with under [`Stress::poison`](crate::Stress). The byte is even and four of them are no
+/// multiple of 8, so a reference that is read from freed memory is neither null, nor an i31, nor an object's address.
+pub const POISON_BYTE: u8 = 0xf4;
+/// Four poison bytes.
+pub const POISON_WORD: u32 = u32::from_ne_bytes([POISON_BYTE; 4]);

@@ -1,9 +1,28 @@
 //! One store's heap: reservation with guards, allocation window, collector, statistics.
+//!
+//! Generated code bumps the window and falls back on the `alloc_*` functions here, which run the stress modes, ask the
+//! collector, and write the header. Checked access for the runtime is in `access.rs`, what collector and heap share
+//! in `core.rs`.
+//!
+//! Invariant: a heap on which a collection or a verifier run around one has failed hands out no more memory.
 
+mod access;
+mod core;
+mod live;
+
+use std::ops::Range;
 use std::sync::Arc;
 
-use crate::types::{TypeId, TypeRegistry};
-use crate::{CollectorEntry, Error, GcRef, RootSet};
+pub use self::core::HeapCore;
+pub(crate) use self::core::measure;
+use crate::collector::{Collector, Constraints};
+use crate::header::{ARRAY_LENGTH, GC_WORD, HOST_INDEX, TYPE_WORD};
+use crate::layout::{HOST_SIZE, Layout};
+use crate::layout_table::LayoutTable;
+use crate::memory::{FULL_SPAN, Memory};
+use crate::types::{RecGroup, TypeId, TypeRegistry};
+use crate::verify::Verifier;
+use crate::{CollectorEntry, Error, ErrorKind, GcRef, RootSet};
 
 /// The inline allocation window; generated code reads and bumps it. Lies at a stable address owned by the [`Heap`].
 /// While "collect at every allocation" is on, `next == end`, so that each inline allocation takes the slow path.
@@ -23,7 +42,7 @@ pub enum AllocError {
     OutOfMemory,
     /// Larger than [`MAX_OBJECT_SIZE`](crate::layout::MAX_OBJECT_SIZE).
     TooLarge,
-    /// The verifier found a broken invariant (kept in [`Heap::verify_failure`]).
+    /// The verifier or a collection found a broken invariant (kept in [`Heap::verify_failure`]).
     Corrupt,
 }
 
@@ -49,6 +68,13 @@ pub struct Stress {
     pub verify: bool,
 }
 
+impl Stress {
+    /// Whether every allocation must take the slow path.
+    pub fn closes_window(&self) -> bool {
+        self.every_alloc || self.every_nth != 0
+    }
+}
+
 /// A heap's configuration.
 #[derive(Clone, Debug)]
 pub struct HeapConfig {
@@ -58,18 +84,27 @@ pub struct HeapConfig {
     pub initial_bytes: u64,
     /// Testing modes.
     pub stress: Stress,
+    /// Bytes of address space to reserve instead of 4 GiB, for tools that refuse huge mappings; `max_bytes` is lowered
+    /// to what fits. With less than 4 GiB it no longer holds that every 32-bit pattern stays inside the reservation:
+    /// generated code on a corrupt heap may then touch foreign memory.
+    pub reservation: Option<u64>,
 }
 
 impl Default for HeapConfig {
     fn default() -> Self {
-        HeapConfig { max_bytes: 1 << 30, initial_bytes: 1 << 20, stress: Stress::default() }
+        HeapConfig {
+            max_bytes: 1 << 30,
+            initial_bytes: 1 << 20,
+            stress: Stress::default(),
+            reservation: None,
+        }
     }
 }
 
 /// Counters since the heap's creation.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Collections run, and those of them that a stress mode or schedule forced.
+    /// Collections run.
     pub collections: u64,
     /// Collections forced by a stress mode or by `Heap::collect`.
     pub forced: u64,
@@ -79,7 +114,7 @@ pub struct Stats {
     pub bytes_survived: u64,
     /// Objects that a collection reached only from frames.
     pub survived_from_frames_only: u64,
-    /// Root slots visited, and those of frames.
+    /// Root slots visited, those of frames included.
     pub roots: u64,
     /// Root slots of frames.
     pub frame_roots: u64,
@@ -91,128 +126,252 @@ pub struct Stats {
     pub verifications: u64,
 }
 
-/// A store's heap. Offset 0 is null; the first pages of the reservation are never mapped. The reservation is 4 GiB
-/// plus guards, so that base + any u32 + any field offset stays inside it.
-pub struct Heap {}
+/// A store's heap. Offset 0 is null; the first 64 KiB of the reservation are never mapped. The reservation is 4 GiB
+/// plus a guard behind it, so that base + any u32 + any field offset stays inside it.
+pub struct Heap {
+    core: HeapCore,
+    collector: Box<dyn Collector>,
+    verifier: Verifier,
+    failure: Option<Error>,
+}
+
+impl std::fmt::Debug for Heap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = self.collector.constraints().name;
+        f.debug_struct("Heap")
+            .field("collector", &name)
+            .field("used", &self.core.used())
+            .finish_non_exhaustive()
+    }
+}
 
 impl Heap {
     /// Reserves a heap for `collector`.
     ///
     /// # Errors
     /// `Reservation`.
-    pub fn new(types: Arc<TypeRegistry>, collector: &CollectorEntry, config: HeapConfig) -> Result<Heap, Error> {
-        let _ = (types, collector, config);
-        unimplemented!()
+    pub fn new(
+        types: Arc<TypeRegistry>,
+        collector: &CollectorEntry,
+        config: HeapConfig,
+    ) -> Result<Heap, Error> {
+        let memory = Memory::reserve(config.reservation.unwrap_or(FULL_SPAN))?;
+        let mut core = HeapCore::new(memory, LayoutTable::new(types), config);
+        let mut collector = (collector.make)();
+        collector.start(&mut core)?;
+        Ok(Heap { core, collector, verifier: Verifier::default(), failure: None })
     }
+
+    /// Holds `group` for the heap's life, so that the ids of its types keep their meaning here. The runtime calls it
+    /// for each module's groups before code of the module runs.
+    pub fn retain_group(&mut self, group: RecGroup) {
+        self.core.layouts.retain(group);
+    }
+
+    /// The collector's needs.
+    pub fn constraints(&self) -> &'static Constraints {
+        self.collector.constraints()
+    }
+
     /// Address of heap offset 0 (constant).
     pub fn base(&self) -> *mut u8 {
-        unimplemented!()
+        self.core.memory.base()
     }
+
     /// The reserved address range, guards included (for a signal handler).
-    pub fn reservation(&self) -> std::ops::Range<usize> {
-        unimplemented!()
+    pub fn reservation(&self) -> Range<usize> {
+        self.core.memory.addresses()
     }
+
     /// The inline allocation window (stable address).
     pub fn window(&mut self) -> *mut BumpWindow {
-        unimplemented!()
+        self.core.window()
     }
+
+    /// The testing modes.
+    pub fn stress(&self) -> Stress {
+        self.core.stress()
+    }
+
+    /// Changes the testing modes, the window with them. Only while no generated code caches the window's words.
+    pub fn set_stress(&mut self, stress: Stress) {
+        self.core.set_stress(stress);
+    }
+
     /// Allocates a zeroed struct; may collect first, so every reference that the caller still needs is in `roots`.
+    /// Fields of non-nullable types must be written before the next safepoint.
     ///
     /// # Errors
-    /// See [`AllocError`].
+    /// See [`AllocError`]; `Corrupt` also when `ty` is no live struct type.
     pub fn alloc_struct(&mut self, ty: TypeId, roots: &mut dyn RootSet) -> Result<GcRef, AllocError> {
-        let _ = (ty, roots);
-        unimplemented!()
+        let size = match self.core.layouts.get(ty) {
+            Some(Layout::Struct(layout)) => layout.size,
+            _ => return Err(self.fail(Error::corrupt("allocation of no struct type", ty.0))),
+        };
+        self.alloc(ty, size, roots)
     }
-    /// Allocates a zeroed array with its length set; may collect first.
+
+    /// Allocates a zeroed array with its length set; may collect first. Elements of a non-nullable type must be written
+    /// before the next safepoint.
     ///
     /// # Errors
-    /// See [`AllocError`].
-    pub fn alloc_array(&mut self, ty: TypeId, len: u32, roots: &mut dyn RootSet) -> Result<GcRef, AllocError> {
-        let _ = (ty, len, roots);
-        unimplemented!()
+    /// See [`AllocError`]; `Corrupt` also when `ty` is no live array type.
+    pub fn alloc_array(
+        &mut self,
+        ty: TypeId,
+        len: u32,
+        roots: &mut dyn RootSet,
+    ) -> Result<GcRef, AllocError> {
+        let size = match self.core.layouts.get(ty) {
+            Some(Layout::Array(layout)) => layout.size(len).ok_or(AllocError::TooLarge)?,
+            _ => return Err(self.fail(Error::corrupt("allocation of no array type", ty.0))),
+        };
+        let array = self.alloc(ty, size, roots)?;
+        self.set_word(array, ARRAY_LENGTH, len)?;
+        Ok(array)
     }
+
     /// Allocates a host box of index `host`; may collect first.
     ///
     /// # Errors
     /// See [`AllocError`].
     pub fn alloc_host(&mut self, host: u32, roots: &mut dyn RootSet) -> Result<GcRef, AllocError> {
-        let _ = (host, roots);
-        unimplemented!()
+        let boxed = self.alloc(self.core.layouts.registry().host_type(), HOST_SIZE, roots)?;
+        self.set_word(boxed, HOST_INDEX, host)?;
+        Ok(boxed)
     }
-    /// Forces a collection.
+
+    /// Forces a collection. A collector that never collects does nothing.
     ///
     /// # Errors
-    /// `Verify` when a verifier run around it fails.
+    /// `Verify` when a verifier run around it fails, `Corrupt` when the collection itself meets a bad word; the heap is
+    /// unusable after both. `Reservation` when the operating system has no memory for it; nothing has changed then.
     pub fn collect(&mut self, kind: CollectKind, roots: &mut dyn RootSet) -> Result<(), Error> {
-        let _ = (kind, roots);
-        unimplemented!()
+        if let Some(failure) = &self.failure {
+            return Err(failure.clone());
+        }
+        self.run(kind, 0, true, roots)
     }
-    /// Re-traces from `roots` and checks every object; independent of the collector.
+
+    /// Re-traces from `roots` and checks every object; independent of the collector. A finding leaves the heap usable.
     ///
     /// # Errors
     /// `Verify`.
     pub fn verify(&mut self, roots: &mut dyn RootSet) -> Result<(), Error> {
-        let _ = roots;
-        unimplemented!()
+        self.core.check_window()?;
+        self.core.stats.verifications += 1;
+        self.verifier.run(&self.core, self.collector.constraints(), roots)
     }
-    /// The verifier's finding behind [`AllocError::Corrupt`].
+
+    /// The finding behind [`AllocError::Corrupt`].
     pub fn verify_failure(&self) -> Option<&Error> {
-        unimplemented!()
+        self.failure.as_ref()
     }
+
     /// Counters.
     pub fn stats(&self) -> Stats {
-        unimplemented!()
+        let mut stats = self.core.stats;
+        stats.bytes_allocated += self.core.uncounted();
+        stats
     }
-    /// The object's type id, checked: `None` when `object` is null, an i31, outside the heap, or its header is corrupt.
-    pub fn type_of(&self, object: GcRef) -> Option<TypeId> {
-        let _ = object;
-        unimplemented!()
-    }
-    /// Length of an array; `None` for anything else.
-    pub fn array_len(&self, array: GcRef) -> Option<u32> {
-        let _ = array;
-        unimplemented!()
-    }
-    /// Reads `size` (1, 2, 4, 8 or 16) bytes at `offset` of the object, checked to lie inside the used heap.
-    pub fn read(&self, object: GcRef, offset: u32, size: u32) -> Option<u128> {
-        let _ = (object, offset, size);
-        unimplemented!()
-    }
-    /// Writes `size` bytes at `offset`, checked likewise; `None` when refused. Values that are references go through
-    /// [`Heap::write_ref`].
-    pub fn write(&mut self, object: GcRef, offset: u32, size: u32, bits: u128) -> Option<()> {
-        let _ = (object, offset, size, bits);
-        unimplemented!()
-    }
-    /// Stores a traced reference with the collector's write barrier.
-    pub fn write_ref(&mut self, object: GcRef, offset: u32, value: GcRef) -> Option<()> {
-        let _ = (object, offset, value);
-        unimplemented!()
-    }
-    /// Copies `len` elements between arrays of equal slot size (overlap allowed, barrier included), unchecked against
-    /// wasm bounds but checked against the heap; `None` when refused.
-    pub fn copy_elements(&mut self, dst: GcRef, dst_index: u32, src: GcRef, src_index: u32, len: u32) -> Option<()> {
-        let _ = (dst, dst_index, src, src_index, len);
-        unimplemented!()
-    }
-    /// Host index of a host box; `None` for anything else.
-    pub fn host_index(&self, object: GcRef) -> Option<u32> {
-        let _ = object;
-        unimplemented!()
-    }
-    /// Calls `f` with each object in the used heap (live or not yet reclaimed), in address order.
-    pub fn for_each_object(&self, f: &mut dyn FnMut(GcRef, TypeId)) {
-        let _ = f;
-        unimplemented!()
-    }
-    /// Every object reachable from `roots`: (objects, bytes). Iterative; does not move anything.
-    pub fn live(&mut self, roots: &mut dyn RootSet) -> (u64, u64) {
-        let _ = roots;
-        unimplemented!()
-    }
+
     /// Mutator-visible bytes in use.
     pub fn used_bytes(&self) -> u64 {
-        unimplemented!()
+        let used = self.core.used();
+        u64::from(used.end - used.start)
+    }
+
+    /// The limit in force: the configured one, or less where the reservation holds less.
+    pub fn max_bytes(&self) -> u64 {
+        self.core.max_bytes()
+    }
+
+    fn alloc(&mut self, ty: TypeId, size: u32, roots: &mut dyn RootSet) -> Result<GcRef, AllocError> {
+        if self.failure.is_some() {
+            return Err(AllocError::Corrupt);
+        }
+        self.core.check_window().map_err(|error| self.fail(error))?;
+        self.core.stats.slow_allocations += 1;
+        if self.stress_is_due() {
+            self.run(CollectKind::Full, size, true, roots).map_err(|error| self.alloc_error(&error))?;
+        }
+        let at = match self.collector.alloc(&mut self.core, size) {
+            Some(at) => at,
+            None if u64::from(size) > self.core.max_bytes() => return Err(AllocError::OutOfMemory),
+            None => {
+                self.run(CollectKind::Full, size, false, roots).map_err(|error| self.alloc_error(&error))?;
+                self.collector.alloc(&mut self.core, size).ok_or(AllocError::OutOfMemory)?
+            }
+        };
+        let zeroed = self.core.view().and_then(|view| view.fill(at, size as usize, 0));
+        if zeroed.is_none() {
+            return Err(self.fail(Error::corrupt("the collector allocated outside its space", at)));
+        }
+        let object = GcRef(at);
+        self.set_word(object, TYPE_WORD, ty.0)?;
+        self.set_word(object, GC_WORD, 0)?;
+        Ok(object)
+    }
+
+    fn stress_is_due(&self) -> bool {
+        let Stress { every_alloc, every_nth, .. } = self.core.stress();
+        let nth = every_nth != 0 && self.core.stats.slow_allocations.is_multiple_of(u64::from(every_nth));
+        (every_alloc || nth) && self.collector.constraints().collects
+    }
+
+    /// A collection with the verifier around it, if that is on.
+    fn run(
+        &mut self,
+        kind: CollectKind,
+        need: u32,
+        forced: bool,
+        roots: &mut dyn RootSet,
+    ) -> Result<(), Error> {
+        let outcome = self.run_unguarded(kind, need, forced, roots);
+        if let Err(error) = &outcome
+            && !matches!(error.kind(), ErrorKind::Reservation { .. })
+        {
+            self.failure = Some(error.clone());
+        }
+        outcome
+    }
+
+    fn run_unguarded(
+        &mut self,
+        kind: CollectKind,
+        need: u32,
+        forced: bool,
+        roots: &mut dyn RootSet,
+    ) -> Result<(), Error> {
+        self.core.check_window()?;
+        let verify = self.core.stress().verify;
+        if verify {
+            self.verify(roots)?;
+        }
+        if !self.collector.constraints().collects {
+            return Ok(());
+        }
+        self.collector.collect(&mut self.core, kind, need, roots)?;
+        self.core.stats.collections += 1;
+        self.core.stats.forced += u64::from(forced);
+        if verify { self.verify(roots) } else { Ok(()) }
+    }
+
+    fn fail(&mut self, error: Error) -> AllocError {
+        self.failure = Some(error);
+        AllocError::Corrupt
+    }
+
+    fn alloc_error(&self, error: &Error) -> AllocError {
+        match error.kind() {
+            ErrorKind::Reservation { .. } => AllocError::OutOfMemory,
+            _ => AllocError::Corrupt,
+        }
+    }
+
+    /// Writes a word of a fresh object.
+    fn set_word(&mut self, object: GcRef, offset: u32, word: u32) -> Result<(), AllocError> {
+        let written = self.core.view().and_then(|view| view.write_u32(object.0 + offset, word));
+        written.ok_or(AllocError::Corrupt)
     }
 }

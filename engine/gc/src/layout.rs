@@ -1,7 +1,9 @@
 //! Where fields and elements lie. Fields keep declaration order (a subtype's layout extends its supertype's), each at
 //! its natural alignment (i8 1, i16 2, i32/f32/every reference 4, i64/f64 8, v128 aligned to 8), from offset 8.
 
-use crate::types::StorageType;
+use crate::header::{ARRAY_LENGTH, HEADER_SIZE, OBJECT_ALIGN};
+use crate::types::{AbstractHeapType, HeapType, KIND_FUNC, StorageType, TypeRegistry, ValType};
+use crate::{Error, ErrorKind};
 
 /// A field's or element's representation.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -27,10 +29,32 @@ pub enum Slot {
 }
 
 impl Slot {
-    /// The slot of a storage type. `Concrete` heap types need to know whether they are functions.
-    pub fn of(storage: &StorageType, registry: &crate::TypeRegistry) -> Slot {
-        let _ = (storage, registry);
-        unimplemented!()
+    /// The slot of a storage type. `Concrete` heap types need to know whether they are functions; a `Rec` index, which
+    /// no registered type holds, counts as a traced reference.
+    pub fn of(storage: &StorageType, registry: &TypeRegistry) -> Slot {
+        Slot::of_with(storage, &|heap| match heap {
+            HeapType::Abstract(of) => matches!(of, AbstractHeapType::Func | AbstractHeapType::NoFunc),
+            HeapType::Concrete(id) => registry.kind(id) == KIND_FUNC,
+            HeapType::Rec(_) => false,
+        })
+    }
+    /// The same, given whether a heap type is of the `func` hierarchy.
+    pub(crate) fn of_with(storage: &StorageType, is_func: &dyn Fn(HeapType) -> bool) -> Slot {
+        match storage {
+            StorageType::I8 => Slot::I8,
+            StorageType::I16 => Slot::I16,
+            StorageType::Val(ValType::I32) => Slot::I32,
+            StorageType::Val(ValType::I64) => Slot::I64,
+            StorageType::Val(ValType::F32) => Slot::F32,
+            StorageType::Val(ValType::F64) => Slot::F64,
+            StorageType::Val(ValType::V128) => Slot::V128,
+            StorageType::Val(ValType::Ref(reference)) if is_func(reference.heap) => Slot::Func,
+            StorageType::Val(ValType::Ref(_)) => Slot::Ref,
+        }
+    }
+    /// Alignment in bytes: the size, at most [`OBJECT_ALIGN`].
+    pub const fn align(self) -> u32 {
+        if self.size() < OBJECT_ALIGN { self.size() } else { OBJECT_ALIGN }
     }
     /// Bytes.
     pub const fn size(self) -> u32 {
@@ -75,7 +99,37 @@ pub struct ArrayLayout {
     pub base: u32,
 }
 
+impl StructLayout {
+    /// Places fields of these slots.
+    ///
+    /// # Errors
+    /// `BadType` above [`MAX_STRUCT_SIZE`].
+    pub fn new(slots: impl Iterator<Item = Slot>) -> Result<StructLayout, Error> {
+        let mut end = HEADER_SIZE;
+        let mut fields = Vec::new();
+        let mut ref_offsets = Vec::new();
+        for slot in slots {
+            let at = end.next_multiple_of(slot.align());
+            end = at + slot.size();
+            if end > MAX_STRUCT_SIZE {
+                return Err(Error::new(ErrorKind::BadType("struct is too large")));
+            }
+            fields.push((at, slot));
+            if slot == Slot::Ref {
+                ref_offsets.push(at);
+            }
+        }
+        let size = end.next_multiple_of(OBJECT_ALIGN);
+        Ok(StructLayout { size, fields: fields.into(), ref_offsets: ref_offsets.into() })
+    }
+}
+
 impl ArrayLayout {
+    /// The layout of arrays of `element`.
+    pub const fn new(element: Slot) -> ArrayLayout {
+        let after_length = ARRAY_LENGTH + 4;
+        ArrayLayout { element, base: after_length.next_multiple_of(element.align()) }
+    }
     /// Bytes of an array of `len` elements, header included, rounded up to 8; `None` above [`MAX_OBJECT_SIZE`].
     pub fn size(&self, len: u32) -> Option<u32> {
         let bytes = u64::from(self.base) + u64::from(len) * u64::from(self.element.size());
@@ -83,6 +137,12 @@ impl ArrayLayout {
         (bytes <= u64::from(MAX_OBJECT_SIZE)).then_some(bytes as u32)
     }
 }
+
+/// Bytes of a host box.
+pub const HOST_SIZE: u32 = 16;
+
+/// Largest struct: field offsets stay far below the guard behind the reservation.
+pub const MAX_STRUCT_SIZE: u32 = 1 << 19;
 
 /// Largest object; a larger array traps as "allocation too large".
 pub const MAX_OBJECT_SIZE: u32 = 1 << 30;

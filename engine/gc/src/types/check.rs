@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::registry::Table;
 use super::rows::Rows;
 use super::{
-    AbstractHeapType, CompositeType, DISPLAY_DEPTH, FieldType, FuncType, HeapType, KIND_ARRAY, KIND_FUNC, KIND_STRUCT,
-    StorageType, SubType, ValType,
+    AbstractHeapType, CompositeType, DISPLAY_DEPTH, FieldType, FuncType, HeapType, KIND_ARRAY, KIND_FUNC,
+    KIND_STRUCT, StorageType, SubType, ValType,
 };
 use crate::layout::{ArrayLayout, Layout, Slot, StructLayout};
 use crate::{Error, ErrorKind};
@@ -65,8 +65,12 @@ impl<'a> Candidate<'a> {
         for (index, ty) in self.types.iter().enumerate() {
             for heap in references(ty) {
                 match heap {
-                    HeapType::Rec(to) if to as usize >= self.types.len() => return bad("dangling index in a rec group"),
-                    HeapType::Concrete(id) if self.table.def(id).is_none() => return bad("reference to a free type id"),
+                    HeapType::Rec(to) if to as usize >= self.types.len() => {
+                        return bad("dangling index in a rec group");
+                    }
+                    HeapType::Concrete(id) if self.table.def(id).is_none() => {
+                        return bad("reference to a free type id");
+                    }
                     _ => {}
                 }
             }

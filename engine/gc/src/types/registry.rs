@@ -11,7 +11,8 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Wea
 use super::check::{Candidate, kind_of, references};
 use super::rows::Rows;
 use super::{
-    CompositeType, FieldType, FuncType, HeapType, KIND_HOST, RefType, StorageType, SubType, TypeId, TypeRow, ValType,
+    CompositeType, FieldType, FuncType, HeapType, KIND_HOST, RefType, StorageType, SubType, TypeId, TypeRow,
+    ValType,
 };
 use crate::header::MAX_TYPES;
 use crate::layout::Layout;
@@ -174,7 +175,8 @@ impl TypeRegistry {
                 _ => None,
             };
             self.rows.fill(id, kind_of(&def.composite), parent);
-            let entry = Entry { def: Arc::new(def), layout, group: Arc::downgrade(&group), index: index as u32 };
+            let entry =
+                Entry { def: Arc::new(def), layout, group: Arc::downgrade(&group), index: index as u32 };
             table.slots[id as usize] = Some(entry);
         }
         Ok(RecGroup { inner: group })
@@ -230,7 +232,12 @@ impl TypeRegistry {
     }
 
     /// Collects a handle of each group that `types` refers to.
-    fn hold_referents(&self, table: &Table, types: &[SubType], holds: &mut Vec<RecGroup>) -> Result<(), Error> {
+    fn hold_referents(
+        &self,
+        table: &Table,
+        types: &[SubType],
+        holds: &mut Vec<RecGroup>,
+    ) -> Result<(), Error> {
         let mut seen = HashSet::new();
         for heap in types.iter().flat_map(references) {
             let HeapType::Concrete(id) = heap else { continue };
@@ -238,11 +245,9 @@ impl TypeRegistry {
             let Some(group) = group else {
                 return Err(Error::new(ErrorKind::BadType("reference to a free type id")));
             };
-            let serial = group.serial;
-            let handle = RecGroup { inner: group };
-            // A handle that is not needed is kept, too, until the guard is gone.
-            if seen.insert(serial) || Arc::strong_count(&handle.inner) == 1 {
-                holds.push(handle);
+            // A second handle is dropped at once, which is not the last one.
+            if seen.insert(group.serial) {
+                holds.push(RecGroup { inner: group });
             }
         }
         Ok(())
@@ -280,7 +285,9 @@ fn resolve(ty: &SubType, ids: &[TypeId]) -> SubType {
         other => other,
     };
     let value = |value: &ValType| match value {
-        ValType::Ref(reference) => ValType::Ref(RefType { nullable: reference.nullable, heap: heap(reference.heap) }),
+        ValType::Ref(reference) => {
+            ValType::Ref(RefType { nullable: reference.nullable, heap: heap(reference.heap) })
+        }
         other => *other,
     };
     let field = |field: &FieldType| FieldType {

@@ -31,7 +31,8 @@ impl Rows {
     pub(super) fn new() -> Result<Rows, Error> {
         let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
         // SAFETY: a fresh anonymous mapping at an address of the kernel's choice disturbs nothing.
-        let mapped = unsafe { mmap_anonymous(ptr::null_mut(), BYTES, ProtFlags::READ | ProtFlags::WRITE, flags) };
+        let mapped =
+            unsafe { mmap_anonymous(ptr::null_mut(), BYTES, ProtFlags::READ | ProtFlags::WRITE, flags) };
         let os = match mapped {
             Ok(address) => match NonNull::new(address.cast()) {
                 Some(base) => return Ok(Rows { base }),
@@ -72,7 +73,11 @@ impl Rows {
 
     /// The ancestor at `depth`; 0 beyond the type's own depth.
     pub(super) fn ancestor(&self, id: u32, depth: usize) -> u32 {
-        if id < MAX_TYPES && depth < DISPLAY_DEPTH { self.word(id, 1 + depth).load(Ordering::Relaxed) } else { 0 }
+        if id < MAX_TYPES && depth < DISPLAY_DEPTH {
+            self.word(id, 1 + depth).load(Ordering::Relaxed)
+        } else {
+            0
+        }
     }
 
     /// Fills the row of `id`, a subtype of `parent` (whose row is filled already).

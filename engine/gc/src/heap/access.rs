@@ -1,0 +1,152 @@
+//! Checked access to objects for the runtime: everything is `Option`, since the heap's content is untrusted.
+//!
+//! Invariant: an access lies in the used space. It is not checked against the wasm type of the object; that is the
+//! caller's business.
+
+use super::Heap;
+use crate::header::{ARRAY_LENGTH, HOST_INDEX, OBJECT_ALIGN, TYPE_ID_MASK, TYPE_WORD};
+use crate::layout::{ArrayLayout, Layout, Slot};
+use crate::memory::View;
+use crate::types::{KIND_ARRAY, KIND_FUNC, KIND_HOST, TypeId};
+use crate::{Error, GcRef};
+
+impl Heap {
+    /// The object's type id, checked: `None` when `object` is null, an i31, outside the heap, or its header is corrupt.
+    pub fn type_of(&self, object: GcRef) -> Option<TypeId> {
+        let (view, at) = self.span(object, TYPE_WORD, 4)?;
+        let word = view.read_u32(at)?;
+        let id = TypeId(word & TYPE_ID_MASK);
+        let clean = word & !TYPE_ID_MASK & !self.collector.constraints().header_flags == 0;
+        let kind = self.core.layouts.registry().kind(id);
+        (clean && kind != 0 && kind != KIND_FUNC).then_some(id)
+    }
+
+    /// Length of an array; `None` for anything else.
+    pub fn array_len(&self, array: GcRef) -> Option<u32> {
+        self.array(array).map(|(_, len)| len)
+    }
+
+    /// Host index of a host box; `None` for anything else.
+    pub fn host_index(&self, object: GcRef) -> Option<u32> {
+        self.kind_is(object, KIND_HOST)?;
+        let (view, at) = self.span(object, HOST_INDEX, 4)?;
+        view.read_u32(at)
+    }
+
+    /// Reads `size` (1, 2, 4, 8 or 16) bytes at `offset` of the object, checked to lie inside the used heap.
+    pub fn read(&self, object: GcRef, offset: u32, size: u32) -> Option<u128> {
+        let mut bits = [0; 16];
+        let bytes = bits.get_mut(..size as usize)?;
+        let (view, at) = self.span(object, offset, size)?;
+        view.read_bytes(at, bytes)?;
+        Some(u128::from_le_bytes(bits))
+    }
+
+    /// Writes `size` bytes at `offset`, checked likewise; `None` when refused. Values that are references go through
+    /// [`Heap::write_ref`].
+    pub fn write(&mut self, object: GcRef, offset: u32, size: u32, bits: u128) -> Option<()> {
+        let bits = bits.to_le_bytes();
+        let bytes = bits.get(..size as usize)?;
+        let (view, at) = self.span(object, offset, size)?;
+        view.write_bytes(at, bytes)
+    }
+
+    /// Reads `bytes.len()` bytes at `offset`, checked likewise.
+    pub fn read_bytes(&self, object: GcRef, offset: u32, bytes: &mut [u8]) -> Option<()> {
+        let (view, at) = self.span(object, offset, u32::try_from(bytes.len()).ok()?)?;
+        view.read_bytes(at, bytes)
+    }
+
+    /// Writes `bytes` at `offset`, checked likewise; not for references.
+    pub fn write_bytes(&mut self, object: GcRef, offset: u32, bytes: &[u8]) -> Option<()> {
+        let (view, at) = self.span(object, offset, u32::try_from(bytes.len()).ok()?)?;
+        view.write_bytes(at, bytes)
+    }
+
+    /// Stores a traced reference with the collector's write barrier.
+    pub fn write_ref(&mut self, object: GcRef, offset: u32, value: GcRef) -> Option<()> {
+        let (view, at) = self.span(object, offset, 4)?;
+        view.write_u32(at, value.0)
+    }
+
+    /// Copies `len` elements between arrays of equal slot size (overlap allowed, barrier included), unchecked against
+    /// wasm bounds but checked against the heap; `None` when refused.
+    pub fn copy_elements(
+        &mut self,
+        dst: GcRef,
+        dst_index: u32,
+        src: GcRef,
+        src_index: u32,
+        len: u32,
+    ) -> Option<()> {
+        let (to, to_len) = self.array(dst)?;
+        let (from, from_len) = self.array(src)?;
+        let same_slot = to.element.size() == from.element.size()
+            && (to.element == Slot::Ref) == (from.element == Slot::Ref);
+        if !same_slot || dst_index.checked_add(len)? > to_len || src_index.checked_add(len)? > from_len {
+            return None;
+        }
+        let bytes = len.checked_mul(to.element.size())?;
+        let (target, to_at) = self.span(dst, to.base + dst_index * to.element.size(), bytes)?;
+        let (origin, from_at) = self.span(src, from.base + src_index * from.element.size(), bytes)?;
+        target.copy(to_at, &origin, from_at, bytes as usize)
+    }
+
+    /// Sets `len` elements from `index` on to the low bits of `bits` (a reference's word for traced elements, barrier
+    /// included); `None` when refused.
+    pub fn fill_elements(&mut self, array: GcRef, index: u32, len: u32, bits: u128) -> Option<()> {
+        let (layout, actual) = self.array(array)?;
+        if index.checked_add(len)? > actual {
+            return None;
+        }
+        let size = layout.element.size();
+        let (view, at) = self.span(array, layout.base + index * size, len.checked_mul(size)?)?;
+        let bits = bits.to_le_bytes();
+        let pattern = &bits[..size as usize];
+        if pattern.iter().all(|&byte| byte == pattern[0]) {
+            return view.fill(at, (len * size) as usize, pattern[0]);
+        }
+        (0..len).try_for_each(|element| view.write_bytes(at + element * size, pattern))
+    }
+
+    /// Calls `f` with each object in the used heap (live or not yet reclaimed), in address order, up to the first that
+    /// is not well-formed.
+    ///
+    /// # Errors
+    /// `Corrupt` at that one.
+    pub fn try_for_each_object(&self, f: &mut dyn FnMut(GcRef, TypeId)) -> Result<(), Error> {
+        self.core.walk(|at, id, _| f(GcRef(at), id))
+    }
+
+    /// Calls `f` with each object in the used heap (live or not yet reclaimed), in address order. Ends early on a
+    /// corrupt heap; see [`Heap::try_for_each_object`].
+    pub fn for_each_object(&self, f: &mut dyn FnMut(GcRef, TypeId)) {
+        self.try_for_each_object(f).unwrap_or(());
+    }
+
+    /// The heap range `[object + offset, + size)`, checked to lie in the used space.
+    fn span(&self, object: GcRef, offset: u32, size: u32) -> Option<(View<'_>, u32)> {
+        if !object.is_object() || !object.0.is_multiple_of(OBJECT_ALIGN) {
+            return None;
+        }
+        let used = self.core.used();
+        let at = object.0.checked_add(offset)?;
+        let inside = used.contains(&object.0) && at.checked_add(size)? <= used.end;
+        if inside { Some((self.core.view()?, at)) } else { None }
+    }
+
+    fn kind_is(&self, object: GcRef, kind: u32) -> Option<TypeId> {
+        let id = self.type_of(object)?;
+        (self.core.layouts.registry().kind(id) == kind).then_some(id)
+    }
+
+    /// Layout and length of an array that lies in the used space as a whole.
+    fn array(&self, array: GcRef) -> Option<(ArrayLayout, u32)> {
+        let id = self.kind_is(array, KIND_ARRAY)?;
+        let Some(Layout::Array(layout)) = self.core.layouts.get(id) else { return None };
+        let (view, at) = self.span(array, ARRAY_LENGTH, 4)?;
+        let len = view.read_u32(at)?;
+        self.span(array, 0, layout.size(len)?)?;
+        Some((layout.clone(), len))
+    }
+}
