@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# The harness's own power: applies each seeded fault of ci/break-it/ to a scratch copy, fuzzes with three fixed seeds and
+# the unchanged generators, and prints the seconds until the first finding. Fails when a fault is not found in time.
+#   ci/break-it.sh [--limit SECONDS] [PATCH…]
+set -uo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+limit=60
+if [ "${1:-}" = --limit ]; then limit=$2; shift 2; fi
+patches=("$@")
+[ ${#patches[@]} -gt 0 ] || patches=("$root"/ci/break-it/*.patch)
+scratch=${ASSAY_SCRATCH:-$root/target/break-it}
+mkdir -p "$scratch"
+missed=0
+for patch in "${patches[@]}"; do
+    name=$(basename "$patch" .patch)
+    tree=$scratch/tree
+    rm -rf "$tree" && mkdir -p "$tree"
+    git -C "$root" ls-files -z | (cd "$root" && tar --null -T - -cf - 2>/dev/null) | tar -xf - -C "$tree"
+    if ! (cd "$tree" && patch -p1 --quiet --no-backup-if-mismatch <"$patch"); then
+        echo "$name: does not apply"; missed=1; continue
+    fi
+    # One target folder for all faults: only the changed crates are built again.
+    if ! (cd "$tree" && CARGO_TARGET_DIR="$scratch/target" CARGO_INCREMENTAL=0 cargo build --locked --release --quiet -p assay-cli) 2>"$scratch/build.log"; then
+        echo "$name: does not build (see $scratch/build.log)"; missed=1; continue
+    fi
+    line="$name:"
+    for seed in 1 2 3; do
+        out=$scratch/out-$name-$seed
+        rm -rf "$out"
+        "$scratch/target/release/assay" fuzz --time "${limit}s" --seed "$seed" --stop-at-first --json --out "$out" >"$scratch/$name-$seed.json" 2>/dev/null
+        code=$?
+        after=$(python3 -c '
+import json, sys
+try: found = json.load(open(sys.argv[1]))["findings"].values()
+except Exception as e: found = []
+print(min((f["after"] for f in found), default=""))' "$scratch/$name-$seed.json")
+        if [ "$code" = 1 ] && [ -n "$after" ]; then
+            line="$line $(printf '%.1f s' "$after")"
+        else
+            line="$line MISSED(exit $code)"; missed=1
+        fi
+    done
+    echo "$line"
+done
+exit $missed

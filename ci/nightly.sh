@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# What does not fit into ci/check.sh: longer campaigns, the seeded-fault benchmark, valgrind, licences.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+command -v cargo-deny >/dev/null || cargo install --quiet cargo-deny --locked
+cargo deny --config ci/deny.toml check licenses bans sources
+cargo run --locked --release --quiet -- fuzz --time 30m --out target/nightly-findings
+ci/break-it.sh
+ci/fuzz-smoke.sh 1800
