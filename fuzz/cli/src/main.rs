@@ -1,2 +1,74 @@
-//! The `assay` program.
-fn main() {}
+//! The `assay` program: arguments to library calls, results to text and exit codes.
+//!
+//! Exit codes: 0 fine, 1 a finding or a failed check, 2 wrong use or bad input, 3 an internal error.
+
+mod commands;
+mod exit;
+mod subjects;
+
+use clap::{Parser, Subcommand};
+
+use exit::Exit;
+
+/// Differential fuzzing and conformance tests for WebAssembly GC.
+///
+/// Assay runs the same program on several independent engines and garbage collectors and compares everything that can be
+/// observed, down to the shape of the heap.
+///
+/// Subjects are spelled `interp` (the reference interpreter), `jit:COLLECTOR[,opt=none|speed]
+/// [,regalloc=single_pass|backtracking][,gc-stress]`, or `jit:*` for every collector with and without optimisation.
+#[derive(Parser)]
+#[command(name = "assay", version, max_term_width = 110, after_help = EXAMPLES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  assay fuzz --time 60s                       look for differences for a minute
+  assay spec --subject 'jit:copying'          the official test suite on one subject
+  assay run -C collector=copying prog.wat --invoke main 42
+  assay diff prog.wasm                        call each export on every subject and compare
+  assay reduce findings/valuemismatch-….wast  a smaller case with the same finding
+
+Exit codes: 0 fine, 1 a finding or a failed check, 2 wrong use or bad input, 3 an internal error.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a module (.wasm or .wat) on the JIT engine.
+    Run(commands::run::RunArguments),
+    /// Run .wast scripts on subjects.
+    Wast(commands::wast::WastArguments),
+    /// Run the official test suite on subjects.
+    Spec(commands::spec::SpecArguments),
+    /// Run one module or case on several subjects and compare.
+    Diff(commands::diff::DiffArguments),
+    /// Make a case with a finding smaller.
+    Reduce(commands::reduce::ReduceArguments),
+    /// Generate cases, run them on subjects, compare, and write down each finding.
+    Fuzz(commands::fuzz::FuzzArguments),
+    /// Serve cases to a campaign over pipes.
+    #[command(hide = true)]
+    Worker(commands::worker::WorkerArguments),
+}
+
+fn main() -> std::process::ExitCode {
+    // clap ends by itself with code 2 on wrong use, 0 on help.
+    let arguments = Arguments::parse();
+    let outcome = std::panic::catch_unwind(|| match arguments.command {
+        Command::Run(arguments) => commands::run::run(&arguments),
+        Command::Wast(arguments) => commands::wast::run(&arguments),
+        Command::Spec(arguments) => commands::spec::run(&arguments),
+        Command::Diff(arguments) => commands::diff::run(&arguments),
+        Command::Reduce(arguments) => commands::reduce::run(&arguments),
+        Command::Fuzz(arguments) => commands::fuzz::run(&arguments),
+        Command::Worker(arguments) => commands::worker::run(&arguments),
+    });
+    let exit = match outcome {
+        Ok(Ok(exit)) => exit,
+        Ok(Err(failure)) => failure.report(),
+        // The panic's message stands on standard error already.
+        Err(_) => Exit::Internal,
+    };
+    exit.code()
+}

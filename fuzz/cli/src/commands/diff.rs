@@ -1,0 +1,69 @@
+//! `assay diff`: one module or case on several subjects.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use assay_harness::{Case, compare, generate};
+use clap::Args;
+
+use super::fuzz::parse_time;
+use crate::exit::{Exit, Failure};
+use crate::subjects;
+
+/// Arguments of `assay diff`.
+#[derive(Args)]
+pub(crate) struct DiffArguments {
+    /// A module (.wasm, .wat: each exported function is called with made-up arguments) or a case (.wast: its script is run).
+    file: PathBuf,
+    /// Subjects [default: as for fuzz].
+    #[arg(long = "subject", value_name = "SUBJECT")]
+    subjects: Vec<String>,
+    /// Limit for one subject.
+    #[arg(long, default_value = "20s", value_parser = parse_time)]
+    case_limit: Duration,
+    /// Print observations and findings as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Compares.
+pub(crate) fn run(arguments: &DiffArguments) -> Result<Exit, Failure> {
+    let case = read(&arguments.file)?;
+    let mut subjects = subjects::isolated(&arguments.subjects, arguments.case_limit)?;
+    let observations: Vec<_> = subjects.iter_mut().map(|s| (s.name().to_owned(), s.observe(&case))).collect();
+    let named: Vec<_> = observations.iter().map(|(name, seen)| (name.as_str(), seen)).collect();
+    let comparison = compare::compare(&case, &named);
+    if arguments.json {
+        let findings: Vec<_> = comparison.findings.iter().map(assay_harness::campaign::worker::record).collect();
+        let value = serde_json::json!({ "observations": observations, "findings": findings });
+        println!("{}", serde_json::to_string_pretty(&value).map_err(Failure::internal)?);
+    } else {
+        println!("{} steps on {} subjects", case.steps.len(), observations.len());
+        for (name, seen) in &observations {
+            let graph: usize = seen.graph.nodes.len();
+            println!("  {name:<40} {} collections, final graph of {graph} objects", seen.counters.collections);
+        }
+        for (kind, n) in &comparison.discards {
+            println!("cut short: {kind}: {n}");
+        }
+        for finding in &comparison.findings {
+            println!("FINDING {:?} [{}] {}", finding.kind, finding.subjects.join(" | "), finding.text);
+        }
+        if comparison.findings.is_empty() {
+            println!("all agree");
+        }
+    }
+    Ok(if comparison.findings.is_empty() { Exit::Fine } else { Exit::Finding })
+}
+
+fn read(path: &Path) -> Result<Case, Failure> {
+    let shown = path.display();
+    let bytes = fs::read(path).map_err(|error| Failure::bad_input(format!("{shown}: {error}")))?;
+    if path.extension().is_some_and(|e| e == "wast") {
+        let text = String::from_utf8(bytes).map_err(|error| Failure::bad_input(format!("{shown}: {error}")))?;
+        return Case::parse(&text, &shown.to_string()).map_err(Failure::bad_input);
+    }
+    let bytes = super::run::to_binary(path, bytes)?;
+    generate::exports_of(&bytes).map_err(|error| Failure::bad_input(format!("{shown}: {error}")))
+}

@@ -1,0 +1,222 @@
+//! `assay fuzz`: a campaign, its live line and its summary.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use assay_harness::campaign::{Campaign, CampaignConfig, CampaignError, Summary};
+use assay_harness::generate;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::exit::{Exit, Failure};
+use crate::subjects;
+
+/// Arguments of `assay fuzz`.
+#[derive(Args)]
+pub(crate) struct FuzzArguments {
+    /// How long, e.g. 60s, 10m, 2h; without it the campaign runs until Ctrl-C.
+    #[arg(long, value_parser = parse_time)]
+    time: Option<Duration>,
+    /// End after this many cases.
+    #[arg(long)]
+    cases: Option<u64>,
+    /// Seed; printed when it is not given.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Child workers [default: one per core].
+    #[arg(long)]
+    jobs: Option<usize>,
+    /// Generators, taken in turn [default: objects four times, then smith].
+    #[arg(long = "generator", value_name = "NAME")]
+    generators: Vec<String>,
+    /// Subjects [default: interp, and jit with null and copying, opt none and speed].
+    #[arg(long = "subject", value_name = "SUBJECT")]
+    subjects: Vec<String>,
+    /// Output folder: findings/ and running/.
+    #[arg(long, default_value = "findings", value_name = "DIR")]
+    out: PathBuf,
+    /// Limit for one case on all subjects together.
+    #[arg(long, default_value = "20s", value_parser = parse_time)]
+    case_limit: Duration,
+    /// Writable memory of a worker in MiB, 0 = no limit.
+    #[arg(long, default_value_t = 4096)]
+    memory_mib: u64,
+    /// Stop at the first finding.
+    #[arg(long)]
+    stop_at_first: bool,
+    /// Print the summary as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs a campaign.
+pub(crate) fn run(arguments: &FuzzArguments) -> Result<Exit, Failure> {
+    let specs: Vec<String> = subjects::parse(&arguments.subjects)?.iter().map(|s| s.name().to_owned()).collect();
+    let generators = generators(&arguments.generators)?;
+    let seed = arguments.seed.unwrap_or_else(random_seed);
+    let jobs = arguments.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let out = std::path::absolute(&arguments.out)
+        .map_err(|error| Failure::bad_input(format!("{}: {error}", arguments.out.display())))?;
+    let worker = subjects::worker_command(&specs, Some(out.join("findings")), arguments.memory_mib)?;
+    let config = CampaignConfig {
+        time: arguments.time,
+        cases: arguments.cases,
+        seed,
+        jobs,
+        generators,
+        worker,
+        out,
+        case_limit: arguments.case_limit,
+        stop_at_first: arguments.stop_at_first,
+    };
+    eprintln!("assay fuzz: seed {seed}, {jobs} jobs, subjects {}", specs.join(" | "));
+    let campaign = std::sync::Arc::new(Campaign::new(config).map_err(as_failure)?);
+    let stopping = campaign.clone();
+    ctrlc::set_handler(move || stopping.stop())
+        .map_err(|error| Failure::internal(format!("cannot handle Ctrl-C: {error}")))?;
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
+        bar.set_style(style);
+    }
+    let summary = campaign
+        .run(|campaign| {
+            bar.set_message(live_line(&campaign.snapshot(), campaign.elapsed()));
+            bar.tick();
+        })
+        .map_err(as_failure)?;
+    bar.finish_and_clear();
+    if arguments.json {
+        let text = serde_json::to_string_pretty(&summary).map_err(Failure::internal)?;
+        println!("{text}");
+    } else {
+        print!("{}", table(&summary));
+    }
+    if summary.cases == 0 {
+        return Err(Failure::finding("no case was run"));
+    }
+    Ok(if summary.findings.is_empty() { Exit::Fine } else { Exit::Finding })
+}
+
+fn as_failure(error: CampaignError) -> Failure {
+    match error {
+        CampaignError::Folder(..) => Failure::bad_input(error),
+        CampaignError::Worker(_) => Failure::internal(error),
+    }
+}
+
+fn generators(asked: &[String]) -> Result<Vec<String>, Failure> {
+    if asked.is_empty() {
+        return Ok(["objects", "objects", "objects", "objects", "smith"].map(str::to_owned).to_vec());
+    }
+    let known: Vec<&str> = generate::registry().iter().map(|g| g.name).collect();
+    match asked.iter().find(|name| !known.contains(&name.as_str())) {
+        Some(name) => Err(Failure::bad_input(format!("no generator {name:?}; there are {}", known.join(", ")))),
+        None => Ok(asked.to_vec()),
+    }
+}
+
+/// The clock's low bits: a different campaign each time, and the seed is printed.
+fn random_seed() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    since.as_nanos() as u64 % 1_000_000_007
+}
+
+/// `90s`, `10m`, `2h`, or plain seconds.
+pub(crate) fn parse_time(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "" | "s" => 1.0,
+        "ms" => 0.001,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        other => return Err(format!("unknown unit {other:?}; use ms, s, m or h")),
+    };
+    let number: f64 = digits.parse().map_err(|_| format!("not a time: {text:?}; write 60s, 10m or 2h"))?;
+    Duration::try_from_secs_f64(number * unit).map_err(|error| error.to_string())
+}
+
+fn live_line(summary: &Summary, elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs_f64().max(0.001);
+    let (useful, typed) = useful(summary);
+    format!(
+        "{:.0}s  {} cases  {:.0}/s  useful {:.0} %  collections {}  findings {}",
+        seconds,
+        summary.cases,
+        summary.cases as f64 / seconds,
+        percent(useful, typed),
+        summary.collections,
+        summary.findings.len()
+    )
+}
+
+fn useful(summary: &Summary) -> (u64, u64) {
+    summary.by_generator.get("objects").map_or((0, 0), |totals| (totals.useful, totals.cases))
+}
+
+fn percent(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 * 100.0 / whole as f64 }
+}
+
+fn table(summary: &Summary) -> String {
+    use std::fmt::Write;
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = writeln!(
+        text,
+        "{} cases in {:.1} s: {:.1} cases/s, seed {}",
+        summary.cases,
+        summary.seconds,
+        summary.cases as f64 / summary.seconds.max(0.001),
+        summary.seed
+    );
+    for (name, totals) in &summary.by_generator {
+        let _ = writeln!(
+            text,
+            "  {name:<10} {:>7} cases  median {} instructions, {} allocations; {:.1} % read an object that only a frame \
+             kept alive through a collection",
+            totals.cases,
+            totals.median_instructions,
+            totals.median_allocations,
+            percent(totals.useful, totals.cases)
+        );
+    }
+    let _ = writeln!(
+        text,
+        "  collections {}, objects kept by frames only {}",
+        summary.collections, summary.frame_only_survivors
+    );
+    for (name, millis) in summary.subjects.iter().zip(&summary.subject_millis) {
+        let _ = writeln!(text, "  {name:<40} {:>8.1} s", *millis as f64 / 1000.0);
+    }
+    for (kind, n) in &summary.discards {
+        let _ = writeln!(text, "  cut short: {kind}: {n}");
+    }
+    if summary.findings.is_empty() {
+        let _ = writeln!(text, "no finding");
+    }
+    for found in summary.findings.values() {
+        let _ = writeln!(
+            text,
+            "FINDING after {:.1} s, {} times: {}\n  {}",
+            found.after,
+            found.times,
+            found.text,
+            found.path.display()
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times() {
+        assert_eq!(parse_time("60s"), Ok(Duration::from_secs(60)));
+        assert_eq!(parse_time("1.5m"), Ok(Duration::from_secs(90)));
+        assert_eq!(parse_time("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(parse_time("7"), Ok(Duration::from_secs(7)));
+        assert!(parse_time("7 weeks").is_err() && parse_time("").is_err() && parse_time("-1s").is_err());
+    }
+}

@@ -1,0 +1,9 @@
+//! One file per command.
+
+pub(crate) mod diff;
+pub(crate) mod fuzz;
+pub(crate) mod reduce;
+pub(crate) mod run;
+pub(crate) mod spec;
+pub(crate) mod wast;
+pub(crate) mod worker;

@@ -1,0 +1,127 @@
+//! `assay reduce`: a smaller case with the same finding.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use assay_harness::campaign::findings::{self, with_explanation};
+use assay_harness::campaign::pool::{Death, Worker};
+use assay_harness::campaign::protocol::{FindingRecord, Reply, Request};
+use assay_harness::{Case, reduce};
+use clap::Args;
+use indicatif::ProgressBar;
+
+use super::fuzz::parse_time;
+use crate::exit::{Exit, Failure};
+use crate::subjects;
+
+/// Arguments of `assay reduce`.
+#[derive(Args)]
+pub(crate) struct ReduceArguments {
+    /// The case (.wast), as `assay fuzz` wrote it.
+    case: PathBuf,
+    /// Subjects [default: as for fuzz].
+    #[arg(long = "subject", value_name = "SUBJECT")]
+    subjects: Vec<String>,
+    /// Where the smaller case goes [default: CASE with `.reduced.wast`].
+    #[arg(long, short)]
+    output: Option<PathBuf>,
+    /// End after this time with what has been reached.
+    #[arg(long, default_value = "5m", value_parser = parse_time)]
+    time: Duration,
+    /// Limit for one attempt.
+    #[arg(long, default_value = "20s", value_parser = parse_time)]
+    case_limit: Duration,
+}
+
+/// Reduces.
+pub(crate) fn run(arguments: &ReduceArguments) -> Result<Exit, Failure> {
+    let shown = arguments.case.display().to_string();
+    let text = fs::read_to_string(&arguments.case).map_err(|error| Failure::bad_input(format!("{shown}: {error}")))?;
+    let case = Case::parse(&text, &shown).map_err(Failure::bad_input)?;
+    let specs: Vec<String> = subjects::parse(&arguments.subjects)?.iter().map(|s| s.name().to_owned()).collect();
+    let mut judge = Judge::new(specs, arguments.case_limit)?;
+    let Some(wanted) = judge.findings(&case)?.into_iter().next() else {
+        println!("{shown}: no finding on {}; nothing to reduce", judge.specs.join(" | "));
+        return Ok(Exit::Fine);
+    };
+    eprintln!("reducing {} on {}", wanted.kind, wanted.subjects.join(" | "));
+    let deadline = Instant::now() + arguments.time;
+    let bar = ProgressBar::new_spinner();
+    let mut trouble = None;
+    let mut tried = 0u64;
+    let smaller = reduce::reduce(&case, &mut |candidate| {
+        tried += 1;
+        bar.set_message(format!("{tried} attempts"));
+        bar.tick();
+        if trouble.is_some() || Instant::now() >= deadline {
+            return false;
+        }
+        match judge.findings(candidate) {
+            Ok(found) => found.iter().any(|f| f.kind == wanted.kind && f.subjects == wanted.subjects),
+            Err(failure) => {
+                trouble = Some(failure);
+                false
+            }
+        }
+    });
+    bar.finish_and_clear();
+    if let Some(failure) = trouble {
+        return Err(failure);
+    }
+    let output = arguments.output.clone().unwrap_or_else(|| arguments.case.with_extension("reduced.wast"));
+    findings::write_whole(&output, &with_explanation(&smaller, &wanted))
+        .map_err(|error| Failure::bad_input(format!("{}: {error}", output.display())))?;
+    println!(
+        "{}: {} bytes of modules, was {} ({tried} attempts)",
+        output.display(),
+        module_bytes(&smaller),
+        module_bytes(&case)
+    );
+    Ok(Exit::Finding)
+}
+
+fn module_bytes(case: &Case) -> usize {
+    case.modules().map(<[u8]>::len).sum()
+}
+
+/// Judges candidates in a child worker.
+struct Judge {
+    specs: Vec<String>,
+    worker: Option<Worker>,
+    limit: Duration,
+    folder: tempfile::TempDir,
+}
+
+impl Judge {
+    fn new(specs: Vec<String>, limit: Duration) -> Result<Judge, Failure> {
+        let folder = tempfile::tempdir().map_err(|error| Failure::internal(format!("temporary folder: {error}")))?;
+        Ok(Judge { specs, worker: None, limit, folder })
+    }
+
+    fn findings(&mut self, case: &Case) -> Result<Vec<FindingRecord>, Failure> {
+        let path = self.folder.path().join("candidate.wast");
+        findings::write_whole(&path, &case.to_wast_binary()).map_err(Failure::internal)?;
+        let worker = match self.worker.take() {
+            Some(worker) => worker,
+            None => Worker::start(&subjects::worker_command(&self.specs, None, 4096)?).map_err(Failure::internal)?,
+        };
+        match worker.ask(&Request::Examine { path }, self.limit) {
+            Ok((worker, Reply::Examined(report))) => {
+                self.worker = Some(worker);
+                Ok(report.findings)
+            }
+            Ok((_, reply)) => Err(Failure::internal(format!("worker: {reply:?}"))),
+            Err(death) => Ok(vec![died(&death, &self.specs)]),
+        }
+    }
+}
+
+fn died(death: &Death, specs: &[String]) -> FindingRecord {
+    let text = death.to_string();
+    let kind = match death {
+        Death::Timeout(_) => "Hang",
+        Death::NotStarted(_) | Death::Signal { .. } | Death::Exit { .. } => "WorkerDied",
+    };
+    FindingRecord { kind: kind.into(), key: kind.into(), subjects: specs.to_vec(), step: None, text }
+}

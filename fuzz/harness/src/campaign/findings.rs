@@ -1,0 +1,101 @@
+//! Findings on disk: one `.wast` file each, the first of its key whole, so that people and other engines can run it.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::Case;
+
+use super::protocol::FindingRecord;
+
+/// Writes `case` with `finding` explained in its head to `dir`, under a name made of kind and key. A finding whose key
+/// stands there already is not written again. Returns the path and whether it is new.
+///
+/// # Errors
+/// The file system's.
+pub fn save(dir: &Path, case: &Case, finding: &FindingRecord) -> io::Result<(PathBuf, bool)> {
+    let path = dir.join(file_name(finding));
+    if path.exists() {
+        return Ok((path, false));
+    }
+    write_whole(&path, &with_explanation(case, finding))?;
+    Ok((path, true))
+}
+
+/// The case's text with the finding in comment lines behind the header.
+pub fn with_explanation(case: &Case, finding: &FindingRecord) -> String {
+    let mut case = case.clone();
+    case.schedule.title = Some(one_line(&format!("{}: {}", finding.kind, finding.text)));
+    let mut text = String::new();
+    for line in finding.text.lines() {
+        text.push_str(";; ");
+        text.push_str(line);
+        text.push('\n');
+    }
+    text.push_str(&format!(";; subjects: {}\n", finding.subjects.join(" | ")));
+    let body = case.to_wast();
+    // The header must come first.
+    let header_end = body
+        .split_inclusive('\n')
+        .take_while(|line| line.starts_with(";;!"))
+        .map(str::len)
+        .sum::<usize>();
+    format!("{}{}{}", &body[..header_end], text, &body[header_end..])
+}
+
+/// Writes beside the target and renames, so that a killed process leaves no half file.
+///
+/// # Errors
+/// The file system's.
+pub fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+    let beside = path.with_extension("part");
+    let mut file = fs::File::create(&beside)?;
+    file.write_all(text.as_bytes())?;
+    drop(file);
+    fs::rename(&beside, path)
+}
+
+fn one_line(text: &str) -> String {
+    let first = text.lines().next().unwrap_or_default();
+    first.chars().take(200).collect()
+}
+
+/// The file's name: the finding's kind and a digest of its key.
+pub fn file_name(finding: &FindingRecord) -> String {
+    let mut digest: u64 = 0xcbf2_9ce4_8422_2325;
+    for byte in finding.key.bytes() {
+        digest = (digest ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+    }
+    let kind: String = finding.kind.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+    format!("{kind}-{digest:016x}.wast")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(key: &str) -> FindingRecord {
+        FindingRecord {
+            kind: "ValueMismatch".into(),
+            key: key.into(),
+            subjects: vec!["interp".into(), "jit:null".into()],
+            step: Some(1),
+            text: "step 1: 4 vs 5\nsecond line".into(),
+        }
+    }
+
+    #[test]
+    fn a_key_is_written_once_and_reads_back_as_a_case() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, new) = save(dir.path(), &Case::default(), &finding("a")).unwrap();
+        assert!(new);
+        let (again, new) = save(dir.path(), &Case::default(), &finding("a")).unwrap();
+        assert_eq!((again, new), (path.clone(), false));
+        let (other, new) = save(dir.path(), &Case::default(), &finding("b")).unwrap();
+        assert!(new && other != path);
+        let text = fs::read_to_string(&path).unwrap();
+        let case = Case::parse(&text, "x.wast").unwrap();
+        assert_eq!(case.schedule.title.as_deref(), Some("ValueMismatch: step 1: 4 vs 5"));
+        assert!(text.contains(";; second line"));
+    }
+}

@@ -1,0 +1,82 @@
+//! What a campaign and its child workers say to each other: one JSON object a line, requests on the child's standard
+//! input, replies on its standard output.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Observation;
+use crate::observe::Counters;
+
+/// A request to a worker.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Request {
+    /// Generate a case, write it to `running`, examine it.
+    Generate {
+        /// Name in [`generate::registry`](crate::generate::registry).
+        generator: String,
+        /// Seed.
+        seed: u64,
+        /// Where the case stands while it runs.
+        running: PathBuf,
+    },
+    /// Examine the case in a file.
+    Examine {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Run the case in a file on each subject and show the observations.
+    Observe {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// A worker's reply.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Reply {
+    /// The worker stands; sent once at the start.
+    Ready {
+        /// Names of its subjects.
+        subjects: Vec<String>,
+    },
+    /// A case was examined.
+    Examined(Box<Report>),
+    /// A case was observed, one observation per subject.
+    Observed(Vec<Observation>),
+    /// The request cannot be served (unreadable file, unknown generator).
+    Refused(String),
+}
+
+/// What came of one case.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Report {
+    /// What is wrong.
+    pub findings: Vec<FindingRecord>,
+    /// Comparisons that permitted differences cut short, by kind.
+    pub discards: BTreeMap<String, u64>,
+    /// The interpreter's counters, or the first subject's.
+    pub reference: Counters,
+    /// Collections over all subjects.
+    pub collections: u64,
+    /// Frame-only survivors as the collectors counted them, over all subjects.
+    pub frame_only_survivors: u64,
+    /// Microseconds that each subject took, in the order of the subjects.
+    pub micros: Vec<u64>,
+}
+
+/// A finding on its way to disk and to people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FindingRecord {
+    /// Kind, in one word.
+    pub kind: String,
+    /// Same key = same finding.
+    pub key: String,
+    /// The subjects concerned.
+    pub subjects: Vec<String>,
+    /// Step of the script.
+    pub step: Option<usize>,
+    /// For people.
+    pub text: String,
+}

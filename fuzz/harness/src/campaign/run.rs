@@ -1,0 +1,295 @@
+//! The campaign itself: one thread and one child a job.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::Case;
+
+use super::findings;
+use super::pool::{Death, Worker, WorkerCommand};
+use super::protocol::{FindingRecord, Reply, Request};
+use super::summary::{FoundAgain, Summary};
+
+/// A campaign's settings.
+#[derive(Clone, Debug)]
+pub struct CampaignConfig {
+    /// How long; none = until stopped.
+    pub time: Option<Duration>,
+    /// How many cases at most; none = no limit.
+    pub cases: Option<u64>,
+    /// Seed; the same seed and generators give the same cases in the same order of numbers.
+    pub seed: u64,
+    /// Child workers.
+    pub jobs: usize,
+    /// Names of the generators, taken in turn.
+    pub generators: Vec<String>,
+    /// How to start a worker.
+    pub worker: WorkerCommand,
+    /// Output folder: `findings/*.wast`, `running/*.wast`.
+    pub out: PathBuf,
+    /// Limit for one case on all subjects.
+    pub case_limit: Duration,
+    /// Stop at the first finding.
+    pub stop_at_first: bool,
+}
+
+/// Why a campaign could not go on. What was found so far is on disk.
+#[derive(Debug)]
+pub enum CampaignError {
+    /// The output folder cannot be used.
+    Folder(PathBuf, std::io::Error),
+    /// Workers do not start, or refuse requests.
+    Worker(String),
+}
+
+impl std::fmt::Display for CampaignError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            CampaignError::Folder(path, error) => write!(f, "{}: {error}", path.display()),
+            CampaignError::Worker(why) => f.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for CampaignError {}
+
+/// A campaign under way; shared by its threads and whoever shows progress.
+#[derive(Debug)]
+pub struct Campaign {
+    config: CampaignConfig,
+    start: Instant,
+    next: AtomicU64,
+    stop: AtomicBool,
+    left_over: Mutex<Vec<PathBuf>>,
+    summary: Mutex<Summary>,
+    failure: Mutex<Option<CampaignError>>,
+}
+
+impl Campaign {
+    /// Prepares the output folder; cases that a killed campaign left in `running/` will be examined first.
+    ///
+    /// # Errors
+    /// `Folder`.
+    pub fn new(config: CampaignConfig) -> Result<Campaign, CampaignError> {
+        let in_folder = |path: &Path, error| CampaignError::Folder(path.to_owned(), error);
+        let (running, found) = (config.out.join("running"), config.out.join("findings"));
+        for dir in [&running, &found] {
+            fs::create_dir_all(dir).map_err(|error| in_folder(dir, error))?;
+        }
+        let mut left_over = Vec::new();
+        for entry in fs::read_dir(&running).map_err(|error| in_folder(&running, error))? {
+            let path = entry.map_err(|error| in_folder(&running, error))?.path();
+            if path.extension().is_some_and(|e| e == "wast") {
+                let kept = path.with_extension("left-over");
+                fs::rename(&path, &kept).map_err(|error| in_folder(&path, error))?;
+                left_over.push(kept);
+            } else if path.extension().is_some_and(|e| e == "left-over") {
+                left_over.push(path);
+            }
+        }
+        let summary = Summary { seed: config.seed, ..Summary::default() };
+        Ok(Campaign {
+            config,
+            start: Instant::now(),
+            next: AtomicU64::new(0),
+            stop: AtomicBool::new(false),
+            left_over: Mutex::new(left_over),
+            summary: Mutex::new(summary),
+            failure: Mutex::new(None),
+        })
+    }
+
+    /// Where findings go.
+    pub fn findings_dir(&self) -> PathBuf {
+        self.config.out.join("findings")
+    }
+
+    /// Asks the campaign to end after the cases at hand.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// A copy of the totals so far.
+    pub fn snapshot(&self) -> Summary {
+        lock(&self.summary).clone()
+    }
+
+    /// Time since the start.
+    pub fn elapsed(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    /// Runs to the end; `progress` is called from the calling thread about four times a second.
+    ///
+    /// # Errors
+    /// `Worker` when children cannot work at all; findings made until then are on disk.
+    pub fn run(&self, mut progress: impl FnMut(&Campaign)) -> Result<Summary, CampaignError> {
+        thread::scope(|scope| {
+            let jobs: Vec<_> = (0..self.config.jobs.max(1)).map(|job| scope.spawn(move || self.work(job))).collect();
+            while !jobs.iter().all(|job| job.is_finished()) {
+                thread::sleep(Duration::from_millis(50));
+                progress(self);
+            }
+        });
+        if let Some(failure) = lock(&self.failure).take() {
+            return Err(failure);
+        }
+        let mut summary = self.snapshot();
+        summary.close(self.elapsed());
+        Ok(summary)
+    }
+
+    fn work(&self, job: usize) {
+        let running = self.config.out.join("running").join(format!("{job}.wast"));
+        let mut worker = None;
+        let mut starts_failed = 0;
+        while let Some(task) = self.take(&running) {
+            let alive = match worker.take().map_or_else(|| Worker::start(&self.config.worker), Ok) {
+                Ok(alive) => alive,
+                Err(death) => {
+                    starts_failed += 1;
+                    if starts_failed >= 3 {
+                        return self.fail(CampaignError::Worker(death.to_string()));
+                    }
+                    continue;
+                }
+            };
+            self.note_subjects(&alive.subjects);
+            match alive.ask(&task.request, self.config.case_limit) {
+                Ok((alive, Reply::Examined(report))) => {
+                    starts_failed = 0;
+                    worker = Some(alive);
+                    lock(&self.summary).add(&task.generator, &report);
+                    for finding in &report.findings {
+                        self.found(finding, &task, None);
+                    }
+                }
+                Ok((_, reply)) => return self.fail(CampaignError::Worker(format!("worker: {reply:?}"))),
+                Err(death) => self.buried(&task, &death),
+            }
+            if let Some(left_over) = &task.left_over {
+                // It has been examined and its findings are saved; failing to remove it only repeats that work.
+                let _ = fs::remove_file(left_over);
+            }
+        }
+        if let Some(alive) = worker {
+            alive.finish();
+        }
+        // Nothing is running here any more; a missing file is as good.
+        let _ = fs::remove_file(&running);
+    }
+
+    fn take(&self, running: &Path) -> Option<Task> {
+        if self.stop.load(Ordering::Relaxed) || self.config.time.is_some_and(|limit| self.elapsed() >= limit) {
+            return None;
+        }
+        if let Some(path) = lock(&self.left_over).pop() {
+            let request = Request::Examine { path: path.clone() };
+            return Some(Task { generator: "left over".into(), request, case: path.clone(), left_over: Some(path) });
+        }
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        if self.config.cases.is_some_and(|limit| number >= limit) {
+            return None;
+        }
+        let generator = self.config.generators[(number % self.config.generators.len() as u64) as usize].clone();
+        let seed = case_seed(self.config.seed, number);
+        let request = Request::Generate { generator: generator.clone(), seed, running: running.to_owned() };
+        Some(Task { generator, request, case: running.to_owned(), left_over: None })
+    }
+
+    /// A worker died of a case: that is a finding, whose case stands where it was running.
+    fn buried(&self, task: &Task, death: &Death) {
+        let text = death.to_string();
+        let kind = match death {
+            Death::Timeout(_) => "Hang",
+            Death::NotStarted(_) | Death::Signal { .. } | Death::Exit { .. } => "WorkerDied",
+        };
+        let first_line = text.lines().next().unwrap_or_default().to_owned();
+        let finding = FindingRecord {
+            kind: kind.into(),
+            key: format!("{kind}: {first_line} {}", panic_place(&text)),
+            subjects: lock(&self.summary).subjects.clone(),
+            step: None,
+            text,
+        };
+        let case = fs::read_to_string(&task.case).ok().and_then(|text| Case::parse(&text, "running case").ok());
+        lock(&self.summary).cases += 1;
+        self.found(&finding, task, case.as_ref());
+    }
+
+    fn found(&self, finding: &FindingRecord, task: &Task, case: Option<&Case>) {
+        let dir = self.findings_dir();
+        let path = match case {
+            Some(case) => findings::save(&dir, case, finding).map(|(path, _)| path),
+            None => Ok(dir.join(findings::file_name(finding))),
+        };
+        let path = match path {
+            Ok(path) => path,
+            Err(error) => return self.fail(CampaignError::Folder(dir, error)),
+        };
+        let after = self.elapsed().as_secs_f64();
+        let text = format!("{} [{}] {}", finding.kind, task.describe(), finding.text.lines().next().unwrap_or_default());
+        let mut summary = lock(&self.summary);
+        summary
+            .findings
+            .entry(finding.key.clone())
+            .and_modify(|known| known.times += 1)
+            .or_insert(FoundAgain { times: 1, path, text, after });
+        if self.config.stop_at_first {
+            self.stop();
+        }
+    }
+
+    fn note_subjects(&self, subjects: &[String]) {
+        let mut summary = lock(&self.summary);
+        if summary.subjects.is_empty() {
+            summary.subjects = subjects.to_vec();
+        }
+    }
+
+    fn fail(&self, error: CampaignError) {
+        lock(&self.failure).get_or_insert(error);
+        self.stop();
+    }
+}
+
+/// One case to examine.
+struct Task {
+    generator: String,
+    request: Request,
+    case: PathBuf,
+    left_over: Option<PathBuf>,
+}
+
+impl Task {
+    fn describe(&self) -> String {
+        match &self.request {
+            Request::Generate { generator, seed, .. } => format!("{generator} seed {seed}"),
+            Request::Examine { path } | Request::Observe { path } => path.display().to_string(),
+        }
+    }
+}
+
+/// Seed of case `number` (splitmix64 of both).
+pub(crate) fn case_seed(seed: u64, number: u64) -> u64 {
+    let mut z = seed.wrapping_add(number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// `file:line` of a panic message, so that different panics are different findings.
+fn panic_place(stderr: &str) -> &str {
+    stderr
+        .lines()
+        .find_map(|line| line.split_once("panicked at ").map(|(_, place)| place.trim_end_matches(':')))
+        .unwrap_or_default()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

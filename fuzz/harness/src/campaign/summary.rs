@@ -1,0 +1,104 @@
+//! What a campaign did, added up.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::protocol::Report;
+
+/// Totals of a campaign.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Summary {
+    /// Seed of the campaign; case n of generator g has a seed derived from it.
+    pub seed: u64,
+    /// Names of the subjects.
+    pub subjects: Vec<String>,
+    /// Cases run.
+    pub cases: u64,
+    /// Cases by generator.
+    pub by_generator: BTreeMap<String, GeneratorTotals>,
+    /// Seconds.
+    pub seconds: f64,
+    /// Collections over all subjects.
+    pub collections: u64,
+    /// Objects that only a frame kept alive through a collection, as the collectors counted them.
+    pub frame_only_survivors: u64,
+    /// Comparisons cut short by permitted differences, by kind.
+    pub discards: BTreeMap<String, u64>,
+    /// Milliseconds spent in each subject.
+    pub subject_millis: Vec<u64>,
+    /// Distinct findings: key → how often, where, what.
+    pub findings: BTreeMap<String, FoundAgain>,
+}
+
+/// Totals of one generator.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct GeneratorTotals {
+    /// Cases.
+    pub cases: u64,
+    /// Cases in which an object survived a collection while only a frame reached it, and was read afterwards.
+    pub useful: u64,
+    /// Executed instructions (interpreter) of each case; the median is printed.
+    #[serde(skip)]
+    pub instructions: Vec<u64>,
+    /// Allocations of each case.
+    #[serde(skip)]
+    pub allocations: Vec<u64>,
+    /// Median of `instructions`.
+    pub median_instructions: u64,
+    /// Median of `allocations`.
+    pub median_allocations: u64,
+}
+
+/// A distinct finding.
+#[derive(Clone, Debug, Serialize)]
+pub struct FoundAgain {
+    /// How often.
+    pub times: u64,
+    /// Where the first stands.
+    pub path: PathBuf,
+    /// What it is, one line.
+    pub text: String,
+    /// Seconds after the start.
+    pub after: f64,
+}
+
+impl Summary {
+    /// Adds a case of `generator`.
+    pub fn add(&mut self, generator: &str, report: &Report) {
+        self.cases += 1;
+        self.collections += report.collections;
+        self.frame_only_survivors += report.frame_only_survivors;
+        for (kind, n) in &report.discards {
+            *self.discards.entry(kind.clone()).or_default() += n;
+        }
+        self.subject_millis.resize(self.subject_millis.len().max(report.micros.len()), 0);
+        for (total, micros) in self.subject_millis.iter_mut().zip(&report.micros) {
+            *total += micros;
+        }
+        let totals = self.by_generator.entry(generator.to_owned()).or_default();
+        totals.cases += 1;
+        totals.useful += u64::from(report.reference.frame_only_reread > 0);
+        totals.instructions.push(report.reference.instructions);
+        totals.allocations.push(report.reference.allocations);
+    }
+
+    /// Sets the medians, the time, and turns microseconds into milliseconds; once, at the end.
+    pub fn close(&mut self, elapsed: Duration) {
+        self.seconds = elapsed.as_secs_f64();
+        for millis in &mut self.subject_millis {
+            *millis /= 1000;
+        }
+        for totals in self.by_generator.values_mut() {
+            totals.median_instructions = median(&mut totals.instructions);
+            totals.median_allocations = median(&mut totals.allocations);
+        }
+    }
+}
+
+fn median(values: &mut [u64]) -> u64 {
+    values.sort_unstable();
+    values.get(values.len() / 2).copied().unwrap_or(0)
+}

@@ -1,0 +1,136 @@
+//! The child's side: examine cases until standard input ends.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, BufRead, Write};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use crate::compare::{self, Finding};
+use crate::subject::Subject;
+use crate::{Case, Observation, generate};
+
+use super::findings;
+use super::protocol::{FindingRecord, Reply, Report, Request};
+
+/// A worker's settings.
+#[derive(Clone, Debug, Default)]
+pub struct WorkerConfig {
+    /// Folder that findings are written to; none = only reported.
+    pub findings: Option<PathBuf>,
+    /// Bytes of memory that the process may have writable, 0 = no limit.
+    pub memory_limit: u64,
+}
+
+/// Serves requests until `input` ends.
+///
+/// # Errors
+/// Those of the pipes.
+pub fn serve(
+    subjects: &mut [Box<dyn Subject>],
+    config: &WorkerConfig,
+    input: impl BufRead,
+    mut output: impl Write,
+) -> io::Result<()> {
+    limit_process(config.memory_limit)?;
+    let names = subjects.iter().map(|s| s.name().to_owned()).collect();
+    send(&mut output, &Reply::Ready { subjects: names })?;
+    for line in input.lines() {
+        let reply = match serde_json::from_str::<Request>(&line?) {
+            Ok(request) => answer(subjects, config, request),
+            Err(error) => Reply::Refused(format!("not a request: {error}")),
+        };
+        send(&mut output, &reply)?;
+    }
+    Ok(())
+}
+
+/// Runs `case` on each subject and compares.
+pub fn examine(subjects: &mut [Box<dyn Subject>], case: &Case) -> Report {
+    let mut observations: Vec<Observation> = Vec::with_capacity(subjects.len());
+    let mut micros = Vec::with_capacity(subjects.len());
+    for subject in subjects.iter_mut() {
+        let start = Instant::now();
+        observations.push(subject.observe(case));
+        micros.push(u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX));
+    }
+    let named: Vec<(&str, &Observation)> =
+        subjects.iter().map(|s| s.name()).zip(&observations).collect();
+    let comparison = compare::compare(case, &named);
+    Report {
+        findings: comparison.findings.iter().map(record).collect(),
+        discards: comparison.discards.iter().map(|(kind, n)| (kind.to_string(), *n)).collect::<BTreeMap<_, _>>(),
+        reference: observations.first().map(|o| o.counters).unwrap_or_default(),
+        collections: observations.iter().map(|o| o.counters.collections).sum(),
+        frame_only_survivors: observations.iter().skip(1).map(|o| o.counters.frame_only_survivors).sum(),
+        micros,
+    }
+}
+
+/// A finding as it goes to disk.
+pub fn record(finding: &Finding) -> FindingRecord {
+    FindingRecord {
+        kind: format!("{:?}", finding.kind),
+        key: finding.key(),
+        subjects: finding.subjects.clone(),
+        step: finding.step,
+        text: finding.text.clone(),
+    }
+}
+
+fn answer(subjects: &mut [Box<dyn Subject>], config: &WorkerConfig, request: Request) -> Reply {
+    match request {
+        Request::Generate { generator, seed, running } => {
+            let Some(case) = generate::from_seed(&generator, seed) else {
+                return Reply::Refused(format!("no generator named {generator:?}"));
+            };
+            if let Err(error) = findings::write_whole(&running, &case.to_wast_binary()) {
+                return Reply::Refused(format!("cannot write {}: {error}", running.display()));
+            }
+            examine_and_save(subjects, config, case)
+        }
+        Request::Examine { path } => match read_case(&path) {
+            Ok(case) => examine_and_save(subjects, config, case),
+            Err(why) => Reply::Refused(why),
+        },
+        Request::Observe { path } => match read_case(&path) {
+            Ok(case) => Reply::Observed(subjects.iter_mut().map(|s| s.observe(&case)).collect()),
+            Err(why) => Reply::Refused(why),
+        },
+    }
+}
+
+fn examine_and_save(subjects: &mut [Box<dyn Subject>], config: &WorkerConfig, case: Case) -> Reply {
+    let report = examine(subjects, &case);
+    if let Some(dir) = &config.findings {
+        for finding in &report.findings {
+            if let Err(error) = findings::save(dir, &case, finding) {
+                return Reply::Refused(format!("cannot write a finding to {}: {error}", dir.display()));
+            }
+        }
+    }
+    Reply::Examined(Box::new(report))
+}
+
+fn read_case(path: &Path) -> Result<Case, String> {
+    let shown = path.display().to_string();
+    let text = fs::read_to_string(path).map_err(|error| format!("cannot read {shown}: {error}"))?;
+    Case::parse(&text, &shown).map_err(|error| error.to_string())
+}
+
+fn send(output: &mut impl Write, reply: &Reply) -> io::Result<()> {
+    serde_json::to_writer(&mut *output, reply)?;
+    output.write_all(b"\n")?;
+    output.flush()
+}
+
+/// The child dies with its parent, and cannot have more than `memory` bytes writable.
+fn limit_process(memory: u64) -> io::Result<()> {
+    use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    if memory != 0 {
+        setrlimit(Resource::Data, Rlimit { current: Some(memory), maximum: Some(memory) })?;
+    }
+    Ok(())
+}
