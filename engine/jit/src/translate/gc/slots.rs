@@ -4,12 +4,14 @@
 //! whatever the offset is; each kind of slot has an alias region of its own, which is right because a word of the heap
 //! keeps its kind between two safepoints.
 
+use std::sync::Arc;
+
+use assay_gc::header;
 use assay_gc::layout::{ArrayLayout, Layout, Slot, StructLayout};
-use assay_gc::{TypeId, header};
 use cranelift_codegen::ir::types::{F32, F64, I32, I64};
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value};
 
-use super::internal;
+use crate::convert::internal;
 use crate::translate::{FuncTranslator, Region};
 use crate::{Error, ErrorKind};
 
@@ -39,45 +41,41 @@ pub(super) fn region(slot: Slot) -> Region {
     }
 }
 
+/// The struct among layouts.
+///
+/// # Errors
+/// `Internal` for other layouts.
+pub(super) fn as_struct(layout: &Layout) -> Result<&StructLayout, Error> {
+    match layout {
+        Layout::Struct(layout) => Ok(layout),
+        _ => Err(internal("a struct instruction on a type that is no struct")),
+    }
+}
+
+/// Refuses what belongs to SIMD, which is off.
+pub(super) fn check_slot(slot: Slot) -> Result<(), Error> {
+    if slot == Slot::V128 {
+        let message = "v128 fields and elements".to_owned();
+        return Err(Error::new(ErrorKind::Unsupported { offset: 0, message }));
+    }
+    Ok(())
+}
+
 impl FuncTranslator<'_> {
-    /// The canonical type of the module's type `index`.
-    pub(super) fn canonical(&self, index: u32) -> Result<TypeId, Error> {
-        self.m.types.get(index as usize).copied().ok_or_else(|| internal(format!("no type {index}")))
+    /// The layout of the type `index`, shared with the registry.
+    pub(super) fn layout(&self, index: u32) -> Result<Arc<Layout>, Error> {
+        self.types.layout(self.type_id(index)).ok_or_else(|| internal("a live type without a layout"))
     }
 
-    /// Canonical type and layout of the struct type `index`.
-    pub(super) fn struct_layout(&self, index: u32) -> Result<(TypeId, StructLayout), Error> {
-        let ty = self.canonical(index)?;
-        match self.types.layout(ty).as_deref() {
-            Some(Layout::Struct(layout)) => {
-                for &(_, slot) in &layout.fields {
-                    self.check_slot(slot)?;
-                }
-                Ok((ty, layout.clone()))
+    /// The layout of the array type `index`.
+    pub(super) fn array_layout(&self, index: u32) -> Result<ArrayLayout, Error> {
+        match &*self.layout(index)? {
+            Layout::Array(layout) => {
+                check_slot(layout.element)?;
+                Ok(layout.clone())
             }
-            _ => Err(internal(format!("type {index} has no struct layout"))),
+            _ => Err(internal("an array instruction on a type that is no array")),
         }
-    }
-
-    /// Canonical type and layout of the array type `index`.
-    pub(super) fn array_layout(&self, index: u32) -> Result<(TypeId, ArrayLayout), Error> {
-        let ty = self.canonical(index)?;
-        match self.types.layout(ty).as_deref() {
-            Some(Layout::Array(layout)) => {
-                self.check_slot(layout.element)?;
-                Ok((ty, layout.clone()))
-            }
-            _ => Err(internal(format!("type {index} has no array layout"))),
-        }
-    }
-
-    /// Refuses what belongs to SIMD, which is off.
-    fn check_slot(&self, slot: Slot) -> Result<(), Error> {
-        if slot == Slot::V128 {
-            let message = "v128 fields and elements".to_owned();
-            return Err(Error::new(ErrorKind::Unsupported { offset: self.offset, message }));
-        }
-        Ok(())
     }
 
     /// Address of heap offset `offset` (an i32). Never kept across a call.
@@ -96,7 +94,13 @@ impl FuncTranslator<'_> {
     }
 
     /// Loads a slot; packed ones widen to i32.
-    pub(super) fn load_slot(&mut self, slot: Slot, extend: Extend, address: Value, offset: u32) -> Result<Value, Error> {
+    pub(super) fn load_slot(
+        &mut self,
+        slot: Slot,
+        extend: Extend,
+        address: Value,
+        offset: u32,
+    ) -> Result<Value, Error> {
         let flags = self.heap_flags(region(slot));
         let offset = offset as i32;
         let ins = self.b.ins();
@@ -109,7 +113,7 @@ impl FuncTranslator<'_> {
             (Slot::I64, Extend::None) => ins.load(I64, flags, address, offset),
             (Slot::F32, Extend::None) => ins.load(F32, flags, address, offset),
             (Slot::F64, Extend::None) => ins.load(F64, flags, address, offset),
-            (slot, extend) => return Err(internal(format!("load of a {slot:?} slot with extension {extend:?}"))),
+            (slot, extend) => return Err(internal(&format!("load of a {slot:?} slot, extended {extend:?}"))),
         })
     }
 
@@ -119,7 +123,14 @@ impl FuncTranslator<'_> {
     }
 
     /// Stores into a slot of an object that is reachable already: the write barrier's business for references.
-    pub(super) fn store_slot(&mut self, slot: Slot, object: Value, address: Value, offset: u32, value: Value) {
+    pub(super) fn store_slot(
+        &mut self,
+        slot: Slot,
+        object: Value,
+        address: Value,
+        offset: u32,
+        value: Value,
+    ) {
         if slot == Slot::Ref {
             self.emit_ref_store(object, address, offset, value);
         } else {
@@ -128,7 +139,7 @@ impl FuncTranslator<'_> {
     }
 
     /// Stores into a slot of an object that was allocated after the last safepoint.
-    pub(super) fn init_slot(&mut self, slot: Slot, address: Value, offset: u32, value: Value) {
+    pub(crate) fn init_slot(&mut self, slot: Slot, address: Value, offset: u32, value: Value) {
         if slot == Slot::Ref {
             self.emit_ref_init(address, offset, value);
         } else {
@@ -148,7 +159,7 @@ impl FuncTranslator<'_> {
     }
 
     /// The default value of a slot.
-    pub(super) fn slot_zero(&mut self, slot: Slot) -> Value {
+    pub(crate) fn slot_zero(&mut self, slot: Slot) -> Value {
         match slot {
             Slot::I64 => self.b.ins().iconst(I64, 0),
             Slot::F32 => self.b.ins().f32const(0.0),

@@ -3,21 +3,25 @@
 use assay_gc::layout::Slot;
 use cranelift_codegen::ir::Value;
 
-use super::internal;
-use super::slots::Extend;
+use super::slots::{Extend, as_struct, check_slot};
 use crate::barrier::NewObject;
+use crate::convert::internal;
 use crate::translate::FuncTranslator;
 use crate::{Error, TrapCode};
 
 impl FuncTranslator<'_> {
     /// `struct.new`. The operands survive the allocation's slow path, since each was declared when it was pushed.
     pub(super) fn struct_new(&mut self, index: u32) -> Result<(), Error> {
-        let (ty, layout) = self.struct_layout(index)?;
+        let layout = self.layout(index)?;
+        let layout = as_struct(&layout)?;
+        self.count_passed(layout.fields.len())?;
         let values = self.pop_n(layout.fields.len());
-        let object = self.emit_alloc(NewObject { ty, size: layout.size, length: None, clear: &[] });
+        let ty = self.type_id(index);
+        let object = self.emit_alloc(NewObject { ty, size: layout.size, length: None, clear: None });
         if !layout.fields.is_empty() {
             let address = self.heap_address(object);
             for (&(offset, slot), &value) in layout.fields.iter().zip(values.iter()) {
+                check_slot(slot)?;
                 self.init_slot(slot, address, offset, value);
             }
         }
@@ -27,8 +31,14 @@ impl FuncTranslator<'_> {
 
     /// `struct.new_default`.
     pub(super) fn struct_new_default(&mut self, index: u32) -> Result<(), Error> {
-        let (ty, layout) = self.struct_layout(index)?;
-        let object = self.emit_alloc(NewObject { ty, size: layout.size, length: None, clear: &layout.fields });
+        let layout = self.layout(index)?;
+        let layout = as_struct(&layout)?;
+        for &(_, slot) in &layout.fields {
+            check_slot(slot)?;
+        }
+        let ty = self.type_id(index);
+        let clear = Some(&*layout.fields);
+        let object = self.emit_alloc(NewObject { ty, size: layout.size, length: None, clear });
         self.push_ref(object);
         Ok(())
     }
@@ -55,12 +65,12 @@ impl FuncTranslator<'_> {
 
     /// Offset and kind of a struct's field.
     fn struct_field(&self, index: u32, field: u32) -> Result<(u32, Slot), Error> {
-        let (_, layout) = self.struct_layout(index)?;
-        layout
-            .fields
-            .get(field as usize)
-            .copied()
-            .ok_or_else(|| internal(format!("struct type {index} has no field {field}")))
+        let layout = self.layout(index)?;
+        let field = as_struct(&layout)?.fields.get(field as usize);
+        let (offset, slot) =
+            *field.ok_or_else(|| internal("a field index out of range in a validated module"))?;
+        check_slot(slot)?;
+        Ok((offset, slot))
     }
 
     /// Address of `object`, checked for null.
