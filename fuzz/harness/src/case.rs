@@ -2,7 +2,15 @@
 //!
 //! A `.wast` file is a case: each directive is one [`Step`], its assertion is the step's [`Expect`]. The schedule and
 //! limits stand in a TOML header in lines that begin with `;;!`. Storing a case as text and reading it again gives the
-//! same bytes of every module.
+//! same bytes of every module. [`parse`](Case::parse) reads, `write` writes, `words` holds the scripts' words for traps.
+
+mod error;
+mod parse;
+mod signature;
+mod words;
+mod write;
+
+pub use error::{CaseError, CaseErrorKind};
 
 use serde::{Deserialize, Serialize};
 
@@ -58,7 +66,7 @@ pub enum Source {
     /// Encoded bytes.
     Binary(Vec<u8>),
     /// Text that the `wast` parser rejected (only under `assert_malformed`/`assert_invalid` of quoted text): no subject
-    /// ever sees it.
+    /// ever sees it. It stands here escaped, as between the quotes of `(module quote "…")`: it need not be UTF-8.
     RejectedText(String),
 }
 
