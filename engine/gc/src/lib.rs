@@ -3,6 +3,7 @@
 //! The way of the data: the JIT asks this crate for layouts and for a collector's [`Constraints`], the runtime owns
 //! one [`Heap`] per store and shows it the roots through [`RootSet`]; nothing here knows of frames or of code.
 
+mod bits;
 pub mod collector;
 mod copying;
 pub mod error;

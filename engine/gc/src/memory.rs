@@ -1,6 +1,6 @@
 //! The reservation of one heap, and the only place where heap words are read and written.
 //!
-//! Address space is reserved once, without access; a collector declares [`Extent`]s in it and commits them from their
+//! Address space is reserved once, without access; a collector declares extents in it and commits them from their
 //! start upwards. A [`View`] of an extent reads and writes its committed part by heap offset.
 //!
 //! Invariants: offsets below [`NULL_PAGE`] are never committed; an extent's committed part only grows; a view checks
@@ -25,7 +25,7 @@ pub const FULL_SPAN: u64 = 1 << 32;
 
 const _: () = assert!(crate::layout::MAX_STRUCT_SIZE as u64 + 16 < GUARD);
 
-/// Names an [`Extent`] of one [`Memory`].
+/// Names an extent of one [`Memory`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ExtentId(usize);
 

@@ -34,3 +34,29 @@ impl GcRef {
         (self.0 as i32) >> 1
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::GcRef;
+
+    #[test]
+    fn i31_keeps_31_bits_and_their_sign() {
+        for (value, signed) in [
+            (0, 0),
+            (1, 1),
+            (0x3fff_ffff, 0x3fff_ffff),
+            (0x4000_0000, -0x4000_0000),
+            (0x7fff_ffff, -1),
+            (0x8000_0000, 0),
+            (u32::MAX, -1),
+            (0xbfff_ffff, 0x3fff_ffff),
+        ] {
+            let reference = GcRef::i31(value);
+            assert!(reference.is_i31() && !reference.is_null() && !reference.is_object());
+            assert_eq!(reference.i31_signed(), signed);
+            assert_eq!(reference.0 >> 1, value & 0x7fff_ffff);
+        }
+        assert!(GcRef::NULL.is_null() && !GcRef::NULL.is_object() && !GcRef::NULL.is_i31());
+        assert!(GcRef(0x1_0000).is_object());
+    }
+}

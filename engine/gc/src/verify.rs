@@ -12,8 +12,9 @@
 
 use std::collections::HashMap;
 
+use crate::bits::Bits;
 use crate::collector::Constraints;
-use crate::header::{ARRAY_LENGTH, GC_WORD, HEADER_SIZE, OBJECT_ALIGN, POISON_WORD, TYPE_ID_MASK, TYPE_WORD};
+use crate::header::{ARRAY_LENGTH, GC_WORD, HEADER_SIZE, POISON_WORD, TYPE_ID_MASK, TYPE_WORD};
 use crate::heap::HeapCore;
 use crate::layout::{HOST_SIZE, MAX_OBJECT_SIZE};
 use crate::memory::View;
@@ -275,35 +276,5 @@ impl Trace<'_> {
             HeapType::Abstract(AbstractHeapType::Extern | AbstractHeapType::Exn) => true,
             _ => self.registry.heap_matches(HeapType::Concrete(actual), declared),
         }
-    }
-}
-
-/// A bit for each possible start of an object in the used space.
-struct Bits {
-    words: Vec<u64>,
-}
-
-impl Bits {
-    fn new(bytes: u32) -> Bits {
-        let slots = (bytes / OBJECT_ALIGN) as usize;
-        Bits { words: vec![0; slots.div_ceil(64)] }
-    }
-
-    fn place(at: u32) -> (usize, u64) {
-        let slot = (at / OBJECT_ALIGN) as usize;
-        (slot / 64, 1 << (slot % 64))
-    }
-
-    fn contains(&self, at: u32) -> bool {
-        let (word, bit) = Bits::place(at);
-        at.is_multiple_of(OBJECT_ALIGN) && self.words.get(word).is_some_and(|word| word & bit != 0)
-    }
-
-    /// Sets the bit; whether it was clear.
-    fn insert(&mut self, at: u32) -> bool {
-        let (word, bit) = Bits::place(at);
-        let clear = self.words[word] & bit == 0;
-        self.words[word] |= bit;
-        clear
     }
 }

@@ -3,9 +3,8 @@
 //! Invariant: terminates on any heap. Objects are those that a linear walk finds; a reference to anything else is passed
 //! over (the verifier reports it), and each object is followed once.
 
-use std::collections::HashMap;
-
-use super::Heap;
+use super::{Heap, measure};
+use crate::bits::Bits;
 use crate::header::ARRAY_LENGTH;
 use crate::layout::{Layout, Slot};
 use crate::types::TypeId;
@@ -14,24 +13,29 @@ use crate::{GcRef, RootPhase, RootSet};
 impl Heap {
     /// Every object reachable from `roots`: (objects, bytes). Iterative; does not move anything.
     pub fn live(&mut self, roots: &mut dyn RootSet) -> (u64, u64) {
-        let mut objects: HashMap<u32, (TypeId, u32)> = HashMap::new();
+        let Some(view) = self.core.view() else { return (0, 0) };
+        let used = self.core.used();
+        let mut starts = Bits::new(used.end - used.start);
+        let mut reached = Bits::new(used.end - used.start);
         // A corrupt heap counts as far as it can be walked.
-        let walked = self.core.walk(|at, id, size| {
-            objects.insert(at, (id, size));
+        let walked = self.core.walk(|at, _, _| {
+            starts.insert(at - used.start);
         });
         walked.unwrap_or(());
         let mut pending = Vec::new();
-        let mut counted = (0, 0);
-        let mut reach = |reference: GcRef, pending: &mut Vec<(u32, TypeId)>| {
-            if let Some((id, size)) = objects.remove(&reference.0) {
-                counted = (counted.0 + 1, counted.1 + u64::from(size));
-                pending.push((reference.0, id));
+        let mut reach = |reference: GcRef, pending: &mut Vec<u32>| {
+            let at = reference.0.wrapping_sub(used.start);
+            if starts.contains(at) && reached.insert(at) {
+                pending.push(reference.0);
             }
         };
         for phase in [RootPhase::State, RootPhase::Frames] {
             roots.visit(phase, &mut |_, slot| reach(*slot, &mut pending));
         }
-        while let Some((at, id)) = pending.pop() {
+        let mut counted = (0, 0);
+        while let Some(at) = pending.pop() {
+            let Ok((id, size)) = measure(&view, &self.core.layouts, at) else { continue };
+            counted = (counted.0 + 1, counted.1 + u64::from(size));
             self.references(at, id, &mut |reference| reach(reference, &mut pending));
         }
         counted
