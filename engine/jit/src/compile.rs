@@ -1,11 +1,18 @@
 //! Whole modules: validation, translation, Cranelift, code memory.
 
+use std::fmt;
 use std::sync::Arc;
 
 use assay_gc::{Constraints, TypeRegistry};
+use cranelift_codegen::isa::OwnedTargetIsa;
+use cranelift_codegen::settings::{self, Configurable};
+use cranelift_frontend::FunctionBuilderContext;
 
+use crate::convert::internal;
+use crate::decode::{self, Decoded};
+use crate::link::{CodeMemory, Linked, Linker};
 use crate::module::ModuleInfo;
-use crate::{CodeMap, Error};
+use crate::{CodeMap, Error, translate};
 
 /// Cranelift's optimisation level.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -53,8 +60,53 @@ impl Default for CompileOptions {
 }
 
 /// Compiles modules for one engine configuration. Thread-safe.
-#[derive(Debug)]
-pub struct Compiler {}
+pub struct Compiler {
+    pub(crate) isa: OwnedTargetIsa,
+    pub(crate) options: CompileOptions,
+    pub(crate) constraints: &'static Constraints,
+    pub(crate) types: Arc<TypeRegistry>,
+}
+
+impl fmt::Debug for Compiler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Compiler")
+            .field("options", &self.options)
+            .field("collector", &self.constraints.name)
+            .finish()
+    }
+}
+
+/// Cranelift's settings for `options`. Stack overflow is found by comparison with a limit, so no probes; frames are
+/// walked by frame pointers, so no unwind information; 1,000 results are legal, so the implicit return area.
+fn isa(options: &CompileOptions) -> Result<OwnedTargetIsa, Error> {
+    let refuse = |error: &dyn fmt::Display| internal(&format!("Cranelift refuses the settings: {error}"));
+    let flag = |on: bool| if on { "true" } else { "false" };
+    let mut builder = settings::builder();
+    for (name, value) in [
+        ("opt_level", if options.opt == OptLevel::None { "none" } else { "speed" }),
+        (
+            "regalloc_algorithm",
+            if options.regalloc == RegAlloc::SinglePass { "single_pass" } else { "backtracking" },
+        ),
+        ("enable_alias_analysis", flag(options.alias_analysis)),
+        ("enable_verifier", flag(options.verifier)),
+        ("enable_nan_canonicalization", "true"),
+        ("preserve_frame_pointers", "true"),
+        ("enable_probestack", "false"),
+        ("unwind_info", "false"),
+        ("enable_multi_ret_implicit_sret", "true"),
+        ("use_colocated_libcalls", "false"),
+        ("is_pic", "false"),
+    ] {
+        builder.set(name, value).map_err(|error| refuse(&error))?;
+    }
+    #[cfg(target_arch = "x86_64")]
+    if !std::arch::is_x86_feature_detected!("sse4.1") {
+        return Err(refuse(&"this processor lacks SSE4.1"));
+    }
+    let native = cranelift_native::builder().map_err(|error| refuse(&error))?;
+    native.finish(settings::Flags::new(builder)).map_err(|error| refuse(&error))
+}
 
 impl Compiler {
     /// A compiler for this machine.
@@ -66,24 +118,41 @@ impl Compiler {
         constraints: &'static Constraints,
         types: Arc<TypeRegistry>,
     ) -> Result<Compiler, Error> {
-        let _ = (options, constraints, types);
-        unimplemented!()
+        Ok(Compiler { isa: isa(&options)?, options, constraints, types })
     }
+
     /// Decodes, validates and compiles `wasm` (binary format).
     ///
     /// # Errors
     /// See [`ErrorKind`](crate::ErrorKind).
     pub fn compile(&self, wasm: &[u8]) -> Result<CompiledModule, Error> {
-        let _ = wasm;
-        unimplemented!()
+        self.validate(wasm)?;
+        let Decoded { info, defs, bodies } = decode::module(wasm, &self.types)?;
+        let module = translate::Module {
+            info: &info,
+            types: &self.types,
+            defs: &defs,
+            constraints: self.constraints,
+            options: self.options,
+            frontend: self.isa.frontend_config(),
+        };
+        let mut linker = Linker::new(self.isa.clone());
+        let mut context = FunctionBuilderContext::new();
+        for (index, body) in (0..).zip(&bodies) {
+            translate::translate_function(module, index, body, &mut linker.context.func, &mut context)?;
+            linker.compile(info.imported_funcs + index)?;
+        }
+        let Linked { map, entries, memory } = linker.finish()?;
+        Ok(CompiledModule { info, map, entries, memory })
     }
+
     /// Decodes and validates only.
     ///
     /// # Errors
     /// See [`ErrorKind`](crate::ErrorKind).
     pub fn validate(&self, wasm: &[u8]) -> Result<(), Error> {
-        let _ = wasm;
-        unimplemented!()
+        decode::structure(wasm)?;
+        decode::validate(wasm)
     }
 }
 
@@ -97,5 +166,6 @@ pub struct CompiledModule {
     pub map: CodeMap,
     /// Entry point of each *defined* function.
     pub entries: Vec<usize>,
-    // the implementation adds the code memory
+    #[expect(dead_code, reason = "held to be freed")]
+    memory: CodeMemory,
 }

@@ -15,6 +15,8 @@ pub mod vmctx;
 
 mod barrier;
 mod convert;
+mod decode;
+mod link;
 mod translate;
 
 pub use code::{CodeMap, StackMap};

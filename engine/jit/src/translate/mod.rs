@@ -6,8 +6,16 @@
 
 pub(crate) mod gc;
 
+mod call;
 mod control;
+mod dispatch;
+mod func;
+mod memory;
+mod numeric;
+mod reference;
 mod region;
+mod table;
+mod variable;
 
 use std::collections::HashMap;
 use std::mem::offset_of;
@@ -19,7 +27,7 @@ use assay_gc::{
 };
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{F32, F64, I8X16, I32, I64};
-use cranelift_codegen::ir::{self, AbiParam, Block, BlockArg, InstBuilder, SigRef, Type, Value};
+use cranelift_codegen::ir::{self, AbiParam, Block, BlockArg, FuncRef, InstBuilder, SigRef, Type, Value};
 use cranelift_codegen::isa::CallConv;
 use cranelift_frontend::{FunctionBuilder, Variable};
 use smallvec::SmallVec;
@@ -31,6 +39,7 @@ use crate::module::ModuleInfo;
 use crate::vmctx::{FUNC_ENTRY_SHIFT, StoreCtx, VmCtx};
 use crate::{Error, TrapCode};
 
+pub(crate) use func::{Module, translate_function, trap_of};
 pub(crate) use region::Region;
 
 /// Definitions of a module's canonical types.
@@ -52,9 +61,17 @@ pub(crate) struct FuncTranslator<'a> {
     pub(crate) vmctx: Value,
     pub(crate) stack: Vec<Value>,
     control: Vec<control::Label>,
+    /// Whether the code at hand is unreachable, and how many blocks it has opened.
+    dead: bool,
+    dead_depth: u32,
+    /// Values passed to blocks and calls so far.
+    passed: u64,
+    traced_locals: u64,
     locals: Vec<Option<Variable>>,
     traps: Vec<(TrapCode, Block)>,
     builtin_sigs: HashMap<Builtin, SigRef>,
+    wasm_sigs: HashMap<TypeId, SigRef>,
+    func_refs: HashMap<u32, FuncRef>,
     regions: HashMap<Region, ir::AliasRegion>,
 }
 
@@ -110,12 +127,23 @@ impl FuncTranslator<'_> {
         self.defs.get(&id).cloned().ok_or_else(|| internal("a type that the module does not define"))
     }
 
+    /// How many supertypes a type of this module has: its own place in its display.
+    pub(crate) fn type_depth(&self, id: TypeId) -> Result<u32, Error> {
+        let mut depth = 0;
+        let mut supertype = self.def(id)?.supertype;
+        while let Some(HeapType::Concrete(id)) = supertype {
+            depth += 1;
+            supertype = self.def(id)?.supertype;
+        }
+        Ok(depth)
+    }
+
     /// Whether values of `ty` are traced: references of the `any`, `extern` and `exn` hierarchies.
     pub(crate) fn is_traced(&self, ty: &ValType) -> bool {
         is_traced(self.defs, ty)
     }
 
-    /// Calls `f` with the function type `id`.
+    /// The function type `id`.
     pub(crate) fn func_type(&self, id: TypeId) -> Result<FuncType, Error> {
         match &self.def(id)?.composite {
             CompositeType::Func(ty) => Ok(ty.clone()),
@@ -255,7 +283,7 @@ impl FuncTranslator<'_> {
         self.trap_if(bad, TrapCode::CorruptHeap);
         let funcs = self.b.ins().load(I64, flags, store, offset_of!(StoreCtx, funcs) as i32);
         let index = self.b.ins().uextend(I64, func_id);
-        let offset = self.b.ins().ishl_imm(index, i64::from(FUNC_ENTRY_SHIFT));
+        let offset = self.b.ins().ishl_imm_u(index, i64::from(FUNC_ENTRY_SHIFT));
         self.b.ins().iadd(funcs, offset)
     }
 }

@@ -15,6 +15,10 @@ pub(crate) enum Region {
     Constant,
     /// Fields of the store context that calls may change, function entries included.
     Store,
+    /// The fuel counter.
+    Fuel,
+    /// Rows of the canonical types.
+    TypeRow,
     /// The inline allocation window.
     Window,
     /// Object headers.

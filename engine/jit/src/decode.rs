@@ -1,0 +1,416 @@
+//! Bytes to [`ModuleInfo`]: first the structure alone (what fails here is malformed), then validation (what fails here
+//! is invalid), then the contents with canonical types.
+//!
+//! wasmparser reports both failures as one error type; reading every section and every instruction once before the
+//! validator runs tells them apart.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use assay_gc::{AbstractHeapType, HeapType, RefType, TypeRegistry};
+use wasmparser::{
+    BinaryReader, DataKind, ElementItems, ElementKind, ExternalKind, FromReader, FunctionBody, KnownCustom,
+    Name, NameSectionReader, Operator, Parser, Payload, SectionLimited, TableInit, TypeRef, Validator,
+    WasmFeatures,
+};
+
+use crate::convert::{Convert, internal};
+use crate::module::{
+    ConstExpr, ConstOp, DataSegment, ElementMode, ElementSegment, Export, ExportItem, ExternType, Import,
+    ModuleInfo,
+};
+use crate::translate::Definitions;
+use crate::{Error, ErrorKind};
+
+/// What this engine runs.
+const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
+    .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
+    .union(WasmFeatures::SIGN_EXTENSION)
+    .union(WasmFeatures::REFERENCE_TYPES)
+    .union(WasmFeatures::MULTI_VALUE)
+    .union(WasmFeatures::BULK_MEMORY)
+    .union(WasmFeatures::FLOATS)
+    .union(WasmFeatures::TAIL_CALL)
+    .union(WasmFeatures::MULTI_MEMORY)
+    .union(WasmFeatures::MEMORY64)
+    .union(WasmFeatures::EXTENDED_CONST)
+    .union(WasmFeatures::FUNCTION_REFERENCES)
+    .union(WasmFeatures::GC)
+    .union(WasmFeatures::GC_TYPES);
+
+/// Parts of WebAssembly 3.0 that it does not run: their modules are well-formed, but not supported.
+const LATER: WasmFeatures =
+    WasmFeatures::SIMD.union(WasmFeatures::RELAXED_SIMD).union(WasmFeatures::EXCEPTIONS);
+
+/// What decoding yields.
+pub(crate) struct Decoded<'a> {
+    pub(crate) info: ModuleInfo,
+    pub(crate) defs: Definitions,
+    pub(crate) bodies: Vec<FunctionBody<'a>>,
+}
+
+fn malformed(error: wasmparser::Error) -> Error {
+    let (offset, message) = (error.offset() as usize, error.message().to_owned());
+    Error::new(ErrorKind::Malformed { offset, message })
+}
+
+fn invalid(error: wasmparser::Error) -> Error {
+    let (offset, message) = (error.offset() as usize, error.message().to_owned());
+    Error::new(match error.missing_wasm_feature() {
+        Some(missing) if missing.intersects(LATER) => ErrorKind::Unsupported { offset, message },
+        _ => ErrorKind::Invalid { offset, message },
+    })
+}
+
+fn unread(error: wasmparser::Error) -> Error {
+    internal(&format!("a validated module cannot be read: {error}"))
+}
+
+fn parser() -> Parser {
+    let mut parser = Parser::new(0);
+    parser.set_features(FEATURES.union(LATER));
+    parser
+}
+
+/// Reads everything and checks nothing.
+///
+/// # Errors
+/// `Malformed`.
+pub(crate) fn structure(wasm: &[u8]) -> Result<(), Error> {
+    fn items<'a, T: FromReader<'a>>(section: SectionLimited<'a, T>) -> wasmparser::Result<Vec<T>> {
+        section.into_iter().collect()
+    }
+    fn constant(expr: &wasmparser::ConstExpr<'_>) -> wasmparser::Result<()> {
+        operators(expr.get_binary_reader(), &mut false)
+    }
+    fn operators(reader: BinaryReader<'_>, names_data: &mut bool) -> wasmparser::Result<()> {
+        let mut reader = wasmparser::OperatorsReader::new(reader);
+        while !reader.eof() {
+            *names_data |= matches!(
+                reader.read()?,
+                Operator::MemoryInit { .. }
+                    | Operator::DataDrop { .. }
+                    | Operator::ArrayNewData { .. }
+                    | Operator::ArrayInitData { .. }
+            );
+        }
+        reader.finish()
+    }
+    let mut data_count = false;
+    let mut unannounced = None;
+    for payload in parser().parse_all(wasm) {
+        let read = || -> wasmparser::Result<()> {
+            match payload? {
+                Payload::TypeSection(section) => drop(items(section)?),
+                Payload::ImportSection(section) => {
+                    for import in section.into_imports() {
+                        import?;
+                    }
+                }
+                Payload::FunctionSection(section) => drop(items(section)?),
+                Payload::TableSection(section) => {
+                    for table in section {
+                        if let TableInit::Expr(expr) = table?.init {
+                            constant(&expr)?;
+                        }
+                    }
+                }
+                Payload::MemorySection(section) => drop(items(section)?),
+                Payload::TagSection(section) => drop(items(section)?),
+                Payload::GlobalSection(section) => {
+                    for global in section {
+                        constant(&global?.init_expr)?;
+                    }
+                }
+                Payload::ExportSection(section) => drop(items(section)?),
+                Payload::ElementSection(section) => {
+                    for element in section {
+                        let element = element?;
+                        if let ElementKind::Active { offset_expr, .. } = &element.kind {
+                            constant(offset_expr)?;
+                        }
+                        match element.items {
+                            ElementItems::Functions(section) => drop(items(section)?),
+                            ElementItems::Expressions(_, section) => {
+                                for expr in section {
+                                    constant(&expr?)?;
+                                }
+                            }
+                        }
+                    }
+                }
+                Payload::DataCountSection { .. } => data_count = true,
+                Payload::DataSection(section) => {
+                    for data in section {
+                        if let DataKind::Active { offset_expr, .. } = data?.kind {
+                            constant(&offset_expr)?;
+                        }
+                    }
+                }
+                Payload::CodeSectionEntry(body) => {
+                    for local in body.get_locals_reader()? {
+                        local?;
+                    }
+                    let mut names_data = false;
+                    operators(body.get_binary_reader_for_operators()?, &mut names_data)?;
+                    if names_data && !data_count {
+                        unannounced = Some(body.range().start as usize);
+                    }
+                }
+                _ => {}
+            }
+            Ok(())
+        };
+        read().map_err(malformed)?;
+        if let Some(offset) = unannounced {
+            let message = "data count section required".to_owned();
+            return Err(Error::new(ErrorKind::Malformed { offset, message }));
+        }
+    }
+    Ok(())
+}
+
+/// Validates a well-formed module.
+///
+/// # Errors
+/// `Invalid`, `Unsupported`.
+pub(crate) fn validate(wasm: &[u8]) -> Result<(), Error> {
+    Validator::new_with_features(FEATURES).validate_all(wasm).map(drop).map_err(invalid)
+}
+
+/// Reads a valid module.
+///
+/// # Errors
+/// `Types` when the registry refuses, `Internal`.
+pub(crate) fn module<'a>(wasm: &'a [u8], types: &Arc<TypeRegistry>) -> Result<Decoded<'a>, Error> {
+    let mut decoded = Decoded { info: ModuleInfo::default(), defs: HashMap::new(), bodies: Vec::new() };
+    for payload in parser().parse_all(wasm) {
+        decoded.payload(payload.map_err(unread)?, types)?;
+    }
+    Ok(decoded)
+}
+
+impl<'a> Decoded<'a> {
+    fn payload(&mut self, payload: Payload<'a>, types: &Arc<TypeRegistry>) -> Result<(), Error> {
+        let info = &mut self.info;
+        match payload {
+            Payload::TypeSection(section) => {
+                for group in section {
+                    self.rec_group(group.map_err(unread)?, types)?;
+                }
+            }
+            Payload::ImportSection(section) => {
+                for import in section.into_imports() {
+                    self.import(import.map_err(unread)?)?;
+                }
+            }
+            Payload::FunctionSection(section) => {
+                for index in section {
+                    info.funcs.push(info.types[index.map_err(unread)? as usize]);
+                }
+            }
+            Payload::TableSection(section) => {
+                for table in section {
+                    let table = table.map_err(unread)?;
+                    info.tables.push(Convert::new(&info.types).table(&table.ty)?);
+                    let init = match &table.init {
+                        TableInit::RefNull => None,
+                        TableInit::Expr(expr) => Some(const_expr(info, expr)?),
+                    };
+                    info.table_inits.push(init);
+                }
+            }
+            Payload::MemorySection(section) => {
+                for memory in section {
+                    let memory = Convert::new(&info.types).memory(&memory.map_err(unread)?);
+                    info.memories.push(memory);
+                }
+            }
+            Payload::TagSection(section) => {
+                for tag in section {
+                    info.tags.push(info.types[tag.map_err(unread)?.func_type_idx as usize]);
+                }
+            }
+            Payload::GlobalSection(section) => {
+                for global in section {
+                    let global = global.map_err(unread)?;
+                    let init = const_expr(info, &global.init_expr)?;
+                    info.globals.push(Convert::new(&info.types).global(&global.ty)?);
+                    info.global_inits.push(init);
+                }
+            }
+            Payload::ExportSection(section) => {
+                for export in section {
+                    let export = export.map_err(unread)?;
+                    let item = match export.kind {
+                        ExternalKind::Func | ExternalKind::FuncExact => ExportItem::Func(export.index),
+                        ExternalKind::Table => ExportItem::Table(export.index),
+                        ExternalKind::Memory => ExportItem::Memory(export.index),
+                        ExternalKind::Global => ExportItem::Global(export.index),
+                        ExternalKind::Tag => ExportItem::Tag(export.index),
+                    };
+                    info.exports.push(Export { name: export.name.to_owned(), item });
+                }
+            }
+            Payload::StartSection { func, .. } => info.start = Some(func),
+            Payload::ElementSection(section) => {
+                for element in section {
+                    self.element(element.map_err(unread)?)?;
+                }
+            }
+            Payload::DataSection(section) => {
+                for data in section {
+                    let data = data.map_err(unread)?;
+                    let active = match &data.kind {
+                        DataKind::Passive => None,
+                        DataKind::Active { memory_index, offset_expr } => {
+                            info.has_active_segments = true;
+                            Some((*memory_index, const_expr(info, offset_expr)?))
+                        }
+                    };
+                    info.data.push(DataSegment { bytes: data.data.into(), active });
+                }
+            }
+            Payload::CodeSectionEntry(body) => self.bodies.push(body),
+            Payload::CustomSection(section) => {
+                if let KnownCustom::Name(section) = section.as_known() {
+                    info.func_names = function_names(section);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn rec_group(&mut self, group: wasmparser::RecGroup, types: &Arc<TypeRegistry>) -> Result<(), Error> {
+        let info = &mut self.info;
+        let pending = group.types().len() as u32;
+        let convert = Convert { types: &info.types, pending };
+        let described = group.types().map(|ty| convert.sub_type(ty)).collect::<Result<Vec<_>, _>>()?;
+        let group = types.register(&described)?;
+        for id in group.ids() {
+            let def =
+                types.get(*id).ok_or_else(|| internal("a type that was just registered is not live"))?;
+            self.defs.insert(*id, def);
+        }
+        info.types.extend_from_slice(group.ids());
+        info.rec_groups.push(group);
+        Ok(())
+    }
+
+    fn import(&mut self, import: wasmparser::Import<'_>) -> Result<(), Error> {
+        let info = &mut self.info;
+        let convert = Convert::new(&info.types);
+        let ty = match import.ty {
+            TypeRef::Func(index) | TypeRef::FuncExact(index) => ExternType::Func(info.types[index as usize]),
+            TypeRef::Table(ty) => ExternType::Table(convert.table(&ty)?),
+            TypeRef::Memory(ty) => ExternType::Memory(convert.memory(&ty)),
+            TypeRef::Global(ty) => ExternType::Global(convert.global(&ty)?),
+            TypeRef::Tag(ty) => ExternType::Tag(info.types[ty.func_type_idx as usize]),
+        };
+        match ty {
+            ExternType::Func(ty) => {
+                info.funcs.push(ty);
+                info.imported_funcs += 1;
+            }
+            ExternType::Table(ty) => {
+                info.tables.push(ty);
+                info.imported_tables += 1;
+            }
+            ExternType::Memory(ty) => {
+                info.memories.push(ty);
+                info.imported_memories += 1;
+            }
+            ExternType::Global(ty) => {
+                info.globals.push(ty);
+                info.imported_globals += 1;
+            }
+            ExternType::Tag(ty) => {
+                info.tags.push(ty);
+                info.imported_tags += 1;
+            }
+        }
+        info.imports.push(Import { module: import.module.to_owned(), name: import.name.to_owned(), ty });
+        Ok(())
+    }
+
+    fn element(&mut self, element: wasmparser::Element<'_>) -> Result<(), Error> {
+        let info = &mut self.info;
+        let mode = match &element.kind {
+            ElementKind::Passive => ElementMode::Passive,
+            ElementKind::Declared => ElementMode::Declarative,
+            ElementKind::Active { table_index, offset_expr } => {
+                info.has_active_segments = true;
+                ElementMode::Active(table_index.unwrap_or(0), const_expr(info, offset_expr)?)
+            }
+        };
+        let (ty, items) = match element.items {
+            ElementItems::Functions(section) => {
+                let func = HeapType::Abstract(AbstractHeapType::Func);
+                let items = section
+                    .into_iter()
+                    .map(|index| Ok(ConstExpr(vec![ConstOp::RefFunc(index.map_err(unread)?)])))
+                    .collect::<Result<_, Error>>()?;
+                (RefType { nullable: false, heap: func }, items)
+            }
+            ElementItems::Expressions(ty, section) => {
+                let items = section
+                    .into_iter()
+                    .map(|expr| const_expr(info, &expr.map_err(unread)?))
+                    .collect::<Result<_, Error>>()?;
+                (Convert::new(&info.types).reference(ty)?, items)
+            }
+        };
+        info.elements.push(ElementSegment { ty, items, mode });
+        Ok(())
+    }
+}
+
+fn const_expr(info: &ModuleInfo, expr: &wasmparser::ConstExpr<'_>) -> Result<ConstExpr, Error> {
+    use Operator as O;
+    let ty = |index: u32| info.types[index as usize];
+    let mut ops = Vec::new();
+    for op in expr.get_operators_reader() {
+        ops.push(match op.map_err(unread)? {
+            O::I32Const { value } => ConstOp::I32Const(value),
+            O::I64Const { value } => ConstOp::I64Const(value),
+            O::F32Const { value } => ConstOp::F32Const(value.bits()),
+            O::F64Const { value } => ConstOp::F64Const(value.bits()),
+            O::I32Add => ConstOp::I32Add,
+            O::I32Sub => ConstOp::I32Sub,
+            O::I32Mul => ConstOp::I32Mul,
+            O::I64Add => ConstOp::I64Add,
+            O::I64Sub => ConstOp::I64Sub,
+            O::I64Mul => ConstOp::I64Mul,
+            O::GlobalGet { global_index } => ConstOp::GlobalGet(global_index),
+            O::RefNull { .. } => ConstOp::RefNull,
+            O::RefFunc { function_index } => ConstOp::RefFunc(function_index),
+            O::RefI31 => ConstOp::RefI31,
+            O::StructNew { struct_type_index } => ConstOp::StructNew(ty(struct_type_index)),
+            O::StructNewDefault { struct_type_index } => ConstOp::StructNewDefault(ty(struct_type_index)),
+            O::ArrayNew { array_type_index } => ConstOp::ArrayNew(ty(array_type_index)),
+            O::ArrayNewDefault { array_type_index } => ConstOp::ArrayNewDefault(ty(array_type_index)),
+            O::ArrayNewFixed { array_type_index, array_size } => {
+                ConstOp::ArrayNewFixed(ty(array_type_index), array_size)
+            }
+            O::AnyConvertExtern | O::ExternConvertAny => ConstOp::Convert,
+            O::End => break,
+            op => return Err(internal(&format!("not a constant instruction: {op:?}"))),
+        });
+    }
+    Ok(ConstExpr(ops))
+}
+
+/// Names of functions; a malformed name section is no error, what can be read of it is taken.
+fn function_names(section: NameSectionReader<'_>) -> Vec<(u32, String)> {
+    let mut names = Vec::new();
+    for subsection in section.into_iter().map_while(Result::ok) {
+        if let Name::Function(map) = subsection {
+            names
+                .extend(map.into_iter().map_while(Result::ok).map(|name| (name.index, name.name.to_owned())));
+        }
+    }
+    names.sort_by_key(|(index, _)| *index);
+    names.dedup_by_key(|(index, _)| *index);
+    names
+}
