@@ -122,7 +122,7 @@ fn many_types_at_once_are_quick() {
     drop((groups, big));
     assert_eq!(registry.live_types(), 0);
     // Generous, for a busy machine and a debug build: a quadratic scan would take minutes.
-    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
 }
 
 #[test]
