@@ -1,1 +1,63 @@
 //! Stores, instances, host functions and traps: the embedding API of Assay's JIT engine.
+//!
+//! The way of the data: [`Module::new`] compiles bytes through `assay-jit`; a [`Store`] owns a heap of `assay-gc` and
+//! everything that was instantiated in it; [`Instance::new`] links imports and runs initialisers; [`Func::call`] enters
+//! wasm code, which comes back through the builtins (allocation, bulk operations, host calls) or leaves by a trap.
+//!
+//! Contents: [`Engine`], [`Config`] · [`Module`] · [`Store`], [`StoreInner`], [`Caller`] · [`Instance`], [`Linker`],
+//! [`Extern`] · [`Func`], [`Table`], [`Memory`], [`Global`], [`Tag`] · [`Val`], [`Rooted`], [`ExternRef`] ·
+//! [`Inspector`] · [`Error`].
+//!
+//! Handles ([`Func`], [`Rooted`], …) name their store; use with another store is an error, never undefined behaviour.
+//! Every function that needs a store takes `&mut StoreInner` (or `&`); [`Store`] and [`Caller`] dereference to it.
+
+#[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+compile_error!("assay-runtime knows the stack frames and signal contexts of x86-64 Linux only");
+
+mod builtins;
+mod config;
+mod constant;
+mod engine;
+mod enter;
+mod error;
+mod externs;
+mod func;
+mod global;
+mod handle;
+mod inspect;
+mod instance;
+mod link;
+mod memory;
+mod module;
+mod pinned;
+mod reserve;
+mod roots;
+mod signal;
+mod stack;
+mod store;
+mod table;
+mod typed;
+mod value;
+
+pub use assay_gc::{
+    AbstractHeapType, CollectKind, CompositeType, FieldType, FuncType, GcRef, HeapType, RecGroup, RefType,
+    Stats, StorageType, Stress, SubType, TypeId, TypeRegistry, ValType,
+};
+pub use assay_jit::module::{ExternType, GlobalType, Import, MemoryType, TableType};
+pub use assay_jit::{OptLevel, RegAlloc, TrapCode};
+pub use config::Config;
+pub use engine::Engine;
+pub use error::{Error, ErrorKind, Frame, LinkReason, Resource, Usage};
+pub use externs::{Extern, Tag};
+pub use func::{Caller, Func};
+pub use global::Global;
+pub use handle::Rooted;
+pub use inspect::{FuncInfo, Inspector, RawVal, RefKind};
+pub use instance::Instance;
+pub use link::Linker;
+pub use memory::Memory;
+pub use module::Module;
+pub use store::{Store, StoreInner};
+pub use table::Table;
+pub use typed::{TypedFunc, WasmList, WasmValue};
+pub use value::{AnyRef, ExternRef, Val};

@@ -1,0 +1,182 @@
+//! What generated code calls: a naked stub per builtin that records the exit frame, a shim behind it, the operation.
+//!
+//! The way: stub (exit frame → `StoreCtx`) → shim ([`run`]: the store behind the context, panics caught) → an operation
+//! on [`StoreInner`] that returns a `Result`. On an error the shim has nothing to drop and leaves by
+//! [`raise`](crate::enter::raise).
+//!
+//! Every operation checks in the contract's order: null and bounds, then fuel, then effect.
+
+mod arrays;
+mod memories;
+mod tables;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use assay_gc::TypeId;
+use assay_jit::TrapCode;
+use assay_jit::builtins::{Builtin, Builtins};
+use assay_jit::vmctx::{StoreCtx, VmCtx};
+
+use crate::Error;
+use crate::enter::{Pending, add_backtrace, raise};
+use crate::func::host_call;
+use crate::store::StoreInner;
+
+/// Runs an operation on the store and instance of `vmctx`; `None` after storing what is to be raised.
+///
+/// # Safety
+/// Called from a builtin's shim: `vmctx` is generated code's own, and its store's code is what called.
+unsafe fn run<R>(vmctx: *mut VmCtx, f: impl FnOnce(&mut StoreInner, u32) -> Result<R, Error>) -> Option<R> {
+    // SAFETY: the caller's promise.
+    let (ctx, instance) = unsafe { ((*vmctx).store, (*vmctx).instance) };
+    // SAFETY: the store's context is pinned; `owner` was set at entry from the reference that `enter` holds and does
+    // not use until generated code returns.
+    let store = unsafe { &mut *(*ctx).owner.cast::<StoreInner>() };
+    let pending = match catch_unwind(AssertUnwindSafe(|| f(store, instance))) {
+        Ok(Ok(value)) => return Some(value),
+        Ok(Err(mut error)) => {
+            add_backtrace(store, &mut error);
+            Pending::Error(error)
+        }
+        Err(payload) => Pending::Panic(payload),
+    };
+    store.state.pending = Some(pending);
+    None
+}
+
+/// Defines the stub `$stub` and its shim: `$body` runs on `$store` and `$instance`.
+macro_rules! builtin {
+    ($stub:ident($vmctx:ident; $store:ident, $instance:pat_param $(, $arg:ident: $ty:ty)*) $(-> $result:ty)? $body:block) => {
+        #[unsafe(naked)]
+        unsafe extern "C" fn $stub() {
+            extern "C" fn shim($vmctx: *mut VmCtx $(, $arg: $ty)*) $(-> $result)? {
+                let operation = |$store: &mut StoreInner, $instance: u32| $body;
+                // SAFETY: this is a shim, called by its stub only.
+                let outcome = unsafe { run($vmctx, operation) };
+                match outcome {
+                    Some(value) => value,
+                    // SAFETY: `run` stored the reason, and only copies of numbers live here.
+                    None => unsafe { raise($vmctx) },
+                }
+            }
+            core::arch::naked_asm!(
+                "mov r11, [rdi + {store}]",
+                "mov rax, [rsp]",
+                "mov [r11 + {pc}], rax",
+                "mov [r11 + {fp}], rbp",
+                "jmp {shim}",
+                store = const std::mem::offset_of!(VmCtx, store),
+                pc = const std::mem::offset_of!(StoreCtx, exit_pc),
+                fp = const std::mem::offset_of!(StoreCtx, exit_fp),
+                shim = sym shim,
+            )
+        }
+    };
+}
+
+builtin!(raise_trap(vmctx; _store, _, code: u32) {
+    match u8::try_from(code).ok().and_then(TrapCode::from_raw) {
+        Some(code) => Err::<(), Error>(Error::of_trap(code)),
+        None => Err(Error::internal("raise of an unknown trap code")),
+    }
+});
+builtin!(alloc_struct(vmctx; store, _, ty: u32) -> u32 { Ok(store.alloc_struct(TypeId(ty))?.0) });
+builtin!(alloc_array(vmctx; store, _, ty: u32, len: u32) -> u32 { Ok(store.array_new(TypeId(ty), len)?.0) });
+builtin!(array_fill(vmctx; store, _, array: u32, start: u32, bits: u64, len: u32) {
+    store.array_fill(array, start, bits, len)
+});
+builtin!(array_copy(vmctx; store, _, dst: u32, dst_start: u32, src: u32, src_start: u32, len: u32) {
+    store.array_copy(dst, dst_start, src, src_start, len)
+});
+builtin!(array_new_data(vmctx; store, instance, ty: u32, data: u32, start: u32, len: u32) -> u32 {
+    Ok(store.array_new_data(instance, TypeId(ty), data, start, len)?.0)
+});
+builtin!(array_new_elem(vmctx; store, instance, ty: u32, elem: u32, start: u32, len: u32) -> u32 {
+    Ok(store.array_new_elem(instance, TypeId(ty), elem, start, len)?.0)
+});
+builtin!(array_init_data(vmctx; store, instance, array: u32, dst: u32, data: u32, src: u32, len: u32) {
+    store.array_init_data(instance, array, dst, data, src, len)
+});
+builtin!(array_init_elem(vmctx; store, instance, array: u32, dst: u32, elem: u32, src: u32, len: u32) {
+    store.array_init_elem(instance, array, dst, elem, src, len)
+});
+builtin!(memory_grow(vmctx; store, instance, memory: u32, delta: u64) -> u64 {
+    store.memory_grow(instance, memory, delta)
+});
+builtin!(memory_copy(vmctx; store, instance, dst_memory: u32, src_memory: u32, dst: u64, src: u64, len: u64) {
+    store.memory_copy(instance, dst_memory, src_memory, dst, src, len)
+});
+builtin!(memory_fill(vmctx; store, instance, memory: u32, dst: u64, byte: u32, len: u64) {
+    store.memory_fill(instance, memory, dst, byte as u8, len)
+});
+builtin!(memory_init(vmctx; store, instance, memory: u32, data: u32, dst: u64, src: u32, len: u32) {
+    store.memory_init_charged(instance, memory, data, dst, src, len)
+});
+builtin!(data_drop(vmctx; store, instance, data: u32) {
+    store.data_drop(instance, data);
+    Ok(())
+});
+builtin!(table_grow(vmctx; store, instance, table: u32, delta: u64, init: u32) -> u64 {
+    store.table_grow(instance, table, delta, init)
+});
+builtin!(table_copy(vmctx; store, instance, dst_table: u32, src_table: u32, dst: u64, src: u64, len: u64) {
+    store.table_copy(instance, dst_table, src_table, dst, src, len)
+});
+builtin!(table_fill(vmctx; store, instance, table: u32, dst: u64, value: u32, len: u64) {
+    store.table_fill(instance, table, dst, value, len)
+});
+builtin!(table_init(vmctx; store, instance, table: u32, elem: u32, dst: u64, src: u32, len: u32) {
+    store.table_init_charged(instance, table, elem, dst, src, len)
+});
+builtin!(elem_drop(vmctx; store, instance, elem: u32) {
+    store.elem_drop(instance, elem);
+    Ok(())
+});
+builtin!(call_host(vmctx; store, _, values: *mut u128) {
+    // SAFETY: generated code passes its own host function's context.
+    let host = unsafe { (*vmctx).host_func };
+    // SAFETY: the thunk's spill area has room for parameters and results and holds the parameters.
+    unsafe { host_call(store, host, values) }
+});
+
+struct Table(Builtins);
+
+// SAFETY: code addresses, never written.
+unsafe impl Sync for Table {}
+
+static TABLE: Table = Table(Builtins({
+    let mut addresses = [std::ptr::null(); Builtin::ALL.len()];
+    let mut index = 0;
+    while index < addresses.len() {
+        let stub: unsafe extern "C" fn() = match Builtin::ALL[index] {
+            Builtin::Raise => raise_trap,
+            Builtin::AllocStruct => alloc_struct,
+            Builtin::AllocArray => alloc_array,
+            Builtin::ArrayFill => array_fill,
+            Builtin::ArrayCopy => array_copy,
+            Builtin::ArrayNewData => array_new_data,
+            Builtin::ArrayNewElem => array_new_elem,
+            Builtin::ArrayInitData => array_init_data,
+            Builtin::ArrayInitElem => array_init_elem,
+            Builtin::MemoryGrow => memory_grow,
+            Builtin::MemoryCopy => memory_copy,
+            Builtin::MemoryFill => memory_fill,
+            Builtin::MemoryInit => memory_init,
+            Builtin::DataDrop => data_drop,
+            Builtin::TableGrow => table_grow,
+            Builtin::TableCopy => table_copy,
+            Builtin::TableFill => table_fill,
+            Builtin::TableInit => table_init,
+            Builtin::ElemDrop => elem_drop,
+            Builtin::HostCall => call_host,
+        };
+        addresses[index] = stub as *const u8;
+        index += 1;
+    }
+    addresses
+}));
+
+/// The builtins' addresses.
+pub(crate) fn table() -> *const Builtins {
+    &raw const TABLE.0
+}

@@ -1,0 +1,52 @@
+//! What an embedder chooses once per engine: collector, code generation, limits, testing modes.
+
+use assay_gc::Stress;
+use assay_jit::{OptLevel, RegAlloc};
+
+/// An engine's configuration. All stores of an engine share it.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Name of the collector, from [`assay_gc::registry`].
+    pub collector: String,
+    /// Cranelift's optimisation level.
+    pub opt: OptLevel,
+    /// Cranelift's register allocator.
+    pub regalloc: RegAlloc,
+    /// Whether code counts fuel; a new store then has none until [`StoreInner::set_fuel`](crate::StoreInner::set_fuel).
+    pub fuel: bool,
+    /// Whether Cranelift's verifier runs.
+    pub verifier: bool,
+    /// Whether Cranelift's alias analysis runs.
+    pub alias_analysis: bool,
+    /// Testing modes of the heap.
+    pub stress: Stress,
+    /// Most bytes of objects in a store's heap.
+    pub gc_heap_max: u64,
+    /// Bytes that a store's heap starts with.
+    pub gc_heap_initial: u64,
+    /// Most pages (64 KiB) of a linear memory.
+    pub max_memory_pages: u64,
+    /// Most elements of a table.
+    pub max_table_elements: u64,
+    /// Bytes of native stack that wasm code may use, nested activations included.
+    pub max_wasm_stack: usize,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            collector: "copying".to_owned(),
+            opt: OptLevel::Speed,
+            regalloc: RegAlloc::Backtracking,
+            fuel: false,
+            verifier: cfg!(debug_assertions),
+            alias_analysis: true,
+            stress: Stress::default(),
+            gc_heap_max: 1 << 30,
+            gc_heap_initial: 1 << 20,
+            max_memory_pages: 1 << 16,
+            max_table_elements: 10_000_000,
+            max_wasm_stack: 512 << 10,
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The native stack: its bounds on this thread, and how deep wasm may go.
+
+use std::cell::Cell;
+
+/// Native stack that stays free below wasm's limit, for builtins, host functions and panics.
+pub(crate) const HOST_RESERVE: usize = 384 << 10;
+
+/// Bounds of a thread's stack.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Bounds {
+    /// Lowest usable address.
+    pub(crate) low: usize,
+    /// Address behind the highest byte.
+    pub(crate) high: usize,
+}
+
+impl Bounds {
+    /// Whether `address` lies on this stack.
+    pub(crate) fn contains(&self, address: usize) -> bool {
+        (self.low..self.high).contains(&address)
+    }
+}
+
+thread_local! {
+    static BOUNDS: Cell<Option<Bounds>> = const { Cell::new(None) };
+}
+
+/// The bounds of this thread's stack; `None` when the system does not tell.
+pub(crate) fn bounds() -> Option<Bounds> {
+    BOUNDS.with(|known| {
+        if known.get().is_none() {
+            known.set(ask());
+        }
+        known.get()
+    })
+}
+
+/// An address near the stack pointer.
+#[inline(never)]
+pub(crate) fn here() -> usize {
+    let marker = 0u8;
+    (&raw const marker).addr()
+}
+
+fn ask() -> Option<Bounds> {
+    let mut attributes = std::mem::MaybeUninit::<libc::pthread_attr_t>::uninit();
+    // SAFETY: asking which thread this is has no preconditions.
+    let thread = unsafe { libc::pthread_self() };
+    // SAFETY: the out pointer is valid; the call initialises it on success.
+    if unsafe { libc::pthread_getattr_np(thread, attributes.as_mut_ptr()) } != 0 {
+        return None;
+    }
+    let mut low = std::ptr::null_mut();
+    let mut size = 0usize;
+    // SAFETY: the attributes were initialised above and both out pointers are valid.
+    let status = unsafe { libc::pthread_attr_getstack(attributes.as_ptr(), &mut low, &mut size) };
+    // SAFETY: initialised above, destroyed once.
+    unsafe { libc::pthread_attr_destroy(attributes.as_mut_ptr()) };
+    (status == 0 && size > 0).then(|| Bounds { low: low.addr(), high: low.addr() + size })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_frame_lies_within_the_bounds() {
+        assert!(bounds().unwrap().contains(here()));
+        std::thread::spawn(|| assert!(bounds().unwrap().contains(here()))).join().unwrap();
+    }
+}
