@@ -1,5 +1,13 @@
 //! Heap graphs: everything reachable from some values, without addresses. Sharing and identity of objects is kept;
 //! equality of two graphs is isomorphism from the same roots, which canonical numbering turns into plain equality.
+//!
+//! [`build`] walks a subject's heap, [`types`] turns a subject's types into keys that mean the same everywhere.
+
+pub mod build;
+pub mod types;
+
+pub use build::{GraphBuilder, GraphLimits, HeapView, RawValue};
+pub use types::{CompositeShape, FieldShape, HeapShape, StorageShape, SubTypeShape, TypeKeys, TypeView};
 
 use serde::{Deserialize, Serialize};
 
