@@ -12,6 +12,8 @@ static BUMP: Constraints = Constraints {
     write_barrier: BarrierShape::None,
     moves: true,
     collects: true,
+    header_flags: 0,
+    gc_word: false,
 };
 
 static CALL: Constraints = Constraints {
@@ -20,6 +22,8 @@ static CALL: Constraints = Constraints {
     write_barrier: BarrierShape::None,
     moves: false,
     collects: true,
+    header_flags: 0,
+    gc_word: false,
 };
 
 /// All configurations that change the code.
@@ -272,7 +276,7 @@ fn dead_gc_code_compiles() {
     compiles(
         r#"
         (func (result anyref) (unreachable) (struct.new $point))
-        (func (result i32) (return (i32.const 1)) (struct.get $point $x) (ref.test (ref i31) (ref.null any)))
+        (func (result i32) (return (i32.const 1)) (drop (struct.get $point $x)) (ref.test (ref i31) (ref.null any)))
         (func (result anyref) (ref.cast (ref none) (call $make)) (drop) (call $make))
         (func (result anyref) (block $l (result anyref) (br $l (call $make)) (br_on_cast $l anyref i31ref)))
         "#,
