@@ -4,7 +4,7 @@
 use assay_runtime::{Config, Engine, Extern, Func, Instance, Module, OptLevel, RegAlloc, Store, Stress, Val};
 
 /// Engines of every collector, optimisation level and stress mode.
-pub fn engines(change: impl Fn(&mut Config)) -> Vec<(String, Engine)> {
+pub(crate) fn engines(change: impl Fn(&mut Config)) -> Vec<(String, Engine)> {
     let mut engines = Vec::new();
     for entry in assay_gc::registry() {
         for opt in [OptLevel::None, OptLevel::Speed] {
@@ -23,12 +23,12 @@ pub fn engines(change: impl Fn(&mut Config)) -> Vec<(String, Engine)> {
 }
 
 /// A module from text.
-pub fn module(engine: &Engine, text: &str) -> Module {
+pub(crate) fn module(engine: &Engine, text: &str) -> Module {
     Module::new(engine, &wat::parse_str(text).unwrap()).unwrap()
 }
 
 /// A store with one instance of the text.
-pub fn instance(engine: &Engine, text: &str) -> (Store, Instance) {
+pub(crate) fn instance(engine: &Engine, text: &str) -> (Store, Instance) {
     let mut store = Store::new(engine).unwrap();
     let module = module(engine, text);
     let instance = Instance::new(&mut store, &module, &[]).unwrap();
@@ -36,12 +36,12 @@ pub fn instance(engine: &Engine, text: &str) -> (Store, Instance) {
 }
 
 /// The exported function.
-pub fn func(store: &Store, instance: Instance, name: &str) -> Func {
+pub(crate) fn func(store: &Store, instance: Instance, name: &str) -> Func {
     instance.export(store, name).unwrap().and_then(Extern::func).unwrap_or_else(|| panic!("no function {name}"))
 }
 
 /// An i32 result.
-pub fn i32_of(values: &[Val]) -> i32 {
+pub(crate) fn i32_of(values: &[Val]) -> i32 {
     match values {
         [Val::I32(value)] => *value,
         other => panic!("not one i32: {other:?}"),
