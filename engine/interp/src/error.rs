@@ -189,10 +189,9 @@ impl Error {
     /// Offset and reason, when the module could not be decoded (malformed or unsupported).
     pub fn decode_error(&self) -> Option<DecodeError> {
         match self.0.kind {
-            ErrorKind::Malformed | ErrorKind::Unsupported => Some(DecodeError {
-                offset: self.0.offset.unwrap_or(0),
-                message: self.0.message.clone(),
-            }),
+            ErrorKind::Malformed | ErrorKind::Unsupported => {
+                Some(DecodeError { offset: self.0.offset.unwrap_or(0), message: self.0.message.clone() })
+            }
             _ => None,
         }
     }

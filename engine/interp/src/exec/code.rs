@@ -1,0 +1,113 @@
+//! The internal code: a flat array of 16-byte operations over numbered 64-bit *slots* of a frame.
+//!
+//! A frame's slots are its parameters, its other locals, then its operand stack; since validation makes the height of
+//! the operand stack a constant at each instruction, every operand has a fixed slot, and no operation
+//! pushes or pops. i32 and f32 values are kept zero-extended, references as [`crate::runtime::value::Bits`].
+//! Invariant (the translator's): each slot named by an operation is below [`Body::frame_size`], each branch target
+//! inside the body, each module index inside its index space.
+
+use crate::syntax::opcodes::{MemoryAccess, Numeric, opcode_tables};
+use crate::syntax::types::RefType;
+
+macro_rules! define_code {
+    (numeric { $($nop:literal $numeric:ident $narity:literal,)* }
+     access { $($aop:literal $access:ident $aarity:literal,)* }) => {
+        /// What an operation does. Operand fields: `d` destination, `a` and `b` sources, unless said otherwise.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u16)]
+        pub(crate) enum Code {
+            // Numeric: d := op(a, b).
+            $($numeric,)*
+            // Loads: d := memory m [a + offset b]; stores: memory m [a + offset b] := d.
+            $($access,)*
+            // Control. Branches: `b` is the target.
+            Unreachable, Loop, Br, BrIf, BrIfNot, BrTable, Return, Return0, Return1,
+            // d: first argument and result; b: function index, or type index with m = table, a = index or reference.
+            Call, CallIndirect, CallRef, ReturnCall, ReturnCallIndirect, ReturnCallRef,
+            BrOnNull, BrOnNonNull,
+            // d: index of the cast's type in `ref_types`.
+            BrOnCast, BrOnCastFail,
+            // Moves. Const: value in a (low) and b (high). CopyRange: d.. := a.., b slots, d < a.
+            Const, Copy, CopyRange,
+            // d := if slot (d + 2) then a else b; the wide form for two-slot values at d, d + 2 with condition d + 4.
+            Select, SelectWide,
+            GlobalGet, GlobalSet,
+            // Address d := a + (64-bit constant pool[b]), trapping on overflow.
+            OffsetAddress,
+            // Memory m; bulk operands in a, a + 1, a + 2; b = data segment or source memory.
+            MemorySize, MemoryGrow, MemoryInit, DataDrop, MemoryCopy, MemoryFill,
+            // Table b. TableSet: table b [a] := d. Bulk: operands from a on; d = element segment or source table.
+            TableGet, TableSet, TableSize, TableGrow, TableFill, TableCopy, TableInit, ElemDrop,
+            // References. b = function index, or index in `ref_types`.
+            RefFunc, RefIsNull, RefEq, RefAsNonNull, RefTest, RefCast, RefI31, I31GetS, I31GetU,
+            // Structs: d result (or stored value of set), a object, b slot of the field; new: operands from d on, b = type.
+            StructNew, StructNewDefault, StructGet, StructGetS8, StructGetS16, StructSet, StructSet8, StructSet16,
+            // Arrays: d result, a object, b index (get, set: d value). Others: operands from a on, b = type, m/d = segment.
+            ArrayNew, ArrayNewDefault, ArrayNewFixed, ArrayNewData, ArrayNewElem,
+            ArrayGet, ArrayGetS8, ArrayGetS16, ArraySet, ArrayLen, ArrayFill, ArrayCopy, ArrayInitData, ArrayInitElem,
+        }
+
+        impl From<Numeric> for Code {
+            fn from(numeric: Numeric) -> Code {
+                match numeric { $(Numeric::$numeric => Code::$numeric,)* }
+            }
+        }
+
+        impl From<MemoryAccess> for Code {
+            fn from(access: MemoryAccess) -> Code {
+                match access { $(MemoryAccess::$access => Code::$access,)* }
+            }
+        }
+
+        impl Code {
+            /// Whether its only effect on the frame is to set slot `d`, so that `d` may be renamed.
+            pub(crate) fn sets_only_d(self) -> bool {
+                match self {
+                    $(Code::$numeric => true,)*
+                    $(Code::$access => $aarity == 1,)*
+                    Code::Const | Code::Copy | Code::GlobalGet | Code::MemorySize | Code::MemoryGrow
+                    | Code::TableGet | Code::TableSize | Code::RefFunc | Code::RefIsNull | Code::RefEq
+                    | Code::RefAsNonNull | Code::RefTest | Code::RefCast | Code::RefI31 | Code::I31GetS
+                    | Code::I31GetU | Code::StructGet | Code::StructGetS8 | Code::StructGetS16 | Code::ArrayGet
+                    | Code::ArrayGetS8 | Code::ArrayGetS16 | Code::ArrayLen => true,
+                    _ => false,
+                }
+            }
+        }
+    };
+}
+opcode_tables!(define_code);
+
+/// One operation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Op {
+    pub(crate) code: Code,
+    pub(crate) m: u16,
+    pub(crate) d: u32,
+    pub(crate) a: u32,
+    pub(crate) b: u32,
+}
+
+impl Op {
+    pub(crate) fn new(code: Code, d: u32, a: u32, b: u32) -> Op {
+        Op { code, m: 0, d, a, b }
+    }
+}
+
+/// A function body or constant expression in internal code.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Body {
+    pub(crate) ops: Vec<Op>,
+    /// Branch tables' targets, wide constants.
+    pub(crate) pool: Vec<u32>,
+    /// Types of tests and casts, with the module's type indices.
+    pub(crate) ref_types: Vec<RefType>,
+    /// Slots of the parameters.
+    pub(crate) params: u32,
+    /// Slots of parameters and other locals.
+    pub(crate) locals: u32,
+    /// Slots of the results.
+    pub(crate) results: u32,
+    /// All slots.
+    pub(crate) frame_size: u32,
+}

@@ -1,0 +1,168 @@
+//! Memory instructions (spec: Execution / Memory Instructions). The effective address is the whole 64-bit sum of operand
+//! and offset, whatever the address type, as i32 operands are kept zero-extended.
+
+use super::code::{Code, Op};
+use crate::error::{Error, Result, TrapKind};
+use crate::runtime::store::{Config, Memory, PAGE_SIZE};
+use crate::syntax::types::AddrType;
+
+/// The bytes of an access of `N` bytes.
+#[inline(always)]
+fn bytes<const N: usize>(memory: &Memory, address: u64, offset: u32) -> Option<&[u8; N]> {
+    let start = usize::try_from(address.checked_add(u64::from(offset))?).ok()?;
+    memory.reserved.get(..memory.size)?.get(start..)?.first_chunk()
+}
+
+#[inline(always)]
+fn bytes_mut<const N: usize>(memory: &mut Memory, address: u64, offset: u32) -> Option<&mut [u8; N]> {
+    let start = usize::try_from(address.checked_add(u64::from(offset))?).ok()?;
+    memory.reserved.get_mut(..memory.size)?.get_mut(start..)?.first_chunk_mut()
+}
+
+/// Performs a load or store; `None` if it is out of bounds. Other operations: [`Access::Other`].
+#[inline(always)]
+pub(crate) fn access(op: Op, regs: &mut [u64], memories: &mut [Memory], addrs: &[u32]) -> Access {
+    macro_rules! load {
+        ($ty:ty as |$value:ident| $convert:expr) => {{
+            let memory = &memories[addrs[op.m as usize] as usize];
+            match bytes(memory, regs[op.a as usize], op.b) {
+                Some(bytes) => {
+                    let $value = <$ty>::from_le_bytes(*bytes);
+                    regs[op.d as usize] = $convert;
+                    Access::Done
+                }
+                None => Access::OutOfBounds,
+            }
+        }};
+    }
+    macro_rules! store {
+        ($ty:ty) => {{
+            let memory = &mut memories[addrs[op.m as usize] as usize];
+            match bytes_mut(memory, regs[op.a as usize], op.b) {
+                Some(bytes) => {
+                    *bytes = (regs[op.d as usize] as $ty).to_le_bytes();
+                    Access::Done
+                }
+                None => Access::OutOfBounds,
+            }
+        }};
+    }
+    match op.code {
+        // Spec: load.
+        Code::I32Load | Code::F32Load | Code::I64Load32U => load!(u32 as |v| u64::from(v)),
+        Code::I64Load | Code::F64Load => load!(u64 as |v| v),
+        Code::I32Load8U | Code::I64Load8U => load!(u8 as |v| u64::from(v)),
+        Code::I32Load16U | Code::I64Load16U => load!(u16 as |v| u64::from(v)),
+        Code::I32Load8S => load!(i8 as |v| u64::from(i32::from(v) as u32)),
+        Code::I32Load16S => load!(i16 as |v| u64::from(i32::from(v) as u32)),
+        Code::I64Load8S => load!(i8 as |v| i64::from(v) as u64),
+        Code::I64Load16S => load!(i16 as |v| i64::from(v) as u64),
+        Code::I64Load32S => load!(i32 as |v| i64::from(v) as u64),
+        // Spec: store.
+        Code::I32Store | Code::F32Store | Code::I64Store32 => store!(u32),
+        Code::I64Store | Code::F64Store => store!(u64),
+        Code::I32Store8 | Code::I64Store8 => store!(u8),
+        Code::I32Store16 | Code::I64Store16 => store!(u16),
+        _ => Access::Other,
+    }
+}
+
+/// Outcome of [`access`].
+pub(crate) enum Access {
+    Done,
+    OutOfBounds,
+    Other,
+}
+
+/// The range of `len` items at `start` if it ends by `size`.
+pub(crate) fn range(start: u64, len: u64, size: usize) -> Option<std::ops::Range<usize>> {
+    let end = start.checked_add(len)?;
+    if end <= size as u64 { Some(start as usize..end as usize) } else { None }
+}
+
+/// Spec: memory.init, without the charge; `None` if out of bounds.
+pub(crate) fn init(memory: &mut Memory, data: &[u8], at: u64, from: u64, len: u64) -> Option<()> {
+    let source = range(from, len, data.len())?;
+    let target = range(at, len, memory.size)?;
+    memory.reserved[target].copy_from_slice(&data[source]);
+    Some(())
+}
+
+/// Fuel of a bulk operation over bytes: one per started 64.
+pub(crate) fn byte_cost(len: u64) -> u64 {
+    len.div_ceil(64)
+}
+
+/// Spec: memory.fill.
+pub(crate) fn fill(
+    memory: &mut Memory,
+    at: u64,
+    value: u64,
+    len: u64,
+    charge: impl FnOnce(u64) -> Result<()>,
+) -> Result<()> {
+    let target = range(at, len, memory.size).ok_or_else(|| Error::trap(TrapKind::MemoryOutOfBounds))?;
+    charge(byte_cost(len))?;
+    memory.reserved[target].fill(value as u8);
+    Ok(())
+}
+
+/// Spec: memory.copy; `dst` and `src` are addresses of memories.
+pub(crate) fn copy(
+    memories: &mut [Memory],
+    (dst, src): (usize, usize),
+    (at, from, len): (u64, u64, u64),
+    charge: impl FnOnce(u64) -> Result<()>,
+) -> Result<()> {
+    let out = || Error::trap(TrapKind::MemoryOutOfBounds);
+    let source = range(from, len, memories[src].size).ok_or_else(out)?;
+    let target = range(at, len, memories[dst].size).ok_or_else(out)?;
+    charge(byte_cost(len))?;
+    if dst == src {
+        memories[dst].reserved.copy_within(source, target.start);
+    } else if let Ok([dst, src]) = memories.get_disjoint_mut([dst, src]) {
+        dst.reserved[target].copy_from_slice(&src.reserved[source]);
+    }
+    Ok(())
+}
+
+/// Spec: memory.grow. Gives the old size in pages, or −1 of the address type.
+pub(crate) fn grow(
+    memory: &mut Memory,
+    pages: u64,
+    config: &Config,
+    total_pages: &mut u64,
+    charge: impl FnOnce(u64) -> Result<()>,
+) -> Result<u64> {
+    let old = memory.size as u64 / PAGE_SIZE;
+    let by_type = match memory.ty.addr {
+        AddrType::I32 => 65_536,
+        AddrType::I64 => 1 << 48,
+    };
+    let limit = memory.ty.limits.max.unwrap_or(by_type).min(by_type).min(u64::from(config.max_memory_pages));
+    let fits = old.checked_add(pages).is_some_and(|new| new <= limit)
+        && total_pages.checked_add(pages).is_some_and(|total| total <= config.max_total_pages);
+    if !fits {
+        return Ok(minus_one(memory.ty.addr));
+    }
+    charge(pages)?;
+    *total_pages += pages;
+    let size = ((old + pages) * PAGE_SIZE) as usize;
+    if size > memory.reserved.len() {
+        // Fresh zero pages cost nothing until touched, unlike a resize.
+        let reserve = size.max(memory.reserved.len() * 2).min((limit * PAGE_SIZE) as usize);
+        let mut reserved = vec![0; reserve];
+        reserved[..memory.size].copy_from_slice(&memory.reserved[..memory.size]);
+        memory.reserved = reserved;
+    }
+    memory.size = size;
+    Ok(old)
+}
+
+/// −1 in a slot.
+pub(crate) fn minus_one(addr: AddrType) -> u64 {
+    match addr {
+        AddrType::I32 => u64::from(u32::MAX),
+        AddrType::I64 => u64::MAX,
+    }
+}

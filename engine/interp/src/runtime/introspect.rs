@@ -1,0 +1,113 @@
+//! What the embedder can see of objects, functions and canonical types, for comparing heap graphs.
+
+use super::heap::Payload;
+use super::store::{FuncKind, Store};
+use super::types::GroupId;
+use super::value::{FuncAddr, InstanceAddr, ObjectAddr, Value};
+use crate::syntax::types::{CompositeType, RecGroup, StorageType, SubType, TypeId};
+
+/// Kind of a heap object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ObjectKind {
+    /// A struct.
+    Struct,
+    /// An array.
+    Array,
+}
+
+/// Where a function comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FuncOrigin {
+    /// Defined by an instance, with its index in that instance's function index space.
+    Wasm {
+        /// The defining instance.
+        instance: InstanceAddr,
+        /// Index in its function index space.
+        index: u32,
+    },
+    /// Allocated by the host.
+    Host,
+}
+
+/// Place of a canonical type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TypePlace {
+    /// Its rec group.
+    pub group: GroupId,
+    /// Position in the group.
+    pub index: u32,
+}
+
+impl Store {
+    /// Whether an object is a struct or an array; `None` if it has been freed.
+    pub fn object_kind(&self, object: ObjectAddr) -> Option<ObjectKind> {
+        match self.heap.get(object.0)?.payload {
+            Payload::Struct(_) => Some(ObjectKind::Struct),
+            _ => Some(ObjectKind::Array),
+        }
+    }
+
+    /// The runtime type of an object.
+    pub fn object_type(&self, object: ObjectAddr) -> Option<TypeId> {
+        Some(self.heap.get(object.0)?.ty)
+    }
+
+    /// Number of fields or elements.
+    pub fn object_len(&self, object: ObjectAddr) -> Option<usize> {
+        Some(self.heap.get(object.0)?.payload.len())
+    }
+
+    /// A field or element, packed ones zero-extended to i32; `None` beyond the end.
+    pub fn object_get(&self, object: ObjectAddr, index: usize) -> Option<Value> {
+        let object = self.heap.get(object.0)?;
+        let storage = match &self.types.get(object.ty)?.ty.composite {
+            CompositeType::Struct(fields) => fields.get(index)?.storage,
+            CompositeType::Array(field) => field.storage,
+            CompositeType::Func(_) => return None,
+        };
+        self.from_bits(object.payload.get(index)?, StorageType::unpack(storage)).ok()
+    }
+
+    /// All fields or elements, packed ones zero-extended to i32.
+    pub fn object_values(&self, object: ObjectAddr) -> Option<Vec<Value>> {
+        (0..self.object_len(object)?).map(|index| self.object_get(object, index)).collect()
+    }
+
+    /// Where a canonical type stands in its rec group.
+    pub fn type_place(&self, id: TypeId) -> Option<TypePlace> {
+        let ty = self.types.get(id)?;
+        Some(TypePlace { group: ty.group, index: ty.place })
+    }
+
+    /// A canonical rec group: members refer to each other by [`crate::HeapType::Rec`], to other groups' types by
+    /// [`crate::HeapType::Canon`].
+    pub fn rec_group(&self, group: GroupId) -> Option<&RecGroup> {
+        Some(&self.types.group(group)?.1)
+    }
+
+    /// The type at a place.
+    pub fn type_at(&self, place: TypePlace) -> Option<TypeId> {
+        let (first, group) = self.types.group(place.group)?;
+        ((place.index as usize) < group.types.len()).then(|| TypeId(first.0 + place.index))
+    }
+
+    /// A canonical type unrolled: every concrete heap type in it is [`crate::HeapType::Canon`].
+    pub fn type_def(&self, id: TypeId) -> Option<&SubType> {
+        Some(&self.types.get(id)?.ty)
+    }
+
+    /// Whether one canonical type is a subtype of another.
+    pub fn is_subtype(&self, sub: TypeId, sup: TypeId) -> bool {
+        self.types.is_subtype(sub, sup)
+    }
+
+    /// Where a function comes from.
+    pub fn func_origin(&self, func: FuncAddr) -> Option<FuncOrigin> {
+        Some(match self.funcs.get(func.index())?.kind {
+            FuncKind::Wasm { instance, index } => {
+                FuncOrigin::Wasm { instance: InstanceAddr(instance), index }
+            }
+            FuncKind::Host(_) | FuncKind::SharedHost(_) => FuncOrigin::Host,
+        })
+    }
+}

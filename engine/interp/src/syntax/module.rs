@@ -1,0 +1,202 @@
+//! Modules (spec: Structure / Modules): what the decoder produces and instantiation reads. Immutable
+//! and shared; function bodies are here already in internal code.
+
+use std::sync::Arc;
+
+use super::types::{
+    CompositeType, ExternType, FuncType, GlobalType, MemoryType, RecGroup, SubType, TableType, TypeIndex,
+};
+use crate::error::Result;
+use crate::exec::code::Body;
+
+/// A decoded module. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Module(pub(crate) Arc<ModuleData>);
+
+/// An import of a module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportType {
+    /// Name of the module it comes from.
+    pub module: String,
+    /// Its name there.
+    pub name: String,
+    /// What is needed.
+    pub ty: ExternType,
+}
+
+/// An export of a module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExportType {
+    /// Its name.
+    pub name: String,
+    /// Its declared type.
+    pub ty: ExternType,
+}
+
+/// A definition by kind and index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ExternIndex {
+    Func(u32),
+    Table(u32),
+    Memory(u32),
+    Global(u32),
+    Tag(u32),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Import {
+    pub(crate) module: String,
+    pub(crate) name: String,
+    pub(crate) desc: ImportDesc,
+}
+
+/// An import's type; functions and tags by type index.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ImportDesc {
+    Func(TypeIndex),
+    Table(TableType),
+    Memory(MemoryType),
+    Global(GlobalType),
+    Tag(TypeIndex),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Export {
+    pub(crate) name: String,
+    pub(crate) index: ExternIndex,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Table {
+    pub(crate) ty: TableType,
+    pub(crate) init: Option<Arc<Body>>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Global {
+    pub(crate) ty: GlobalType,
+    pub(crate) init: Arc<Body>,
+}
+
+/// How a segment is used.
+#[derive(Clone, Debug)]
+pub(crate) enum SegmentMode {
+    Passive,
+    Active { index: u32, offset: Arc<Body> },
+    Declarative,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum ElemItems {
+    Funcs(Vec<u32>),
+    Exprs(Vec<Arc<Body>>),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Elem {
+    pub(crate) items: ElemItems,
+    pub(crate) mode: SegmentMode,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Data {
+    pub(crate) bytes: Arc<[u8]>,
+    pub(crate) mode: SegmentMode,
+}
+
+/// The content of a module. Index spaces list imports first.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ModuleData {
+    pub(crate) groups: Vec<RecGroup>,
+    /// For each type index, its group and the position in it.
+    pub(crate) type_places: Vec<(u32, u32)>,
+    pub(crate) imports: Vec<Import>,
+    /// Type index of each function.
+    pub(crate) funcs: Vec<TypeIndex>,
+    pub(crate) tables: Vec<TableType>,
+    pub(crate) memories: Vec<MemoryType>,
+    pub(crate) globals: Vec<GlobalType>,
+    pub(crate) tags: Vec<TypeIndex>,
+    pub(crate) imported_funcs: u32,
+    pub(crate) imported_globals: u32,
+    pub(crate) table_defs: Vec<Table>,
+    pub(crate) global_defs: Vec<Global>,
+    pub(crate) exports: Vec<Export>,
+    pub(crate) start: Option<u32>,
+    pub(crate) elems: Vec<Elem>,
+    pub(crate) datas: Vec<Data>,
+    /// Bodies of the functions that are not imported.
+    pub(crate) bodies: Vec<Body>,
+}
+
+impl ModuleData {
+    pub(crate) fn sub_type(&self, index: TypeIndex) -> Option<&SubType> {
+        let &(group, place) = self.type_places.get(index.0 as usize)?;
+        self.groups.get(group as usize)?.types.get(place as usize)
+    }
+
+    pub(crate) fn func_type(&self, index: TypeIndex) -> Option<&FuncType> {
+        match &self.sub_type(index)?.composite {
+            CompositeType::Func(ty) => Some(ty),
+            _ => None,
+        }
+    }
+
+    fn extern_func_type(&self, index: TypeIndex) -> FuncType {
+        self.func_type(index).cloned().unwrap_or_default()
+    }
+
+    fn extern_type(&self, index: ExternIndex) -> Option<ExternType> {
+        Some(match index {
+            ExternIndex::Func(i) => ExternType::Func(self.extern_func_type(*self.funcs.get(i as usize)?)),
+            ExternIndex::Table(i) => ExternType::Table(*self.tables.get(i as usize)?),
+            ExternIndex::Memory(i) => ExternType::Memory(*self.memories.get(i as usize)?),
+            ExternIndex::Global(i) => ExternType::Global(*self.globals.get(i as usize)?),
+            ExternIndex::Tag(i) => ExternType::Tag(self.extern_func_type(*self.tags.get(i as usize)?)),
+        })
+    }
+}
+
+impl Module {
+    /// Decodes a binary module. Malformed bytes give [`crate::ErrorKind::Malformed`] with an offset,
+    /// SIMD and exception instructions [`crate::ErrorKind::Unsupported`]; an invalid module is mostly *not* found
+    /// out here (there is no validator yet), but one that has no meaning gives [`crate::ErrorKind::Crash`].
+    pub fn decode(bytes: &[u8]) -> Result<Module> {
+        crate::binary::module::decode(bytes)
+    }
+
+    /// The imports, in order. Concrete heap types are type indices of this module.
+    pub fn imports(&self) -> Vec<ImportType> {
+        let ty = |desc: &ImportDesc| match *desc {
+            ImportDesc::Func(index) => ExternType::Func(self.0.extern_func_type(index)),
+            ImportDesc::Table(ty) => ExternType::Table(ty),
+            ImportDesc::Memory(ty) => ExternType::Memory(ty),
+            ImportDesc::Global(ty) => ExternType::Global(ty),
+            ImportDesc::Tag(index) => ExternType::Tag(self.0.extern_func_type(index)),
+        };
+        let import = |import: &Import| ImportType {
+            module: import.module.clone(),
+            name: import.name.clone(),
+            ty: ty(&import.desc),
+        };
+        self.0.imports.iter().map(import).collect()
+    }
+
+    /// The exports, in order. Concrete heap types are type indices of this module.
+    pub fn exports(&self) -> Vec<ExportType> {
+        let export = |export: &Export| {
+            Some(ExportType { name: export.name.clone(), ty: self.0.extern_type(export.index)? })
+        };
+        self.0.exports.iter().filter_map(export).collect()
+    }
+
+    /// The rec groups of the type section, in order.
+    pub fn rec_groups(&self) -> &[RecGroup] {
+        &self.0.groups
+    }
+
+    /// A type of the type section.
+    pub fn sub_type(&self, index: TypeIndex) -> Option<&SubType> {
+        self.0.sub_type(index)
+    }
+}
