@@ -1,2 +1,26 @@
+//! `cargo fuzz run collectors`: the typed generator's programs on the interpreter and on the JIT engine with each
+//! collector, with and without optimisation.
 #![no_main]
-libfuzzer_sys::fuzz_target!(|_data: &[u8]| {});
+
+use std::cell::RefCell;
+
+use assay_harness::campaign::worker::examine;
+use assay_harness::subject::{self, Subject};
+use assay_harness::{case::Case, generate};
+use libfuzzer_sys::arbitrary::Unstructured;
+use libfuzzer_sys::fuzz_target;
+
+thread_local! {
+    static SUBJECTS: RefCell<Vec<Box<dyn Subject>>> = RefCell::new(
+        ["interp", "jit:*"].iter().flat_map(|spec| subject::parse(spec).expect("known subjects")).collect(),
+    );
+}
+
+fuzz_target!(|data: &[u8]| {
+    let generator = generate::find("objects").expect("a known generator");
+    let case: Case = (generator.generate)(&mut Unstructured::new(data));
+    let report = SUBJECTS.with_borrow_mut(|subjects| examine(subjects, &case));
+    if let Some(finding) = report.findings.first() {
+        panic!("{} [{}] {}\n{}", finding.kind, finding.subjects.join(" | "), finding.text, case.to_wast());
+    }
+});

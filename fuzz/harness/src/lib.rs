@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod campaign;
 pub mod case;
 pub mod compare;
 pub mod generate;
