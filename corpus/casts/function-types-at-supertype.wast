@@ -1,0 +1,67 @@
+;;! title = "a function declared at a subtype is refused, or one at a sibling accepted, by call_indirect and ref.cast"
+;;! observe_state = true
+
+(module $m
+  (type $s0 (sub (struct (field i32))))
+  (type $s1 (sub $s0 (struct (field i32) (field i32))))
+  (type $f0 (sub (func (param (ref $s1)) (result (ref $s0)))))
+  (type $f1 (sub $f0 (func (param (ref $s0)) (result (ref $s1)))))
+  (type $f2 (sub $f0 (func (param (ref $s1)) (result (ref $s1)))))
+  (func $a (export "a") (type $f0) (struct.new $s0 (i32.const 10)))
+  (func $b (export "b") (type $f1) (struct.new $s1 (i32.const 20) (struct.get $s0 0 (local.get 0))))
+  (func $c (export "c") (type $f2) (struct.new $s1 (i32.const 30) (struct.get $s1 1 (local.get 0))))
+  (table $t (export "t") funcref (elem $a $b $c))
+
+  (func (export "indirect f0") (param $i i32) (result i32)
+    (struct.get $s0 0 (call_indirect $t (type $f0) (struct.new $s1 (i32.const 1) (i32.const 2)) (local.get $i))))
+  (func (export "indirect f1") (param $i i32) (result i32)
+    (struct.get $s1 1 (call_indirect $t (type $f1) (struct.new $s0 (i32.const 3)) (local.get $i))))
+  (func (export "cast f2") (param $i i32) (result i32)
+    (struct.get $s1 1
+      (call_ref $f2 (struct.new $s1 (i32.const 4) (i32.const 5)) (ref.cast (ref $f2) (table.get $t (local.get $i))))))
+  (func (export "tests") (param $i i32) (result i32)
+    (ref.test (ref $f0) (table.get $t (local.get $i)))
+    (i32.shl (ref.test (ref $f1) (table.get $t (local.get $i))) (i32.const 1))
+    (i32.shl (ref.test (ref $f2) (table.get $t (local.get $i))) (i32.const 2))
+    (i32.or) (i32.or)))
+(register "m" $m)
+
+(assert_return (invoke "indirect f0" (i32.const 0)) (i32.const 10))
+(assert_return (invoke "indirect f0" (i32.const 1)) (i32.const 20))
+(assert_return (invoke "indirect f0" (i32.const 2)) (i32.const 30))
+(assert_trap (invoke "indirect f1" (i32.const 0)) "indirect call type mismatch")
+(assert_return (invoke "indirect f1" (i32.const 1)) (i32.const 3))
+(assert_trap (invoke "indirect f1" (i32.const 2)) "indirect call type mismatch")
+(assert_trap (invoke "indirect f0" (i32.const 3)) "undefined element")
+(assert_return (invoke "cast f2" (i32.const 2)) (i32.const 5))
+(assert_trap (invoke "cast f2" (i32.const 1)) "cast failure")
+(assert_return (invoke "tests" (i32.const 0)) (i32.const 1))
+(assert_return (invoke "tests" (i32.const 1)) (i32.const 3))
+(assert_return (invoke "tests" (i32.const 2)) (i32.const 5))
+
+;; Imported at the supertype, used through the table at the subtype.
+(module
+  (type $s0 (sub (struct (field i32))))
+  (type $s1 (sub $s0 (struct (field i32) (field i32))))
+  (type $f0 (sub (func (param (ref $s1)) (result (ref $s0)))))
+  (type $f1 (sub $f0 (func (param (ref $s0)) (result (ref $s1)))))
+  (import "m" "b" (func $b (type $f0)))
+  (import "m" "t" (table $t 3 funcref))
+  (elem declare func $b)
+  (func (export "direct") (result i32)
+    (struct.get $s0 0 (call $b (struct.new $s1 (i32.const 1) (i32.const 2)))))
+  (func (export "down") (result i32)
+    (struct.get $s1 1 (call_ref $f1 (struct.new $s0 (i32.const 7)) (ref.cast (ref $f1) (ref.func $b)))))
+  (func (export "same") (result i32)
+    (ref.test (ref $f1) (table.get $t (i32.const 1)))))
+(assert_return (invoke "direct") (i32.const 20))
+(assert_return (invoke "down") (i32.const 7))
+(assert_return (invoke "same") (i32.const 1))
+(assert_unlinkable
+  (module
+    (type $s0 (sub (struct (field i32))))
+    (type $s1 (sub $s0 (struct (field i32) (field i32))))
+    (type $f0 (sub (func (param (ref $s1)) (result (ref $s0)))))
+    (type $f1 (sub $f0 (func (param (ref $s0)) (result (ref $s1)))))
+    (import "m" "a" (func (type $f1))))
+  "incompatible import type")
