@@ -20,6 +20,17 @@
   (func $in (param $x externref) (result i32)
     (i31.get_s (ref.cast i31ref (any.convert_extern (local.get $x)))))
 
+  ;; Nothing but stores and loads: the barrier alone must cope.
+  (func (export "store") (param $x i32) (result i32)
+    (local $h (ref $holder))
+    (local.set $h (struct.new $holder (call $out (local.get $x)) (ref.null any)))
+    (struct.set $holder $value (local.get $h)
+      (extern.convert_any (ref.i31 (i32.add (call $in (struct.get $holder $value (local.get $h))) (i32.const 1)))))
+    (struct.set $holder $beside (local.get $h) (any.convert_extern (struct.get $holder $value (local.get $h))))
+    (i32.add
+      (call $in (struct.get $holder $value (local.get $h)))
+      (i31.get_s (ref.cast i31ref (struct.get $holder $beside (local.get $h))))))
+
   ;; Initialising store, then a collection, then the load.
   (func (export "new") (param $x i32) (result i32)
     (local $h (ref $holder))
@@ -73,6 +84,10 @@
     (struct.get $holder $value (global.get $kept))
     (call $in (struct.get $holder $value (global.get $kept)))))
 
+(assert_return (invoke "store" (i32.const 0)) (i32.const 2))
+(assert_return (invoke "store" (i32.const 41)) (i32.const 84))
+(assert_return (invoke "store" (i32.const -2)) (i32.const -2))
+(assert_return (invoke "store" (i32.const 0x3fffffff)) (i32.const -0x80000000))
 (assert_return (invoke "new" (i32.const 0)) (i32.const 0))
 (assert_return (invoke "new" (i32.const 42)) (i32.const 42))
 (assert_return (invoke "new" (i32.const -1)) (i32.const -1))
