@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use assay_gc::{AbstractHeapType, HeapType, RefType, TypeRegistry};
 use wasmparser::{
-    BinaryReader, DataKind, ElementItems, ElementKind, ExternalKind, FromReader, FunctionBody, KnownCustom,
-    Name, NameSectionReader, Operator, Parser, Payload, SectionLimited, TableInit, TypeRef, Validator,
-    WasmFeatures,
+    BinaryReader, DataKind, ElementItems, ElementKind, Encoding, ExternalKind, FromReader, FunctionBody,
+    KnownCustom, Name, NameSectionReader, Operator, Parser, Payload, SectionLimited, TableInit, TypeRef,
+    Validator, WasmFeatures,
 };
 
 use crate::convert::{Convert, internal};
@@ -36,11 +36,12 @@ const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::EXTENDED_CONST)
     .union(WasmFeatures::FUNCTION_REFERENCES)
     .union(WasmFeatures::GC)
-    .union(WasmFeatures::GC_TYPES);
+    .union(WasmFeatures::GC_TYPES)
+    // Tags and the types of exception references; the translator refuses the instructions.
+    .union(WasmFeatures::EXCEPTIONS);
 
 /// Parts of WebAssembly 3.0 that it does not run: their modules are well-formed, but not supported.
-const LATER: WasmFeatures =
-    WasmFeatures::SIMD.union(WasmFeatures::RELAXED_SIMD).union(WasmFeatures::EXCEPTIONS);
+const LATER: WasmFeatures = WasmFeatures::SIMD.union(WasmFeatures::RELAXED_SIMD);
 
 /// What decoding yields.
 pub(crate) struct Decoded<'a> {
@@ -77,97 +78,117 @@ fn parser() -> Parser {
 /// # Errors
 /// `Malformed`.
 pub(crate) fn structure(wasm: &[u8]) -> Result<(), Error> {
-    fn items<'a, T: FromReader<'a>>(section: SectionLimited<'a, T>) -> wasmparser::Result<Vec<T>> {
-        section.into_iter().collect()
-    }
-    fn constant(expr: &wasmparser::ConstExpr<'_>) -> wasmparser::Result<()> {
-        operators(expr.get_binary_reader(), &mut false)
-    }
-    fn operators(reader: BinaryReader<'_>, names_data: &mut bool) -> wasmparser::Result<()> {
-        let mut reader = wasmparser::OperatorsReader::new(reader);
-        while !reader.eof() {
-            *names_data |= matches!(
-                reader.read()?,
-                Operator::MemoryInit { .. }
-                    | Operator::DataDrop { .. }
-                    | Operator::ArrayNewData { .. }
-                    | Operator::ArrayInitData { .. }
-            );
-        }
-        reader.finish()
-    }
-    let mut data_count = false;
-    let mut unannounced = None;
+    let mut structure = Structure::default();
     for payload in parser().parse_all(wasm) {
-        let read = || -> wasmparser::Result<()> {
-            match payload? {
-                Payload::TypeSection(section) => drop(items(section)?),
-                Payload::ImportSection(section) => {
-                    for import in section.into_imports() {
-                        import?;
+        payload.and_then(|payload| structure.payload(payload)).map_err(malformed)?;
+        if let Some((offset, message)) = structure.fault {
+            return Err(Error::new(ErrorKind::Malformed {
+                offset: offset as usize,
+                message: message.to_owned(),
+            }));
+        }
+    }
+    Ok(())
+}
+
+/// The reader behind [`structure`].
+#[derive(Default)]
+struct Structure {
+    data_count: bool,
+    /// What wasmparser does not report: (offset, what is wrong).
+    fault: Option<(u64, &'static str)>,
+}
+
+fn items<'a, T: FromReader<'a>>(section: SectionLimited<'a, T>) -> wasmparser::Result<()> {
+    section.into_iter().try_for_each(|item| item.map(drop))
+}
+
+/// Reads instructions; true when one of them names a data segment.
+fn operators(reader: BinaryReader<'_>) -> wasmparser::Result<bool> {
+    let mut reader = wasmparser::OperatorsReader::new(reader);
+    let mut names_data = false;
+    while !reader.eof() {
+        names_data |= matches!(
+            reader.read()?,
+            Operator::MemoryInit { .. }
+                | Operator::DataDrop { .. }
+                | Operator::ArrayNewData { .. }
+                | Operator::ArrayInitData { .. }
+        );
+    }
+    reader.finish()?;
+    Ok(names_data)
+}
+
+fn constant(expr: &wasmparser::ConstExpr<'_>) -> wasmparser::Result<()> {
+    operators(expr.get_binary_reader()).map(drop)
+}
+
+impl Structure {
+    fn payload(&mut self, payload: Payload<'_>) -> wasmparser::Result<()> {
+        match payload {
+            Payload::TypeSection(section) => items(section)?,
+            Payload::ImportSection(section) => {
+                for import in section.into_imports() {
+                    import?;
+                }
+            }
+            Payload::FunctionSection(section) => items(section)?,
+            Payload::TableSection(section) => {
+                for table in section {
+                    if let TableInit::Expr(expr) = table?.init {
+                        constant(&expr)?;
                     }
                 }
-                Payload::FunctionSection(section) => drop(items(section)?),
-                Payload::TableSection(section) => {
-                    for table in section {
-                        if let TableInit::Expr(expr) = table?.init {
-                            constant(&expr)?;
-                        }
-                    }
+            }
+            Payload::MemorySection(section) => items(section)?,
+            Payload::TagSection(section) => items(section)?,
+            Payload::GlobalSection(section) => {
+                for global in section {
+                    constant(&global?.init_expr)?;
                 }
-                Payload::MemorySection(section) => drop(items(section)?),
-                Payload::TagSection(section) => drop(items(section)?),
-                Payload::GlobalSection(section) => {
-                    for global in section {
-                        constant(&global?.init_expr)?;
+            }
+            Payload::ExportSection(section) => items(section)?,
+            Payload::ElementSection(section) => {
+                for element in section {
+                    let element = element?;
+                    if let ElementKind::Active { offset_expr, .. } = &element.kind {
+                        constant(offset_expr)?;
                     }
-                }
-                Payload::ExportSection(section) => drop(items(section)?),
-                Payload::ElementSection(section) => {
-                    for element in section {
-                        let element = element?;
-                        if let ElementKind::Active { offset_expr, .. } = &element.kind {
-                            constant(offset_expr)?;
-                        }
-                        match element.items {
-                            ElementItems::Functions(section) => drop(items(section)?),
-                            ElementItems::Expressions(_, section) => {
-                                for expr in section {
-                                    constant(&expr?)?;
-                                }
+                    match element.items {
+                        ElementItems::Functions(section) => items(section)?,
+                        ElementItems::Expressions(_, section) => {
+                            for expr in section {
+                                constant(&expr?)?;
                             }
                         }
                     }
                 }
-                Payload::DataCountSection { .. } => data_count = true,
-                Payload::DataSection(section) => {
-                    for data in section {
-                        if let DataKind::Active { offset_expr, .. } = data?.kind {
-                            constant(&offset_expr)?;
-                        }
-                    }
-                }
-                Payload::CodeSectionEntry(body) => {
-                    for local in body.get_locals_reader()? {
-                        local?;
-                    }
-                    let mut names_data = false;
-                    operators(body.get_binary_reader_for_operators()?, &mut names_data)?;
-                    if names_data && !data_count {
-                        unannounced = Some(body.range().start as usize);
-                    }
-                }
-                _ => {}
             }
-            Ok(())
-        };
-        read().map_err(malformed)?;
-        if let Some(offset) = unannounced {
-            let message = "data count section required".to_owned();
-            return Err(Error::new(ErrorKind::Malformed { offset, message }));
+            Payload::DataCountSection { .. } => self.data_count = true,
+            Payload::DataSection(section) => {
+                for data in section {
+                    if let DataKind::Active { offset_expr, .. } = data?.kind {
+                        constant(&offset_expr)?;
+                    }
+                }
+            }
+            Payload::CodeSectionEntry(body) => {
+                for local in body.get_locals_reader()? {
+                    local?;
+                }
+                let names_data = operators(body.get_binary_reader_for_operators()?)?;
+                if names_data && !self.data_count {
+                    self.fault = Some((body.range().start, "data count section required"));
+                }
+            }
+            Payload::Version { encoding: Encoding::Component, range, .. } => {
+                self.fault = Some((range.start, "unknown binary version: a component, not a module"));
+            }
+            _ => {}
         }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Validates a well-formed module.

@@ -146,7 +146,12 @@ impl FuncTranslator<'_> {
         self.open_body(&ty.results);
         let mut reader = body.get_operators_reader().map_err(read_error)?;
         loop {
+            let offset = reader.original_position() as usize;
             let op = reader.read().map_err(read_error)?;
+            if let Operator::Throw { .. } | Operator::ThrowRef | Operator::TryTable { .. } = op {
+                let message = "exception handling instructions".to_owned();
+                return Err(Error::new(ErrorKind::Unsupported { offset, message }));
+            }
             if self.translate(&op)? {
                 break;
             }
