@@ -1,6 +1,5 @@
 //! Robustness: changed bytes of valid modules may be refused, may run, may crash in the sense of
 //! [`assay_interp::ErrorKind::Crash`], but never panic and always end.
-#![expect(clippy::unwrap_used, reason = "a test")]
 
 use assay_interp::{Config, Extern, Module, Store, ValType, Value};
 

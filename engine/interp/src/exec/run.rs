@@ -1,6 +1,8 @@
 //! The machine: frames on an explicit stack, and the loop that executes internal code (spec: Execution / Control
 //! Instructions, Function Calls). Rust recursion happens only when a host function calls back.
 //!
+//! Longer than 600 lines, as the loop has an arm for each operation.
+//!
 //! Invariant: each frame's slots lie within the stack; those below the base of the next frame are its locals and the
 //! operands that are live across the call, so [`Machine::top`] bounds all live slots while a host function runs.
 

@@ -59,7 +59,7 @@ impl Default for Config {
             max_table_elements: 10_000_000,
             max_total_table_elements: 20_000_000,
             max_gc_bytes: 256 << 20,
-            max_object_bytes: 1 << 31,
+            max_object_bytes: 1 << 30,
         }
     }
 }

@@ -1,0 +1,264 @@
+//! Blocks, branches, returns and calls: where control flow forks and joins, every live value lies in its own slot.
+
+use super::{Fixup, Kind, Label, NO_LOCAL, Translator, UNPATCHED};
+use crate::error::Result;
+use crate::exec::code::Code;
+use crate::syntax::instructions::BlockType;
+use crate::syntax::types::FuncType;
+
+impl Translator<'_> {
+    pub(super) fn open(&mut self, kind: Kind, ty: BlockType, condition: Option<u32>) -> Result<()> {
+        let (params, results) = self.block_type(ty)?;
+        self.settle_all();
+        let floor = self.labels.last().map_or(0, |label| label.base);
+        if self.entries.len() < floor + params.len() {
+            return Err(self.crash("operand stack underflow"));
+        }
+        let base = self.entries.len() - params.len();
+        let slot = self.entries.get(base).map_or(self.top_slot(), |entry| entry.slot);
+        let start = self.here();
+        if kind == Kind::Loop {
+            self.emit(Code::Loop, 0, 0, 0);
+            self.here();
+        }
+        let else_jump = condition.map(|reg| self.emit(Code::BrIfNot, 0, reg, UNPATCHED));
+        self.labels.push(Label { kind, base, slot, params, results, fixups: Vec::new(), start, else_jump });
+        Ok(())
+    }
+
+    pub(super) fn else_(&mut self) -> Result<()> {
+        let reachable = self.skipping.is_none();
+        if reachable {
+            self.fall_through()?;
+        }
+        let depth = self.labels.len().checked_sub(1).ok_or_else(|| self.crash("else outside of an if"))?;
+        if reachable {
+            let jump = self.emit(Code::Br, 0, 0, UNPATCHED);
+            self.labels[depth].fixups.push(Fixup::Target(jump));
+        }
+        let here = self.here();
+        if let Some(jump) = self.labels[depth].else_jump.take() {
+            self.body.ops[jump].b = here;
+        }
+        self.skipping = None;
+        self.reset(depth, true)
+    }
+
+    /// Makes the operand stack that of label `depth` with its parameters or results on it.
+    fn reset(&mut self, depth: usize, params: bool) -> Result<()> {
+        let base = self.labels[depth].base;
+        self.entries.truncate(base);
+        while self.pending.last().is_some_and(|&index| index >= base) {
+            self.pending.pop();
+        }
+        let mut i = 0;
+        loop {
+            let label = &self.labels[depth];
+            let types = if params { &label.params } else { &label.results };
+            let Some(ty) = types.as_slice().get(i) else { return Ok(()) };
+            self.push(ty.slots())?;
+            i += 1;
+        }
+    }
+
+    /// Brings the results of the innermost block to their places at its end.
+    fn fall_through(&mut self) -> Result<()> {
+        let label = self.labels.last().ok_or_else(|| self.crash("no block"))?;
+        let (base, results) = (label.base, label.results.len());
+        if self.entries.len() != base + results {
+            return Err(self.crash("wrong operand stack height at the end of a block"));
+        }
+        self.settle_top(results)
+    }
+
+    pub(super) fn end(&mut self) -> Result<()> {
+        let reachable = self.skipping.is_none();
+        let depth = self.labels.len().checked_sub(1).ok_or_else(|| self.crash("end outside of a block"))?;
+        if self.labels[depth].kind == Kind::Function {
+            if reachable {
+                self.fall_through()?;
+                self.return_()?;
+            }
+            self.labels.pop();
+            return Ok(());
+        }
+        if reachable {
+            self.fall_through()?;
+        }
+        let here = self.here();
+        let fixups = std::mem::take(&mut self.labels[depth].fixups);
+        for fixup in fixups {
+            match fixup {
+                Fixup::Target(op) => self.body.ops[op].b = here,
+                Fixup::Pool(entry) => self.body.pool[entry] = here,
+            }
+        }
+        if let Some(jump) = self.labels[depth].else_jump {
+            if self.labels[depth].params.len() != self.labels[depth].results.len() {
+                return Err(self.crash("if without else changes the stack"));
+            }
+            self.body.ops[jump].b = here;
+        }
+        self.skipping = None;
+        self.reset(depth, false)?;
+        self.labels.pop();
+        Ok(())
+    }
+
+    pub(super) fn unreachable(&mut self) {
+        self.skipping = Some(0);
+    }
+
+    pub(super) fn label_index(&self, label: u32) -> Result<usize> {
+        (self.labels.len() as u64)
+            .checked_sub(1 + u64::from(label))
+            .map(|index| index as usize)
+            .ok_or_else(|| self.crash("unknown label"))
+    }
+
+    /// Widths of the values that a branch to the label takes.
+    fn label_arity(&self, index: usize) -> usize {
+        let label = &self.labels[index];
+        if label.kind == Kind::Loop { label.params.len() } else { label.results.len() }
+    }
+
+    /// Whether a branch is a mere jump: its values (already settled) lie where the label wants them.
+    fn is_plain_jump(&mut self, index: usize) -> Result<bool> {
+        let arity = self.label_arity(index);
+        self.settle_top(arity)?;
+        let label = &self.labels[index];
+        if label.kind == Kind::Function {
+            return Ok(false);
+        }
+        let from = self.entries.len() - arity;
+        Ok(self.entries.get(from).is_none_or(|entry| entry.slot == label.slot))
+    }
+
+    /// Emits an unconditional branch, keeping the operand stack as it is.
+    pub(super) fn jump(&mut self, index: usize) -> Result<()> {
+        let arity = self.label_arity(index);
+        if self.labels[index].kind == Kind::Function {
+            return self.return_();
+        }
+        self.settle_top(arity)?;
+        let from = self.entries.len() - arity;
+        if let Some(first) = self.entries.get(from) {
+            let (src, dst) = (first.slot, self.labels[index].slot);
+            let len = self.top_slot() - src;
+            match len {
+                _ if src == dst => {}
+                1 => {
+                    self.emit(Code::Copy, dst, src, 0);
+                }
+                _ => {
+                    self.emit(Code::CopyRange, dst, src, len);
+                }
+            }
+        }
+        let op = self.emit(Code::Br, 0, 0, UNPATCHED);
+        self.target(index, op);
+        Ok(())
+    }
+
+    fn target(&mut self, index: usize, op: usize) {
+        let label = &mut self.labels[index];
+        if label.kind == Kind::Loop {
+            self.body.ops[op].b = label.start;
+        } else {
+            label.fixups.push(Fixup::Target(op));
+        }
+    }
+
+    /// Emits a conditional branch; `code` jumps when the branch is taken, `inverse` when it is not.
+    pub(super) fn branch_if(
+        &mut self,
+        index: usize,
+        code: Code,
+        inverse: Code,
+        d: u32,
+        reg: u32,
+    ) -> Result<()> {
+        if self.is_plain_jump(index)? {
+            let op = self.emit(code, d, reg, UNPATCHED);
+            self.target(index, op);
+        } else {
+            let skip = self.emit(inverse, d, reg, UNPATCHED);
+            self.jump(index)?;
+            self.body.ops[skip].b = self.here();
+        }
+        Ok(())
+    }
+
+    /// Emits the return of the top values, keeping the operand stack as it is.
+    pub(super) fn return_(&mut self) -> Result<()> {
+        let results = self.labels.first().map_or(0, |label| label.results.len());
+        let base = self.labels.last().map_or(0, |label| label.base);
+        if self.entries.len() < base + results {
+            return Err(self.crash("operand stack underflow"));
+        }
+        let from = self.entries.len() - results;
+        match self.entries.get(from) {
+            None => self.emit(Code::Return0, 0, 0, 0),
+            Some(&entry) if results == 1 && entry.width == 1 => {
+                let reg = if entry.local == NO_LOCAL { entry.slot } else { entry.local };
+                self.emit(Code::Return1, 0, reg, 0)
+            }
+            Some(&entry) => {
+                self.settle_top(results)?;
+                self.emit(Code::Return, 0, entry.slot, self.body.results)
+            }
+        };
+        Ok(())
+    }
+
+    pub(super) fn br_table(&mut self, labels: &[u32], default: u32) -> Result<()> {
+        let reg = self.pop_reg()?;
+        // A label needs a stub if its values must move; equal labels share one.
+        let mut stubs: std::collections::HashMap<usize, u32> = std::collections::HashMap::new();
+        let first = self.body.pool.len();
+        self.settle_all();
+        self.emit(Code::BrTable, labels.len() as u32, reg, first as u32);
+        self.body.pool.resize(first + labels.len() + 1, UNPATCHED);
+        for (i, &label) in labels.iter().chain([&default]).enumerate() {
+            let index = self.label_index(label)?;
+            if self.is_plain_jump(index)? {
+                let label = &mut self.labels[index];
+                if label.kind == Kind::Loop {
+                    self.body.pool[first + i] = label.start;
+                } else {
+                    label.fixups.push(Fixup::Pool(first + i));
+                }
+                continue;
+            }
+            let stub = match stubs.get(&index) {
+                Some(&stub) => stub,
+                None => {
+                    let stub = self.here();
+                    self.jump(index)?;
+                    stubs.insert(index, stub);
+                    stub
+                }
+            };
+            self.body.pool[first + i] = stub;
+        }
+        self.unreachable();
+        Ok(())
+    }
+
+    // Calls.
+
+    pub(super) fn call(&mut self, code: Code, ty: &FuncType, a: u32, b: u32, m: u16) -> Result<()> {
+        self.settle_all();
+        for _ in 0..ty.params.len() {
+            self.pop()?;
+        }
+        let d = self.top_slot();
+        let op = self.emit(code, d, a, b);
+        self.body.ops[op].m = m;
+        if matches!(code, Code::ReturnCall | Code::ReturnCallIndirect | Code::ReturnCallRef) {
+            self.unreachable();
+            return Ok(());
+        }
+        self.push_types(&ty.results)
+    }
+}
