@@ -1,1 +1,62 @@
 //! Generators: bytes to cases. The same bytes always give the same case, and every byte string gives a valid one.
+//!
+//! [`objects`] is the typed generator: programs that build, change and read back real object graphs while collections
+//! are forced. [`smith`] is wasm-smith, tuned towards GC instructions. [`registry`] is the only list of them.
+
+use arbitrary::Unstructured;
+
+use crate::Case;
+use choices::SplitMix64;
+
+mod choices;
+pub mod objects;
+pub mod smith;
+#[cfg(test)]
+mod tests;
+
+/// A generator and how people call it.
+pub struct GeneratorEntry {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// One line for people.
+    pub about: &'static str,
+    /// Bytes to a case; total, and the same for the same bytes.
+    pub generate: fn(&mut Unstructured<'_>) -> Case,
+}
+
+/// Every generator.
+pub fn registry() -> &'static [GeneratorEntry] {
+    &[
+        GeneratorEntry {
+            name: "objects",
+            about: "typed programs over object graphs, with collections while references are only on the stack",
+            generate: objects::generate,
+        },
+        GeneratorEntry {
+            name: "smith",
+            about: "wasm-smith with GC instructions on and NaNs canonical",
+            generate: smith::generate,
+        },
+    ]
+}
+
+/// The generator of this name.
+pub fn find(name: &str) -> Option<&'static GeneratorEntry> {
+    registry().iter().find(|entry| entry.name == name)
+}
+
+/// The case that generator `name` makes of `seed`, which is expanded into 4 to 8 KiB; none if there is no such
+/// generator. The case's origin names both.
+pub fn from_seed(name: &str, seed: u64) -> Option<Case> {
+    let entry = find(name)?;
+    let mut case = (entry.generate)(&mut Unstructured::new(&seed_bytes(seed)));
+    case.schedule.origin = Some(format!("generator {name}, seed {seed}"));
+    Some(case)
+}
+
+/// The bytes that [`from_seed`] gives to a generator.
+pub fn seed_bytes(seed: u64) -> Vec<u8> {
+    let mut random = SplitMix64::new(seed);
+    let words = 512 + (random.next() % 513) as usize;
+    (0..words).flat_map(|_| random.next().to_le_bytes()).collect()
+}

@@ -1,0 +1,134 @@
+//! The typed generator: a module whose functions build real object graphs, change them and read them back.
+//!
+//! Reading order: `types` (the type graph), `parts` (globals, tables, segments), `walkers` (checksums), `makers` (functions
+//! that every program has), `references`, `construct` and `numeric` (expressions), `statements` (entry functions), `script`
+//! (the case), `emit` (bytes).
+//!
+//! Invariant: modules are valid by construction, end within the fuel of the schedule, and trap only where a statement
+//! says so, as the last thing of an entry function.
+
+use arbitrary::Unstructured;
+use wasm_encoder::BlockType;
+
+use super::choices::Choices;
+use crate::Case;
+use body::Body;
+use program::{GC, Program};
+
+mod body;
+mod bulk;
+mod construct;
+mod emit;
+mod makers;
+mod numeric;
+mod parts;
+mod program;
+mod references;
+mod script;
+pub(in crate::generate) use script::step;
+mod statements;
+mod types;
+mod walkers;
+
+/// Collections that one call of an entry function forces, at most (an estimate).
+const COLLECTION_LIMIT: usize = 14;
+
+/// Makes a case of the bytes.
+pub fn generate(input: &mut Unstructured<'_>) -> Case {
+    let mut choices = Choices::new(input);
+    let types = types::Types::generate(&mut choices);
+    let mut generator = Generator {
+        c: choices,
+        p: Program { types, ..Program::default() },
+        f: Body::default(),
+        sum: 0,
+        leaf_nesting: 0,
+        held: 0,
+    };
+    generator.parts();
+    generator.collection_points();
+    generator.walkers();
+    generator.lists();
+    generator.makers();
+    generator.callees();
+    generator.entries();
+    generator.finish_table();
+    let bytes = emit::encode(&mut generator.p);
+    generator.script(bytes)
+}
+
+/// The state of generation: choices, the program so far, and the function at hand.
+struct Generator<'a, 'u> {
+    c: Choices<'a, 'u>,
+    p: Program,
+    f: Body,
+    /// Local of the function at hand that sums up what it saw (entry functions only).
+    sum: u32,
+    /// Leaves inside leaves.
+    leaf_nesting: usize,
+    /// Next held producer.
+    held: usize,
+}
+
+impl Generator<'_, '_> {
+    /// Defines a declared function: `emit` leaves its results on the stack.
+    fn define(&mut self, function: u32, limit: usize, emit: impl FnOnce(&mut Self)) {
+        let body = Body::new(&self.p.function(function).params, limit);
+        let outer = std::mem::replace(&mut self.f, body);
+        emit(self);
+        let body = std::mem::replace(&mut self.f, outer);
+        let function = self.p.function_mut(function);
+        function.cost = body.cost();
+        function.body = Some(body);
+    }
+
+    fn block(&mut self, ty: BlockType) {
+        self.f.op().block(ty);
+        self.f.depth += 1;
+    }
+
+    fn loop_(&mut self, ty: BlockType) {
+        self.f.op().loop_(ty);
+        self.f.depth += 1;
+    }
+
+    fn if_(&mut self, ty: BlockType) {
+        self.f.op().if_(ty);
+        self.f.depth += 1;
+    }
+
+    fn else_(&mut self) {
+        self.f.op().else_();
+    }
+
+    fn end(&mut self) {
+        self.f.op().end();
+        self.f.depth -= 1;
+    }
+
+    /// A collection, whatever lies on the operand stack.
+    fn hold(&mut self) {
+        if self.f.cost().collections >= COLLECTION_LIMIT {
+            return;
+        }
+        self.collect();
+    }
+
+    /// The same, without regard to what was spent already.
+    fn collect(&mut self) {
+        let (pulse, churn) = (self.p.pulse, self.p.churn);
+        let function = self.c.weighted(&[(3, GC), (4, churn), (1, pulse)]);
+        self.f.op().call(function);
+        let cost = match function {
+            GC => body::Cost { work: 10, collections: 1 },
+            function => self.p.function(function).cost,
+        };
+        self.f.spend(cost);
+    }
+
+    fn maybe_hold(&mut self) {
+        if self.c.chance(1, 4) {
+            self.hold();
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The script around the module: calls of the entry functions with arguments, collections between them, the schedule.
+
+use wasm_encoder::ValType;
+
+use super::Generator;
+use crate::generate::choices::Choices;
+use crate::graph::NodeRef;
+use crate::{Action, Case, Expect, Schedule, Source, Step, Value};
+
+/// Fuel of each step; programs stay well below.
+pub(in crate::generate) const FUEL: u64 = 100_000;
+
+impl Generator<'_, '_> {
+    pub(super) fn script(&mut self, module: Vec<u8>) -> Case {
+        let collect_every = match self.c.below(8) {
+            0 => Some(self.c.range(3, 40) as u32),
+            _ => None,
+        };
+        let schedule = Schedule {
+            origin: Some("generator objects".to_owned()),
+            fuel: Some(FUEL),
+            collect_every,
+            observe_state: true,
+            ..Schedule::default()
+        };
+        let mut steps = vec![step(Action::Module { name: None, source: Source::Binary(module) })];
+        let calls = self.p.entries.len() + self.c.below(3);
+        for call in 0..calls {
+            let entry = if call < self.p.entries.len() { call } else { self.c.below(self.p.entries.len()) };
+            let entry = &self.p.entries[entry];
+            let params = self.p.function(entry.function).params.clone();
+            let field = entry.name.clone();
+            let args = params.iter().map(|ty| argument(&mut self.c, *ty)).collect();
+            steps.push(step(Action::Invoke { module: None, field, args }));
+            if self.c.chance(1, 4) {
+                steps.push(step(Action::Collect));
+            }
+        }
+        Case { schedule, steps }
+    }
+}
+
+/// A step without expectation: subjects are compared with each other.
+pub(in crate::generate) fn step(action: Action) -> Step {
+    let expect = match action {
+        Action::Invoke { .. } => Expect::Any,
+        _ => Expect::Success,
+    };
+    Step { action, expect, line: 0 }
+}
+
+/// A value to call an entry function with.
+fn argument(c: &mut Choices<'_, '_>, ty: ValType) -> Value {
+    match ty {
+        ValType::I32 => Value::I32(c.i32()),
+        ValType::I64 => Value::I64(c.i64()),
+        ValType::F32 => Value::F32(c.f32()),
+        ValType::F64 => Value::F64(c.f64()),
+        ValType::V128 => Value::V128(0),
+        ValType::Ref(ty) => Value::Ref(match c.below(3) {
+            0 => NodeRef::Null,
+            1 if ty == wasm_encoder::RefType::EXTERNREF => NodeRef::Host(u64::from(c.byte())),
+            _ if ty == wasm_encoder::RefType::ANYREF => {
+                let value = c.i31();
+                NodeRef::I31(value << 1 >> 1)
+            }
+            _ => NodeRef::Null,
+        }),
+    }
+}

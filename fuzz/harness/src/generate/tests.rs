@@ -1,0 +1,155 @@
+//! Every case is valid, the same bytes give the same case, and the typed generator emits every instruction of its set.
+
+use std::collections::BTreeSet;
+
+use arbitrary::Unstructured;
+use wasmparser::{Validator, WasmFeatures};
+
+use super::{GeneratorEntry, from_seed, registry, seed_bytes};
+use crate::{Action, Case, Source};
+
+fn features() -> WasmFeatures {
+    let mut features = WasmFeatures::WASM2;
+    features.remove(WasmFeatures::SIMD);
+    features |= WasmFeatures::FUNCTION_REFERENCES | WasmFeatures::GC | WasmFeatures::EXTENDED_CONST;
+    features
+}
+
+fn modules(case: &Case) -> impl Iterator<Item = &[u8]> {
+    case.steps.iter().filter_map(|step| match &step.action {
+        Action::Module { source: Source::Binary(bytes), .. } => Some(&bytes[..]),
+        _ => None,
+    })
+}
+
+fn check(entry: &GeneratorEntry, bytes: &[u8], what: &str) -> Case {
+    let case = (entry.generate)(&mut Unstructured::new(bytes));
+    for module in modules(&case) {
+        if let Err(error) = Validator::new_with_features(features()).validate_all(module) {
+            panic!("{} of {what}: {error}", entry.name);
+        }
+    }
+    case
+}
+
+#[test]
+fn cases_of_seeds_are_valid_and_repeatable() {
+    for entry in registry() {
+        for seed in 0..1500 {
+            let bytes = seed_bytes(seed);
+            let case = check(entry, &bytes, &format!("seed {seed}"));
+            if seed % 50 == 0 {
+                assert_eq!(case, (entry.generate)(&mut Unstructured::new(&bytes)));
+            }
+        }
+    }
+}
+
+#[test]
+fn cases_of_short_inputs_are_valid() {
+    for entry in registry() {
+        check(entry, &[], "nothing");
+        for byte in 0..=255 {
+            check(entry, &[byte], &format!("byte {byte}"));
+            check(entry, &[byte; 300], &format!("300 times byte {byte}"));
+        }
+        let bytes = seed_bytes(7);
+        for len in (0..1000).step_by(7) {
+            check(entry, &bytes[..len], &format!("{len} bytes"));
+        }
+    }
+}
+
+#[test]
+fn typed_cases_emit_every_instruction_of_the_set() {
+    let mut seen = BTreeSet::new();
+    for seed in 0..150 {
+        let case = from_seed("objects", seed).unwrap();
+        for module in modules(&case) {
+            let text = wasmprinter::print_bytes(module).unwrap();
+            let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '.' || c == '_'));
+            seen.extend(words.filter(|word| EXPECTED.contains(word)).map(str::to_owned));
+        }
+    }
+    let missing: Vec<&&str> = EXPECTED.iter().filter(|word| !seen.contains(**word)).collect();
+    assert!(missing.is_empty(), "never emitted: {missing:?}");
+}
+
+#[test]
+fn typed_modules_are_of_moderate_size() {
+    let mut sizes: Vec<usize> =
+        (0..200).map(|seed| modules(&from_seed("objects", seed).unwrap()).map(<[u8]>::len).sum()).collect();
+    sizes.sort_unstable();
+    println!("module bytes: median {}, most {}", sizes[100], sizes[199]);
+    assert!((1500..5000).contains(&sizes[100]), "median {}", sizes[100]);
+    assert!(sizes[199] < 12_000, "most {}", sizes[199]);
+}
+
+/// Names in the text format.
+const EXPECTED: &[&str] = &[
+    "struct.new",
+    "struct.new_default",
+    "struct.get",
+    "struct.get_s",
+    "struct.get_u",
+    "struct.set",
+    "array.new",
+    "array.new_default",
+    "array.new_fixed",
+    "array.new_data",
+    "array.new_elem",
+    "array.get",
+    "array.get_s",
+    "array.get_u",
+    "array.set",
+    "array.len",
+    "array.fill",
+    "array.copy",
+    "array.init_data",
+    "array.init_elem",
+    "ref.i31",
+    "i31.get_s",
+    "i31.get_u",
+    "ref.test",
+    "ref.cast",
+    "br_on_null",
+    "br_on_non_null",
+    "br_on_cast",
+    "br_on_cast_fail",
+    "ref.eq",
+    "ref.is_null",
+    "ref.func",
+    "ref.null",
+    "ref.as_non_null",
+    "call_ref",
+    "call_indirect",
+    "call",
+    "any.convert_extern",
+    "extern.convert_any",
+    "table.get",
+    "table.set",
+    "table.grow",
+    "table.fill",
+    "table.copy",
+    "table.init",
+    "table.size",
+    "elem.drop",
+    "data.drop",
+    "global.get",
+    "global.set",
+    "memory.grow",
+    "memory.fill",
+    "memory.copy",
+    "memory.init",
+    "memory.size",
+    "select",
+    "br_if",
+    "br_table",
+    "loop",
+    "local.tee",
+    "unreachable",
+    "i64.store",
+    "i32.load8_s",
+    "f32.demote_f64",
+    "i32.trunc_sat_f64_s",
+];
