@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use assay_harness::case::{Action, Expect};
 use assay_harness::{Case, Source};
 use assay_spec_tests::{Need, TestFile, needs, suite};
-use wasmparser::{Validator, WasmFeatures};
+use wasmparser::{Operator, Parser, Payload, Validator, WasmFeatures};
 
 const FULL: WasmFeatures = WasmFeatures::WASM3;
 
@@ -25,6 +25,15 @@ fn accepts(features: WasmFeatures, bytes: &[u8]) -> bool {
     Validator::new_with_features(features).validate_all(bytes).is_ok()
 }
 
+/// `wasmparser` takes `return_call_ref` for a part of function references alone.
+fn has_return_call_ref(bytes: &[u8]) -> bool {
+    Parser::new(0).parse_all(bytes).any(|payload| {
+        let Ok(Payload::CodeSectionEntry(body)) = payload else { return false };
+        let Ok(operators) = body.get_operators_reader() else { return false };
+        operators.into_iter().any(|operator| matches!(operator, Ok(Operator::ReturnCallRef { .. })))
+    })
+}
+
 /// What the modules of `file` need.
 fn measured(file: &TestFile) -> BTreeSet<Need> {
     let case = Case::parse(&file.text, &file.label()).expect("a script of the suite");
@@ -40,6 +49,9 @@ fn measured(file: &TestFile) -> BTreeSet<Need> {
         };
         let Source::Binary(bytes) = source else { continue };
         assert!(accepts(FULL, bytes), "{}:{}: not valid in WebAssembly 3.0", file.label(), step.line);
+        if has_return_call_ref(bytes) {
+            found.insert(Need::TailCalls);
+        }
         found.extend(Need::ALL.into_iter().filter(|need| !accepts(FULL.difference(flag(*need)), bytes)));
     }
     found

@@ -1,0 +1,65 @@
+//! The rules that a file of the corpus keeps: a header with a title, valid modules, no import that only this project
+//! has, an assertion at least, and areas without strays.
+
+use assay_harness::case::{Action, Expect, Source};
+use assay_harness::{Case, RejectStage};
+use wasmparser::{Parser, Payload, Validator, WasmFeatures};
+
+/// What the subjects of today take: no SIMD, exceptions or tail calls.
+fn features() -> WasmFeatures {
+    WasmFeatures::WASM2
+        .union(WasmFeatures::GC)
+        .union(WasmFeatures::FUNCTION_REFERENCES)
+        .union(WasmFeatures::EXTENDED_CONST)
+        .difference(WasmFeatures::SIMD)
+}
+
+#[test]
+fn every_file_keeps_the_rules() {
+    let files = assay_corpus::files(&assay_corpus::root()).expect("a readable corpus");
+    assert!(files.len() >= 25, "only {} files", files.len());
+    for file in files {
+        let label = file.label();
+        let text = std::fs::read_to_string(&file.path).expect("a readable file");
+        let case = Case::parse(&text, &label).unwrap_or_else(|error| panic!("{error}"));
+        assert!(case.schedule.title.is_some(), "{label}: no title");
+        assert!(
+            case.schedule.fuel.is_none() && case.schedule.gc_heap_max.is_none(),
+            "{label}: needs settings that other engines lack"
+        );
+        let asserts = case.steps.iter().filter(|step| !matches!(step.expect, Expect::Any | Expect::Success));
+        assert!(asserts.count() > 0, "{label}: asserts nothing");
+        for step in &case.steps {
+            let (Action::Module { source, .. }
+            | Action::Define { source, .. }
+            | Action::Link { source }
+            | Action::Check { source }) = &step.action
+            else {
+                continue;
+            };
+            let Source::Binary(bytes) = source else { continue };
+            let wanted =
+                !matches!(step.expect, Expect::Reject(RejectStage::Malformed | RejectStage::Invalid));
+            let validated = Validator::new_with_features(features()).validate_all(bytes);
+            assert_eq!(validated.is_ok(), wanted, "{label}:{}: {validated:?}", step.line);
+            for payload in Parser::new(0).parse_all(bytes) {
+                let Ok(Payload::ImportSection(imports)) = payload else { continue };
+                for import in imports.into_imports() {
+                    let import = import.expect("validated");
+                    assert_ne!(import.module, "assay", "{label}:{}: imports from the harness", step.line);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_folder_is_an_area() {
+    for entry in std::fs::read_dir(assay_corpus::root()).expect("a readable folder") {
+        let entry = entry.expect("a readable entry");
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.path().is_dir() && !["src", "tests"].contains(&name.as_str()) {
+            assert!(assay_corpus::AREAS.contains(&name.as_str()), "{name} is no area");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Every file of the corpus on every subject: the script's assertions hold, the observations agree, and a stress run
+//! has collected. One trial per file; a subject's crash ends the process, its trial's name is the last one printed.
+
+use std::process::ExitCode;
+
+use assay_corpus::CorpusFile;
+use assay_harness::compare::{Verdict, check_expectations, compare};
+use assay_harness::{Case, Observation, Subject, subject};
+use assay_spec_tests::check_stress;
+use assay_spec_tests::stress::is_stress;
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// The reference comes first. `jit:*` is every collector with and without optimisation; under stress those that collect.
+const SUBJECTS: &[&str] = &[
+    "interp",
+    "jit:*",
+    "jit:*,regalloc=single_pass",
+    "jit:*,gc-stress",
+    "jit:*,regalloc=single_pass,gc-stress",
+];
+
+/// Cases whose stress run would take minutes without optimisation of this project itself: a list of 10,000 cells is
+/// marked and verified 10,000 times. In release they run under stress too.
+const TOO_DEEP_FOR_DEBUG_STRESS: &[&str] = &["cycles/deep-list"];
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let files = match assay_corpus::files(&assay_corpus::root()) {
+        Ok(files) => files,
+        Err(error) => {
+            eprintln!("the corpus: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let trials = files.into_iter().map(|file| Trial::test(file.label(), move || replay(&file))).collect();
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn replay(file: &CorpusFile) -> Result<(), Failed> {
+    let text = std::fs::read_to_string(&file.path)?;
+    let case = Case::parse(&text, &file.path.display().to_string())?;
+    let mut wrong = Vec::new();
+    let mut seen: Vec<(String, Observation)> = Vec::new();
+    for spelling in SUBJECTS {
+        for mut subject in subject::parse(spelling)? {
+            let name = subject.name().to_owned();
+            let stress = is_stress(&name);
+            if cfg!(debug_assertions) && stress && TOO_DEEP_FOR_DEBUG_STRESS.contains(&file.label().as_str())
+            {
+                continue;
+            }
+            let observation = observe(subject.as_mut(), &case);
+            failures(&case, &name, &observation, &mut wrong);
+            if stress && let Err(idle) = check_stress(&observation.counters) {
+                wrong.push(format!("{name}: {idle}"));
+            }
+            seen.push((name, observation));
+        }
+    }
+    let sides: Vec<(&str, &Observation)> = seen.iter().map(|(name, seen)| (name.as_str(), seen)).collect();
+    let comparison = compare(&case, &sides);
+    wrong.extend(comparison.findings.iter().map(|finding| format!("{}: {}", finding.kind, finding.text)));
+    // A case of the corpus is small enough to be compared whole.
+    wrong.extend(comparison.discards.iter().map(|(kind, count)| format!("cut short {count} times: {kind}")));
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n").into()) }
+}
+
+fn observe(subject: &mut dyn Subject, case: &Case) -> Observation {
+    subject.observe(case)
+}
+
+fn failures(case: &Case, name: &str, observation: &Observation, wrong: &mut Vec<String>) {
+    for (step, verdict) in case.steps.iter().zip(check_expectations(case, name, observation)) {
+        match verdict {
+            Verdict::Pass => {}
+            Verdict::Fail(text) => wrong.push(format!("line {}: {name}: {text}", step.line)),
+            other => wrong.push(format!("line {}: {name}: {other:?}", step.line)),
+        }
+    }
+}
