@@ -78,7 +78,7 @@ fn the_official_suite_is_read_and_written() {
 }
 
 fn module(text: &str) -> Source {
-    Source::Binary(wat::parse_str(text).unwrap())
+    Source::Binary(wat::parse_str(text).expect("a module"))
 }
 
 fn step(action: Action, expect: Expect) -> Step {

@@ -148,7 +148,9 @@ const DEEP: &str = r#"(module (func $deep (export "deep") (call $deep)) (func (e
 
 fn subjects() -> Vec<Box<dyn Subject>> {
     let mut names = defaults();
-    for extra in ["jit:copying,opt=none,gc-stress", "jit:copying,regalloc=single_pass", "jit:copying,verify,no-poison"] {
+    for extra in
+        ["jit:copying,opt=none,gc-stress", "jit:copying,regalloc=single_pass", "jit:copying,verify,no-poison"]
+    {
         names.push(extra.to_owned());
     }
     names.iter().flat_map(|name| parse(name).unwrap()).collect()
@@ -193,7 +195,13 @@ fn what_is_not_claimed_is_said_to_be_unsupported() {
             let case = Case::parse(text, "proof").unwrap();
             let seen = subject.observe(&case);
             let unsupported = |o: &Outcome| matches!(o, Outcome::Unsupported(_) | Outcome::Unchecked);
-            assert!(seen.outcomes.iter().any(unsupported), "{} on {}: {:?}", name, subject.name(), seen.outcomes);
+            assert!(
+                seen.outcomes.iter().any(unsupported),
+                "{} on {}: {:?}",
+                name,
+                subject.name(),
+                seen.outcomes
+            );
         }
     }
 }

@@ -1,0 +1,97 @@
+//! Reductions by toy predicates, and one of a real difference between two executors.
+
+use super::*;
+use crate::case::{Expect, Schedule, Step};
+use crate::observe::Value;
+
+fn step(action: Action) -> Step {
+    Step { action, expect: Expect::Any, line: 0 }
+}
+
+fn case(wat: &str, calls: &[(&str, Vec<Value>)]) -> Case {
+    let source = Source::Binary(wat::parse_str(wat).unwrap());
+    let mut steps = vec![step(Action::Module { name: None, source })];
+    for (field, args) in calls {
+        steps.push(step(Action::Invoke { module: None, field: (*field).into(), args: args.clone() }));
+    }
+    Case { schedule: Schedule { collect_every: Some(3), fuel: Some(1000), ..Schedule::default() }, steps }
+}
+
+const PROGRAM: &str = r#"(module
+  (rec (type $s (struct (field (mut i32)) (field (ref null $s)))))
+  (type $unused (array i8))
+  (import "assay" "gc" (func $gc))
+  (global $g (mut anyref) (ref.null any))
+  (table 3 funcref)
+  (memory 1)
+  (data (i32.const 0) "abc")
+  (elem (i32.const 0) func $helper $f)
+  (func $helper (param i32) (result i32)
+    (local i64 f64)
+    (block (result i32) (i32.add (local.get 0) (i32.const 5))))
+  (func $f (export "f") (param i32) (result i32)
+    (local $x (ref null $s)) (local i32 i32)
+    (local.set $x (struct.new $s (i32.const 1) (ref.null $s)))
+    (call $gc)
+    (loop
+      (if (local.get 0)
+        (then
+          (global.set $g (local.get $x))
+          (local.set 0 (i32.sub (local.get 0) (i32.const 1)))
+          (br 1))))
+    (i32.div_s (call $helper (i32.const 3)) (local.get 0)))
+  (func (export "other") (result i32) (i32.const 9)))"#;
+
+/// What the interpreter makes of the first call of `f`.
+fn traps(case: &Case) -> bool {
+    let seen = crate::subject::InterpSubject::new();
+    let mut seen = seen;
+    let observation = crate::Subject::observe(&mut seen, case);
+    observation.outcomes.contains(&crate::Outcome::Trapped(crate::TrapKind::IntegerDivideByZero))
+}
+
+#[test]
+fn a_trap_is_reduced_to_little_more_than_its_instruction() {
+    let five = vec![Value::I32(5)];
+    let case = case(PROGRAM, &[("other", vec![]), ("f", five.clone()), ("other", vec![]), ("f", five)]);
+    assert!(traps(&case));
+    let mut asked = 0;
+    let small = reduce(&case, &mut |candidate| {
+        asked += 1;
+        traps(candidate)
+    });
+    assert!(traps(&small));
+    assert_eq!(small.steps.len(), 2, "{}", small.to_wast());
+    assert_eq!(small.schedule.collect_every, None);
+    let bytes = module_at(&small, 0).unwrap();
+    assert_eq!(module::export_names(bytes).len(), 1);
+    assert!(bytes.len() < 60, "{} bytes after {asked} attempts:\n{}", bytes.len(), small.to_wast());
+    let again = reduce(&case, &mut traps);
+    assert_eq!(small, again, "not deterministic");
+}
+
+#[test]
+fn every_candidate_validates_and_the_best_is_kept_when_interrupted() {
+    let case = case(PROGRAM, &[("f", vec![Value::I32(1)])]);
+    let mut tried = 0;
+    let small = reduce_with(
+        &case,
+        &mut |candidate| {
+            assert!((0..candidate.steps.len()).filter_map(|i| module_at(candidate, i)).all(is_valid));
+            traps(candidate)
+        },
+        &mut |progress| {
+            tried = progress.tried;
+            if progress.tried == 7 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        },
+    );
+    assert_eq!(tried, 7);
+    assert!(traps(&small));
+}
+
+#[test]
+fn invalid_modules_are_left_alone() {
+    let source = Source::Binary(b"\0asm\x01\0\0\0\xff\0".to_vec());
+    let case = Case { steps: vec![step(Action::Check { source })], ..Case::default() };
+    assert_eq!(reduce(&case, &mut |candidate| !candidate.steps.is_empty()), case);
+}
