@@ -1,7 +1,7 @@
 //! The typed generator: a module whose functions build real object graphs, change them and read them back.
 //!
 //! Reading order: `types` (the type graph), `parts` (globals, tables, segments), `walkers` (checksums), `makers` (functions
-//! that every program has), `references`, `construct` and `numeric` (expressions), `statements` (entry functions), `script`
+//! that every program has), `references`, `convert`, `construct`, `outside` and `numeric` (expressions), `statements` (entry functions), `script`
 //! (the case), `emit` (bytes).
 //!
 //! Invariant: modules are valid by construction, end within the fuel of the schedule, and trap only where a statement
@@ -18,9 +18,11 @@ use program::{GC, Program};
 mod body;
 mod bulk;
 mod construct;
+mod convert;
 mod emit;
 mod makers;
 mod numeric;
+mod outside;
 mod parts;
 mod program;
 mod references;

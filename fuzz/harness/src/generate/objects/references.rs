@@ -6,8 +6,8 @@
 use wasm_encoder::{AbstractHeapType as Abstract, BlockType, HeapType, RefType, StorageType, ValType};
 
 use super::Generator;
-use super::program::{FUNCTIONS, HOST, KEPT, OBJECTS};
-use super::types::{ANYREF, FUNCREF, Top, heap, non_null, nullable};
+use super::program::{HOST, KEPT, OBJECTS};
+use super::types::{ANYREF, Top, heap, non_null, nullable};
 
 /// Nesting of leaves beyond which nullable ones are null.
 const LEAF_NESTING: usize = 2;
@@ -359,119 +359,6 @@ impl Generator<'_, '_> {
         self.f.op().ref_null(ty);
     }
 
-    /// Emits a value of type `have` and brings it to type `want` of the same hierarchy; where the value does not fit, a
-    /// leaf takes its place.
-    pub(super) fn converted(&mut self, have: RefType, want: RefType, emit: impl FnOnce(&mut Self)) {
-        let result = BlockType::Result(ValType::Ref(want));
-        if self.p.types.ref_subtype(have, want) {
-            return emit(self);
-        }
-        if self.p.types.heap_subtype(have.heap_type, want.heap_type) {
-            match self.c.below(3) {
-                0 => {
-                    self.block(result);
-                    emit(self);
-                    self.maybe_hold();
-                    self.f.op().br_on_non_null(0);
-                    self.leaf(want);
-                    self.end();
-                }
-                1 => {
-                    self.block(result);
-                    self.block(BlockType::Empty);
-                    emit(self);
-                    self.f.op().br_on_null(0);
-                    self.maybe_hold();
-                    self.f.op().br(1);
-                    self.end();
-                    self.leaf(want);
-                    self.end();
-                }
-                _ => {
-                    let local = self.f.scratch(ValType::Ref(have));
-                    emit(self);
-                    self.f.op().local_tee(local);
-                    self.f.op().ref_is_null();
-                    self.if_(result);
-                    self.leaf(want);
-                    self.else_();
-                    self.f.op().local_get(local);
-                    self.f.op().ref_as_non_null();
-                    self.end();
-                }
-            }
-            return;
-        }
-        if !self.p.types.heap_subtype(want.heap_type, have.heap_type) {
-            emit(self);
-            self.f.op().drop();
-            return self.leaf(want);
-        }
-        let target = RefType { nullable: want.nullable && have.nullable, ..want };
-        match self.c.below(3) {
-            0 => {
-                self.block(result);
-                emit(self);
-                self.f.op().br_on_cast(0, have, target);
-                self.maybe_hold();
-                self.f.op().drop();
-                self.leaf(want);
-                self.end();
-            }
-            1 => {
-                self.block(result);
-                self.block(BlockType::Result(ValType::Ref(have)));
-                emit(self);
-                self.f.op().br_on_cast_fail(0, have, target);
-                self.maybe_hold();
-                self.f.op().br(1);
-                self.end();
-                self.f.op().drop();
-                self.leaf(want);
-                self.end();
-            }
-            _ => {
-                let local = self.f.scratch(ValType::Ref(nullable(have.heap_type)));
-                emit(self);
-                self.f.op().local_tee(local);
-                self.test(target);
-                self.if_(result);
-                self.f.op().local_get(local);
-                self.cast(target);
-                self.else_();
-                self.leaf(want);
-                self.end();
-            }
-        }
-    }
-
-    /// `ref.test`, by a structurally equal type at times.
-    pub(super) fn test(&mut self, ty: RefType) {
-        let target = self.aliased(ty.heap_type);
-        if ty.nullable {
-            self.f.op().ref_test_nullable(target);
-        } else {
-            self.f.op().ref_test_non_null(target);
-        }
-    }
-
-    /// `ref.cast`, likewise.
-    pub(super) fn cast(&mut self, ty: RefType) {
-        let target = self.aliased(ty.heap_type);
-        if ty.nullable {
-            self.f.op().ref_cast_nullable(target);
-        } else {
-            self.f.op().ref_cast_non_null(target);
-        }
-    }
-
-    pub(super) fn aliased(&mut self, ty: HeapType) -> HeapType {
-        match ty {
-            HeapType::Concrete(index) => HeapType::Concrete(self.p.types.alias(&mut self.c, index)),
-            other => other,
-        }
-    }
-
     /// Whether one of the types is a subtype of the other, nullability aside.
     fn related(&self, have: RefType, want: RefType) -> bool {
         let types = &self.p.types;
@@ -486,7 +373,7 @@ impl Generator<'_, '_> {
         })
     }
 
-    fn related_local(&mut self, want: RefType, writable: bool) -> Option<(u32, RefType)> {
+    pub(super) fn related_local(&mut self, want: RefType, writable: bool) -> Option<(u32, RefType)> {
         let fitting: Vec<(u32, RefType)> = self
             .readable_locals()
             .filter(|(local, have)| {
@@ -633,63 +520,6 @@ impl Generator<'_, '_> {
             _ => {}
         }
         self.f.op().unreachable();
-    }
-
-    /// Calls a function of the table: directly, through the table or through a reference.
-    pub(super) fn call_somehow(&mut self, function: u32) {
-        let ty = self.p.function(function).ty;
-        let slot = self.p.table_functions.iter().position(|known| *known == function);
-        match (slot, self.c.below(3)) {
-            (Some(slot), 0) => {
-                self.f.op().i32_const(slot as i32);
-                self.f.op().call_indirect(FUNCTIONS, ty);
-            }
-            (Some(_), 1) => {
-                self.f.op().ref_func(function);
-                self.f.op().call_ref(ty);
-            }
-            _ => {
-                self.f.op().call(function);
-            }
-        }
-        let cost = self.p.function(function).cost;
-        self.f.spend(cost);
-    }
-
-    fn function_reference(&mut self, want: RefType, depth: usize) {
-        let slots = self.p.table_functions.len();
-        if want.heap_type == heap(Abstract::Func) || self.p.callbacks.is_empty() {
-            match self.c.below(3) {
-                0 if slots > 0 && want.nullable => {
-                    let slot = self.c.below(slots + 2) as i32;
-                    self.f.op().i32_const(slot);
-                    self.f.op().table_get(FUNCTIONS);
-                }
-                1 => {
-                    let callback = HeapType::Concrete(self.p.types.callback);
-                    self.reference(RefType { heap_type: callback, ..want }, depth - 1);
-                }
-                _ => self.leaf(want),
-            }
-        } else if self.c.chance(1, 2) {
-            let callback = self.c.pick(&self.p.callbacks);
-            self.f.op().ref_func(callback);
-        } else {
-            self.converted(FUNCREF, want, |g| g.reference(FUNCREF, depth - 1));
-        }
-    }
-
-    fn extern_reference(&mut self, want: RefType, depth: usize) {
-        if let (Some((local, have)), true) = (self.related_local(want, false), self.c.chance(1, 3)) {
-            return self.converted(have, want, |g| {
-                g.f.op().local_get(local);
-            });
-        }
-        if self.c.chance(1, 4) {
-            return self.leaf(want);
-        }
-        self.reference(RefType { nullable: want.nullable, ..ANYREF }, depth - 1);
-        self.f.op().extern_convert_any();
     }
 
     /// Emits any value of this type.

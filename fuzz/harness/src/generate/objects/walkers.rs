@@ -129,7 +129,7 @@ impl Generator<'_, '_> {
         for (field, def) in fields.iter().enumerate().skip(inherited) {
             self.f.op().local_get(0);
             self.struct_get(ty, field as u32);
-            self.to_i64(def.element_type);
+            self.as_i64(def.element_type);
             self.f.op().i64_xor();
             let factor = i64::from(self.c.byte()) * 2 + 3;
             self.f.op().i64_const(factor);
@@ -158,7 +158,7 @@ impl Generator<'_, '_> {
         self.f.op().local_get(0);
         self.f.op().local_get(at);
         self.array_get(ty);
-        self.to_i64(element);
+        self.as_i64(element);
         self.f.op().i64_add();
         self.f.op().local_set(sum);
         self.f.op().local_get(at);
@@ -174,7 +174,7 @@ impl Generator<'_, '_> {
     }
 
     /// Turns the field value on the stack into an i64, by a walk where it is a reference.
-    pub(super) fn to_i64(&mut self, storage: StorageType) {
+    pub(super) fn as_i64(&mut self, storage: StorageType) {
         match storage.unpack() {
             ValType::I64 => {}
             ValType::F32 => {
@@ -219,7 +219,7 @@ impl Generator<'_, '_> {
                 self.f.op().f32_const(Ieee32::from(1.5));
                 self.f.op().f32_mul();
             }
-            return self.to_i64(StorageType::Val(ty));
+            return self.as_i64(StorageType::Val(ty));
         };
         if self.p.types.top(have.heap_type) == Top::Func {
             return self.consume_function(have);
