@@ -81,10 +81,6 @@ pub struct StoreInner {
 // `Send + Sync` by their constructors' bounds.
 unsafe impl Send for StoreInner {}
 
-// SAFETY: `&StoreInner` gives access to plain reads only: no method behind a shared reference writes the store, its
-// heap's cells or its pinned values; the handle table has its own lock.
-unsafe impl Sync for StoreInner {}
-
 impl std::fmt::Debug for StoreInner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let instances = self.state.instances.len();

@@ -1,4 +1,5 @@
 //! Calls, traps, limits and mistakes, one store at a time.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
 
@@ -47,7 +48,8 @@ fn hundreds_of_parameters_and_results_pass_both_bridges() {
                 (func (export "g") (param {params}) (result {params}) {gets} (call $f)))"#
         );
         let mut store = Store::new(&engine).unwrap();
-        let ty = FuncType { params: vec![ValType::I64; count].into(), results: vec![ValType::I64; count].into() };
+        let ty =
+            FuncType { params: vec![ValType::I64; count].into(), results: vec![ValType::I64; count].into() };
         let host = Func::new(&mut store, ty, |_, args, results| {
             results.extend_from_slice(args);
             Ok(())
@@ -89,7 +91,10 @@ fn each_trap_has_its_code_and_a_backtrace() {
             let args: Vec<Val> = args.iter().map(|value| Val::I32(*value)).collect();
             let error = func(&store, instance, export).call(&mut store, &args).unwrap_err();
             assert!(!error.backtrace().is_empty(), "{name} {export}");
-            assert!(error.backtrace().iter().all(|frame| frame.instance == Some(0)), "{name} {export}: {error:?}");
+            assert!(
+                error.backtrace().iter().all(|frame| frame.instance == Some(0)),
+                "{name} {export}: {error:?}"
+            );
             error.trap().unwrap_or_else(|| panic!("{name} {export}: {error}"))
         };
         assert_eq!(trap("unreachable", &[]), TrapCode::Unreachable);
@@ -106,7 +111,8 @@ fn each_trap_has_its_code_and_a_backtrace() {
         assert_eq!(trap("cast", &[]), TrapCode::CastFailure);
         assert_eq!(trap("huge", &[]), TrapCode::AllocationTooLarge);
         let error = func(&store, instance, "outer").call(&mut store, &[]).unwrap_err();
-        let functions: Vec<_> = error.backtrace().iter().map(|frame| (frame.function, frame.name.as_deref())).collect();
+        let functions: Vec<_> =
+            error.backtrace().iter().map(|frame| (frame.function, frame.name.as_deref())).collect();
         assert_eq!(functions, [(Some(0), Some("unreachable")), (Some(1), Some("outer"))], "{name}");
         let error = func(&store, instance, "load").call(&mut store, &[Val::I32(0)]).unwrap_err();
         assert_eq!(error.backtrace()[0].function, Some(3), "{name}: a fault has its frame, too");
@@ -256,7 +262,8 @@ fn handles_of_another_store_are_refused() {
         (func (export "f") (param anyref)))"#;
     let (mut one, in_one) = instance(&engine, text);
     let (mut two, _) = instance(&engine, text);
-    let wrong = |error: Error| assert!(matches!(error.kind(), ErrorKind::Usage(Usage::WrongStore)), "{error}");
+    let wrong =
+        |error: Error| assert!(matches!(error.kind(), ErrorKind::Usage(Usage::WrongStore)), "{error}");
     let rooted = ExternRef::new(&mut one, Box::new(1u8)).unwrap();
     let val = Val::AnyRef(Some(rooted.clone()));
     let f = func(&one, in_one, "f");

@@ -1,4 +1,5 @@
 //! wasm → host → wasm at every depth, with a collection, a trap, an error or a panic at each level.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
 
@@ -83,7 +84,8 @@ fn references_survive_collections_of_inner_activations() {
 #[test]
 fn a_trap_at_the_bottom_passes_every_level() {
     for (name, engine) in engines(|_| {}) {
-        let (mut store, instance) = tower(&engine, Arc::new(|_| Err(Error::new(ErrorKind::Trap(TrapCode::CastFailure)))));
+        let (mut store, instance) =
+            tower(&engine, Arc::new(|_| Err(Error::new(ErrorKind::Trap(TrapCode::CastFailure)))));
         let error = down(&mut store, instance, 4).unwrap_err();
         assert_eq!(error.trap(), Some(TrapCode::CastFailure), "{name}");
         let functions = error.backtrace().iter().filter(|frame| frame.function.is_some()).count();
@@ -112,7 +114,8 @@ fn a_panic_at_the_bottom_is_resumed_at_the_top() {
         for (name, engine) in engines(|_| {}) {
             let (mut store, instance) = tower(&engine, Arc::new(|_| std::panic::panic_any(42u8)));
             for depth in [0, 3] {
-                let payload = catch_unwind(AssertUnwindSafe(|| down(&mut store, instance, depth))).unwrap_err();
+                let payload =
+                    catch_unwind(AssertUnwindSafe(|| down(&mut store, instance, depth))).unwrap_err();
                 assert_eq!(payload.downcast_ref::<u8>(), Some(&42), "{name}");
             }
             assert_eq!(store.live_handles(), 0, "{name}");
@@ -173,7 +176,8 @@ fn the_host_may_continue_on_another_thread() {
                 std::thread::scope(|scope| {
                     scope.spawn(|| {
                         store.gc(CollectKind::Full).unwrap();
-                        let module = module(&engine, r#"(module (func (export "f") (result i32) (i32.const 5)))"#);
+                        let module =
+                            module(&engine, r#"(module (func (export "f") (result i32) (i32.const 5)))"#);
                         let instance = Instance::new(store, &module, &[]).unwrap();
                         let five = instance.exported_func(store, "f").unwrap().call(store, &[]).unwrap();
                         assert_eq!(i32_of(&five), 5);

@@ -1,6 +1,7 @@
 //! Drives the embedding API with the official scripts of what this engine runs (no SIMD, no exceptions). The real
 //! runner is the crate `assay-spec-tests`; this one is small and knows the API directly. Does nothing where the suite
 //! is absent. `SPEC_FILTER` and `SPEC_CONFIG` narrow it.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -268,22 +269,28 @@ impl Runner {
             (
                 Val::AnyRef(None) | Val::ExternRef(None) | Val::FuncRef(None) | Val::ExnRef(None),
                 WastRetCore::RefNull(heap),
-            ) => {
-                heap.as_ref().is_none_or(|heap| std::mem::discriminant(&null(heap)) == std::mem::discriminant(value))
-            }
+            ) => heap
+                .as_ref()
+                .is_none_or(|heap| std::mem::discriminant(&null(heap)) == std::mem::discriminant(value)),
             (Val::FuncRef(Some(_)), WastRetCore::RefFunc(None)) => true,
-            (Val::ExternRef(Some(handle)), WastRetCore::RefExtern(expected)) => expected.is_none_or(|expected| {
-                let host = ExternRef::value(&self.store, handle).unwrap();
-                host.and_then(|host| host.downcast_ref::<u32>()).is_some_and(|host| *host == expected)
-            }),
+            (Val::ExternRef(Some(handle)), WastRetCore::RefExtern(expected)) => {
+                expected.is_none_or(|expected| {
+                    let host = ExternRef::value(&self.store, handle).unwrap();
+                    host.and_then(|host| host.downcast_ref::<u32>()).is_some_and(|host| *host == expected)
+                })
+            }
             (Val::AnyRef(Some(handle)), WastRetCore::RefHost(expected)) => {
                 let host = ExternRef::value(&self.store, handle).unwrap();
                 host.and_then(|host| host.downcast_ref::<u32>()).is_some_and(|host| host == expected)
             }
             (Val::AnyRef(Some(_)), WastRetCore::RefAny) => true,
             (Val::AnyRef(Some(handle)), WastRetCore::RefEq) => !matches!(inspect(handle), RefKind::Host(_)),
-            (Val::AnyRef(Some(handle)), WastRetCore::RefArray) => matches!(inspect(handle), RefKind::Array(_)),
-            (Val::AnyRef(Some(handle)), WastRetCore::RefStruct) => matches!(inspect(handle), RefKind::Struct(_)),
+            (Val::AnyRef(Some(handle)), WastRetCore::RefArray) => {
+                matches!(inspect(handle), RefKind::Array(_))
+            }
+            (Val::AnyRef(Some(handle)), WastRetCore::RefStruct) => {
+                matches!(inspect(handle), RefKind::Struct(_))
+            }
             (Val::AnyRef(Some(handle)), WastRetCore::RefI31) => matches!(inspect(handle), RefKind::I31(_)),
             _ => false,
         }
@@ -331,7 +338,8 @@ fn trap_is(code: TrapCode, message: &str) -> bool {
 }
 
 fn files(dir: &Path, into: &mut Vec<PathBuf>) {
-    let mut entries: Vec<PathBuf> = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut entries: Vec<PathBuf> =
+        std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
     entries.sort();
     for path in entries {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();

@@ -10,7 +10,8 @@ pub(crate) fn engines(change: impl Fn(&mut Config)) -> Vec<(String, Engine)> {
         for opt in [OptLevel::None, OptLevel::Speed] {
             for every_alloc in [false, true] {
                 let stress = Stress { every_alloc, poison: true, verify: true, ..Stress::default() };
-                let regalloc = if opt == OptLevel::None { RegAlloc::SinglePass } else { RegAlloc::Backtracking };
+                let regalloc =
+                    if opt == OptLevel::None { RegAlloc::SinglePass } else { RegAlloc::Backtracking };
                 let collector = entry.constraints.name.to_owned();
                 let name = format!("{collector} {opt:?} {every_alloc}");
                 let mut config = Config { collector, opt, regalloc, stress, ..Config::default() };
@@ -37,7 +38,11 @@ pub(crate) fn instance(engine: &Engine, text: &str) -> (Store, Instance) {
 
 /// The exported function.
 pub(crate) fn func(store: &Store, instance: Instance, name: &str) -> Func {
-    instance.export(store, name).unwrap().and_then(Extern::func).unwrap_or_else(|| panic!("no function {name}"))
+    instance
+        .export(store, name)
+        .unwrap()
+        .and_then(Extern::func)
+        .unwrap_or_else(|| panic!("no function {name}"))
 }
 
 /// An i32 result.
