@@ -450,6 +450,8 @@ impl Decoder {
     fn expression(&mut self, r: &mut Reader<'_>, context: ExprContext<'_>) -> Result<Body> {
         let data_count = self.data_count.unwrap_or(u32::MAX);
         let mut uses_data = None;
+        // Only the code section's data indices need a count (spec "Modules", binary grammar of `module`).
+        let in_code = matches!(context, ExprContext::Function { .. });
         let mut failed = None;
         let mut translator = match context {
             ExprContext::Function { ty, locals } => {
@@ -477,7 +479,9 @@ impl Decoder {
                 Instr::MemoryInit { .. }
                 | Instr::DataDrop(_)
                 | Instr::ArrayNewData { .. }
-                | Instr::ArrayInitData { .. } => {
+                | Instr::ArrayInitData { .. }
+                    if in_code =>
+                {
                     uses_data.get_or_insert(at);
                 }
                 _ => {}
