@@ -11,7 +11,7 @@ use crate::exit::Failure;
 
 /// The subjects that `specs` spell, the fuzzing defaults when there is none.
 pub(crate) fn parse(specs: &[String]) -> Result<Vec<Box<dyn Subject>>, Failure> {
-    let defaults: Vec<String> = subject::DEFAULTS.iter().map(|s| (*s).to_owned()).collect();
+    let defaults = subject::defaults();
     let specs = if specs.is_empty() { &defaults } else { specs };
     let mut subjects = Vec::new();
     for spec in specs {

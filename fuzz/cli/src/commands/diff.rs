@@ -65,5 +65,5 @@ fn read(path: &Path) -> Result<Case, Failure> {
         return Case::parse(&text, &shown.to_string()).map_err(Failure::bad_input);
     }
     let bytes = super::run::to_binary(path, bytes)?;
-    generate::exports_of(&bytes).map_err(|error| Failure::bad_input(format!("{shown}: {error}")))
+    Ok(generate::exports_of(&bytes))
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use assay_harness::campaign::findings::{self, with_explanation};
 use assay_harness::campaign::pool::{Death, Worker};
 use assay_harness::campaign::protocol::{FindingRecord, Reply, Request};
-use assay_harness::{Case, reduce};
+use assay_harness::{Action, Case, Source, Step, reduce};
 use clap::Args;
 use indicatif::ProgressBar;
 
@@ -82,7 +82,11 @@ pub(crate) fn run(arguments: &ReduceArguments) -> Result<Exit, Failure> {
 }
 
 fn module_bytes(case: &Case) -> usize {
-    case.modules().map(<[u8]>::len).sum()
+    let bytes = |step: &Step| match &step.action {
+        Action::Module { source: Source::Binary(bytes), .. } | Action::Define { source: Source::Binary(bytes), .. } => bytes.len(),
+        _ => 0,
+    };
+    case.steps.iter().map(bytes).sum()
 }
 
 /// Judges candidates in a child worker.

@@ -54,6 +54,20 @@ pub fn from_seed(name: &str, seed: u64) -> Option<Case> {
     Some(case)
 }
 
+/// A case of a user's module: each export is called with made-up arguments, the same ones each time.
+pub fn exports_of(module: &[u8]) -> Case {
+    let bytes = seed_bytes(0);
+    let mut case = smith::script(
+        module.to_vec(),
+        4,
+        usize::MAX,
+        &mut choices::Choices::new(&mut Unstructured::new(&bytes)),
+    );
+    case.schedule.origin = None;
+    case.schedule.fuel = Some(1_000_000_000);
+    case
+}
+
 /// The bytes that [`from_seed`] gives to a generator.
 pub fn seed_bytes(seed: u64) -> Vec<u8> {
     let mut random = SplitMix64::new(seed);

@@ -22,13 +22,20 @@ const CALLS: usize = 16;
 pub fn generate(input: &mut Unstructured<'_>) -> Case {
     // An empty module stands in where wasm-smith gives up.
     let module = Module::new(config(), input).map_or_else(|_| b"\0asm\x01\0\0\0".to_vec(), |m| m.to_bytes());
-    let mut choices = Choices::new(input);
+    script(module, 1, CALLS, &mut Choices::new(input))
+}
+
+/// A case of any module: each exported function is called `rounds` times (once without parameters) with made-up
+/// arguments; functions that take references which cannot be null are left out.
+pub(super) fn script(module: Vec<u8>, rounds: usize, limit: usize, choices: &mut Choices<'_, '_>) -> Case {
     let functions = functions(&module);
     let mut steps = vec![step(Action::Module { name: None, source: Source::Binary(module) })];
-    for (field, params) in functions.into_iter().take(CALLS) {
-        let args: Option<Vec<Value>> = params.iter().map(|ty| argument(&mut choices, *ty)).collect();
-        if let Some(args) = args {
-            steps.push(step(Action::Invoke { module: None, field, args }));
+    for (field, params) in functions.into_iter().take(limit) {
+        for _ in 0..if params.is_empty() { 1 } else { rounds } {
+            let args: Option<Vec<Value>> = params.iter().map(|ty| argument(choices, *ty)).collect();
+            if let Some(args) = args {
+                steps.push(step(Action::Invoke { module: None, field: field.clone(), args }));
+            }
         }
     }
     let schedule = Schedule {
