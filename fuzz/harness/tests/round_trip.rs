@@ -77,6 +77,19 @@ fn the_official_suite_is_read_and_written() {
     assert!(steps > 20_000, "only {steps} steps");
 }
 
+#[test]
+fn generated_cases_are_written_and_read() {
+    for generator in assay_harness::generate::registry() {
+        for seed in 0..15 {
+            let case =
+                assay_harness::generate::from_seed(generator.name, seed).expect("a registered generator");
+            let name = format!("{} {seed}", generator.name);
+            assert_round_trip(&name, case.clone(), true);
+            assert_round_trip(&name, case, false);
+        }
+    }
+}
+
 fn module(text: &str) -> Source {
     Source::Binary(wat::parse_str(text).expect("a module"))
 }

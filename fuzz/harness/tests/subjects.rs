@@ -153,11 +153,11 @@ fn subjects() -> Vec<Box<dyn Subject>> {
     {
         names.push(extra.to_owned());
     }
-    names.iter().flat_map(|name| parse(name).unwrap()).collect()
+    names.iter().flat_map(|name| parse(name).expect("a subject")).collect()
 }
 
 fn observe(subject: &mut dyn Subject, text: &str) -> Observation {
-    let case = Case::parse(text, "proof").unwrap();
+    let case = Case::parse(text, "proof").expect("a case");
     let observation = subject.observe(&case);
     assert_eq!(observation.outcomes.len(), case.steps.len(), "{}", subject.name());
     for (i, verdict) in check_expectations(&case, subject.name(), &observation).into_iter().enumerate() {

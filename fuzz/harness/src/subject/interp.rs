@@ -122,7 +122,12 @@ impl Executor for Interp {
                 let host = self.host.clone();
                 let function =
                     move |store: &mut Store, args: &[wasm::Value]| call(&host, store, name, op, args);
-                self.store.alloc_shared_host_func(ty, Arc::new(function)).map(|func| {
+                #[expect(
+                    clippy::arc_with_non_send_sync,
+                    reason = "the interpreter's interface asks for an Arc"
+                )]
+                let function = Arc::new(function);
+                self.store.alloc_shared_host_func(ty, function).map(|func| {
                     debug_assert_eq!(number, self.host_funcs.len());
                     self.host_funcs.push(func);
                     Extern::Func(func)

@@ -207,7 +207,7 @@ struct Token {
 }
 
 impl Token {
-    fn new(value: u64, alive: &Arc<AtomicU64>) -> Box<dyn Any + Send + Sync> {
+    fn boxed(value: u64, alive: &Arc<AtomicU64>) -> Box<dyn Any + Send + Sync> {
         alive.fetch_add(1, Ordering::Relaxed);
         Box::new(Token { value, alive: alive.clone() })
     }
@@ -439,7 +439,7 @@ impl Jit {
                 }
             }
             (Value::Ref(NodeRef::Host(token)), Val::AnyRef(_) | Val::ExternRef(_)) => {
-                let rooted = ExternRef::new(&mut self.store, Token::new(token, &self.boxes))?;
+                let rooted = ExternRef::new(&mut self.store, Token::boxed(token, &self.boxes))?;
                 if matches!(default, Val::AnyRef(_)) {
                     Val::AnyRef(Some(rooted))
                 } else {
@@ -475,7 +475,7 @@ fn call(
             results.push(Val::AnyRef(kept.flatten()));
         }
         (HostOp::Host, [Val::I32(token)]) => {
-            let rooted = ExternRef::new(store, Token::new(host::token(*token), boxes))?;
+            let rooted = ExternRef::new(store, Token::boxed(host::token(*token), boxes))?;
             results.push(Val::ExternRef(Some(rooted)));
         }
         _ => return Err(Error::host(format!("{name} called with other types"))),
