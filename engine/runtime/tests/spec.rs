@@ -430,6 +430,16 @@ fn copying_speed() {
 }
 
 #[test]
+#[cfg_attr(debug_assertions, ignore = "an unoptimised Cranelift takes a minute for each")]
+fn other_configurations() {
+    run("null_speed", "", config("null", OptLevel::Speed, RegAlloc::Backtracking));
+    run("copying_none", "", config("copying", OptLevel::None, RegAlloc::SinglePass));
+    run("copying_none_backtracking", "", config("copying", OptLevel::None, RegAlloc::Backtracking));
+    let stress = Stress { every_alloc: true, poison: true, verify: true, ..Stress::default() };
+    run("copying_stress", "", Config { stress, ..config("copying", OptLevel::Speed, RegAlloc::SinglePass) });
+}
+
+#[test]
 fn gc_files_under_stress() {
     let stress = Stress { every_alloc: true, poison: true, verify: true, ..Stress::default() };
     for (opt, regalloc) in [
