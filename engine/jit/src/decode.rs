@@ -59,7 +59,9 @@ fn invalid(error: wasmparser::Error) -> Error {
     let (offset, message) = (error.offset() as usize, error.message().to_owned());
     Error::new(match error.missing_wasm_feature() {
         Some(missing) if missing.intersects(LATER) => ErrorKind::Unsupported { offset, message },
-        _ => ErrorKind::Invalid { offset, message },
+        // The encoding does not exist in WebAssembly 3.0.
+        Some(_) => ErrorKind::Malformed { offset, message },
+        None => ErrorKind::Invalid { offset, message },
     })
 }
 
@@ -182,6 +184,7 @@ impl Structure {
                     self.fault = Some((body.range().start, "data count section required"));
                 }
             }
+            Payload::UnknownSection { range, .. } => self.fault = Some((range.start, "malformed section id")),
             Payload::Version { encoding: Encoding::Component, range, .. } => {
                 self.fault = Some((range.start, "unknown binary version: a component, not a module"));
             }

@@ -205,6 +205,28 @@ fn many_named_locals_in_many_loops() {
 }
 
 #[test]
+fn many_locals_over_many_branches() {
+    let count = 20_000 / SCALE;
+    let (locals, gets) = ("i32 ".repeat(count), increments(count));
+    let checks = "(drop (i32.div_u (local.get 0) (local.get 1)))".repeat(count);
+    assert!(bounded(&format!("(module (func (local {locals}) {gets} {checks} {gets}))")).is_some());
+}
+
+#[test]
+fn many_references_over_many_branches() {
+    let count = 20_000 / SCALE;
+    let locals = "anyref ".repeat(count);
+    let gets: String = (0..count).map(|n| format!("(local.set {n} (global.get 0))")).collect();
+    let uses: String = (0..count).map(|n| format!("(call 0 (local.get {n}))")).collect();
+    let checks = "(if (i32.const 1) (then (call 0 (local.get 0))))".repeat(count);
+    let text = format!(
+        "(module (import \"\" \"f\" (func (param anyref))) (global (mut anyref) (ref.null any))
+            (func (local {locals}) {gets} {checks} {uses}))"
+    );
+    bounded(&text);
+}
+
+#[test]
 fn many_unnamed_locals() {
     let unnamed = "i64 ".repeat(49_999);
     assert!(bounded(&format!("(module {})", format!("(func (local {unnamed}))").repeat(20))).is_some());
@@ -266,8 +288,8 @@ fn trampolines_compile() {
     use assay_jit::trampoline::AbiSignature;
     let any = ValType::Ref(RefType { nullable: true, heap: HeapType::Abstract(AbstractHeapType::Any) });
     let few = [ValType::I32, ValType::I64, ValType::F32, ValType::F64, any];
-    let many: Vec<ValType> = few.into_iter().cycle().take(1000).collect();
-    for options in all_options() {
+    let many: Vec<ValType> = few.into_iter().cycle().take(1000 / SCALE).collect();
+    for options in all_options().into_iter().step_by(2) {
         let compiler = compiler(options);
         for params in [&[][..], &few, &many] {
             for results in [&[][..], &few, &many] {

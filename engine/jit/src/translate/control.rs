@@ -77,6 +77,7 @@ impl FuncTranslator<'_> {
             let param = self.b.append_block_param(block, clif_type(ty));
             if self.is_traced(ty) {
                 self.b.declare_value_needs_stack_map(param);
+                self.traced_pushed += 1;
             }
         }
         block

@@ -1,7 +1,8 @@
 //! One function's body: locals, fuel, instructions, trap blocks.
 //!
 //! A first pass over the body finds the locals that it names (unnamed ones cost nothing, however many are declared)
-//! and how many blocks it has, which bounds the work of building SSA form.
+//! and how many blocks it has, which bounds the work of building SSA form; and refuses exception instructions, whose
+//! modules are valid, since their types are supported.
 
 use assay_gc::{Constraints, FuncType, TypeRegistry, ValType};
 use cranelift_codegen::ir::{self, InstBuilder, UserFuncName};
@@ -30,10 +31,15 @@ pub(crate) struct Module<'a> {
     pub(crate) frontend: TargetFrontendConfig,
 }
 
-/// Most (named local, block) pairs of a function: SSA construction may visit each.
+/// Most (local variable, block) pairs of a function: SSA construction may make a block parameter for each.
 const MAX_LOCAL_BLOCKS: u64 = 1 << 24;
-/// Most (traced local, CLIF block) pairs of a function: the liveness of stack maps may hold each.
-const MAX_TRACED_BLOCKS: u64 = 1 << 25;
+/// Most (local variable, local variable, loop) triples: all variables wait for a loop's end as parameters of its header,
+/// and taking one of them back moves the others.
+const MAX_LOCAL_PAIR_LOOPS: u64 = 1 << 33;
+/// Most (local variable, instruction that branches) pairs: its table may have an entry for each.
+const MAX_LOCAL_BRANCHES: u64 = 1 << 26;
+/// Most (traced value, CLIF block) pairs of a function: the liveness of stack maps may hold each.
+const MAX_TRACED_BLOCKS: u64 = 1 << 24;
 
 /// What the first pass finds.
 #[derive(Debug, Default)]
@@ -41,8 +47,20 @@ struct Scan {
     /// Whether the body names a local, by index.
     named: Vec<bool>,
     named_count: u64,
-    /// Blocks that the body opens.
+    /// Blocks that the body opens, and how many of them are loops.
     blocks: u64,
+    loops: u64,
+    /// Instructions that may branch, if only to a trap.
+    branches: u64,
+}
+
+impl Scan {
+    /// Whether `locals` locals are too many to be in SSA form.
+    fn is_too_large(&self, locals: u64) -> bool {
+        locals * self.blocks > MAX_LOCAL_BLOCKS
+            || locals * locals * self.loops > MAX_LOCAL_PAIR_LOOPS
+            || locals * self.branches > MAX_LOCAL_BRANCHES
+    }
 }
 
 fn read_error(error: wasmparser::Error) -> Error {
@@ -53,7 +71,8 @@ fn scan(body: &FunctionBody<'_>) -> Result<Scan, Error> {
     let mut scan = Scan::default();
     let mut reader = body.get_operators_reader().map_err(read_error)?;
     while !reader.eof() {
-        match reader.read().map_err(read_error)? {
+        let (op, offset) = reader.read_with_offset().map_err(read_error)?;
+        match op {
             Operator::LocalGet { local_index }
             | Operator::LocalSet { local_index }
             | Operator::LocalTee { local_index } => {
@@ -63,9 +82,18 @@ fn scan(body: &FunctionBody<'_>) -> Result<Scan, Error> {
                 }
                 scan.named_count += u64::from(!std::mem::replace(&mut scan.named[index], true));
             }
-            Operator::Block { .. } | Operator::Loop { .. } => scan.blocks += 1,
+            Operator::I32Const { .. } | Operator::I64Const { .. } | Operator::I32Add | Operator::I64Add => {}
+            Operator::Block { .. } => scan.blocks += 1,
+            Operator::Loop { .. } => {
+                scan.blocks += 1;
+                scan.loops += 1;
+            }
             Operator::If { .. } => scan.blocks += 2,
-            _ => {}
+            Operator::Throw { .. } | Operator::ThrowRef | Operator::TryTable { .. } => {
+                let message = "exception instructions".to_owned();
+                return Err(Error::new(ErrorKind::Unsupported { offset: offset as usize, message }));
+            }
+            _ => scan.branches += 1,
         }
     }
     Ok(scan)
@@ -96,7 +124,6 @@ pub(crate) fn translate_function(
         _ => return Err(internal("a function without function type")),
     };
     let scan = scan(body)?;
-    check("pairs of a local and a block", scan.named_count * scan.blocks, MAX_LOCAL_BLOCKS)?;
 
     *func = ir::Function::with_name_signature(
         UserFuncName::user(0, index),
@@ -122,6 +149,8 @@ pub(crate) fn translate_function(
         dead_depth: 0,
         passed: 0,
         traced_locals: 0,
+        traced_pushed: 0,
+        greatest_height: 0,
         locals: vec![None; scan.named.len()],
         traps: Vec::new(),
         builtin_sigs: HashMap::new(),
@@ -130,8 +159,9 @@ pub(crate) fn translate_function(
         regions: HashMap::new(),
     };
     translator.body(&ty, body, &scan)?;
+    let traced = translator.traced_locals + translator.traced_pushed.min(translator.greatest_height);
     let blocks = translator.b.func.dfg.num_blocks() as u64;
-    check("pairs of a reference local and a block", translator.traced_locals * blocks, MAX_TRACED_BLOCKS)?;
+    check("pairs of a live reference and a block", traced * blocks, MAX_TRACED_BLOCKS)?;
     let spill = translator.alias_region(Region::Spill);
     translator.b.make_stack_map_alias_region(Box::new(move |_, _, _, _| Some(spill)));
     translator.b.finalize(module.frontend);
@@ -167,10 +197,11 @@ impl FuncTranslator<'_> {
     fn declare_locals(&mut self, ty: &FuncType, body: &FunctionBody<'_>, scan: &Scan) -> Result<(), Error> {
         let entry = self.b.current_block().ok_or_else(|| internal("no entry block"))?;
         let params: Vec<ir::Value> = self.b.block_params(entry)[1..].to_vec();
+        let in_slot = scan.is_too_large(scan.named_count);
         let named = |index: u32| scan.named.get(index as usize).copied().unwrap_or(false);
         for (index, (ty, value)) in (0..).zip(ty.params.iter().zip(params)) {
             if named(index) {
-                self.declare_local(index, ty, Some(value));
+                self.declare_local(index, ty, Some(value), in_slot);
             }
         }
         let mut index = ty.params.len() as u32;
@@ -180,13 +211,18 @@ impl FuncTranslator<'_> {
             let ty: ValType = Convert::new(types).value(ty)?;
             for local in index..index + count {
                 if local as usize >= scan.named.len() {
-                    return Ok(());
+                    break;
                 }
                 if named(local) {
-                    self.declare_local(local, &ty, None);
+                    self.declare_local(local, &ty, None, in_slot);
                 }
             }
             index += count;
+        }
+        if in_slot && scan.is_too_large(self.traced_locals) {
+            let what = "pairs of a reference local and a block or branch";
+            let given = self.traced_locals * scan.blocks.max(scan.branches);
+            return Err(Error::new(ErrorKind::Limit { what, given, limit: MAX_LOCAL_BLOCKS }));
         }
         Ok(())
     }

@@ -29,7 +29,7 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{F32, F64, I8X16, I32, I64};
 use cranelift_codegen::ir::{self, AbiParam, Block, BlockArg, FuncRef, InstBuilder, SigRef, Type, Value};
 use cranelift_codegen::isa::CallConv;
-use cranelift_frontend::{FunctionBuilder, Variable};
+use cranelift_frontend::FunctionBuilder;
 use smallvec::SmallVec;
 
 use crate::builtins::Builtin;
@@ -67,7 +67,10 @@ pub(crate) struct FuncTranslator<'a> {
     /// Values passed to blocks and calls so far.
     passed: u64,
     traced_locals: u64,
-    locals: Vec<Option<Variable>>,
+    /// References pushed so far, and the greatest height of the stack at a block.
+    traced_pushed: u64,
+    greatest_height: u64,
+    locals: Vec<Option<variable::Local>>,
     traps: Vec<(TrapCode, Block)>,
     builtin_sigs: HashMap<Builtin, SigRef>,
     wasm_sigs: HashMap<TypeId, SigRef>,
@@ -85,6 +88,7 @@ impl FuncTranslator<'_> {
     /// Pushes a traced reference and declares it for stack maps.
     pub(crate) fn push_ref(&mut self, v: Value) {
         self.b.declare_value_needs_stack_map(v);
+        self.traced_pushed += 1;
         self.stack.push(v);
     }
 

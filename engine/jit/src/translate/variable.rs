@@ -1,12 +1,15 @@
 //! Locals and globals. A local is a Cranelift variable; only locals that the body names get one. A variable of a traced
 //! type is declared for stack maps before its first definition, which covers every value bound to it.
+//!
+//! SSA construction keeps a table of variables by blocks, so a function with very many of both holds its untraced
+//! locals in frame slots instead.
 
 use std::mem::offset_of;
 
 use assay_gc::ValType;
 use cranelift_codegen::ir::immediates::{Ieee32, Ieee64};
 use cranelift_codegen::ir::types::{F32, F64, I32, I64};
-use cranelift_codegen::ir::{InstBuilder, Value};
+use cranelift_codegen::ir::{InstBuilder, StackSlot, StackSlotData, StackSlotKind, Type, Value};
 use cranelift_frontend::Variable;
 
 use super::{FuncTranslator, Region, clif_type};
@@ -14,44 +17,69 @@ use crate::Error;
 use crate::convert::internal;
 use crate::vmctx::VmCtx;
 
+/// Where a local is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Local {
+    /// In SSA form.
+    Variable(Variable),
+    /// In the frame; never traced.
+    Slot(StackSlot, Type),
+}
+
 impl FuncTranslator<'_> {
-    /// Makes local `index` of type `ty`, holding `value` or the type's zero.
-    pub(super) fn declare_local(&mut self, index: u32, ty: &ValType, value: Option<Value>) {
+    /// Makes local `index` of type `ty`, holding `value` or the type's zero; in a frame slot, if it can be and `in_slot`.
+    pub(super) fn declare_local(&mut self, index: u32, ty: &ValType, value: Option<Value>, in_slot: bool) {
         let clif = clif_type(ty);
-        let variable = self.b.declare_var(clif);
-        if self.is_traced(ty) {
-            self.b.declare_var_needs_stack_map(variable);
-            self.traced_locals += 1;
-        }
         let value = value.unwrap_or_else(|| match clif {
             F32 => self.b.ins().f32const(Ieee32::with_bits(0)),
             F64 => self.b.ins().f64const(Ieee64::with_bits(0)),
             I64 => self.b.ins().iconst(I64, 0),
             _ => self.b.ins().iconst(I32, 0),
         });
-        self.b.def_var(variable, value);
+        let traced = self.is_traced(ty);
+        let local = if in_slot && !traced {
+            let slot = StackSlotData::new(StackSlotKind::ExplicitSlot, clif.bytes(), 3);
+            let slot = self.b.create_sized_stack_slot(slot);
+            self.b.ins().stack_store(I64, value, slot, 0);
+            Local::Slot(slot, clif)
+        } else {
+            let variable = self.b.declare_var(clif);
+            if traced {
+                self.b.declare_var_needs_stack_map(variable);
+                self.traced_locals += 1;
+            }
+            self.b.def_var(variable, value);
+            Local::Variable(variable)
+        };
         let index = index as usize;
         if self.locals.len() <= index {
             self.locals.resize(index + 1, None);
         }
-        self.locals[index] = Some(variable);
+        self.locals[index] = Some(local);
     }
 
-    fn local(&self, index: u32) -> Result<Variable, Error> {
+    fn local(&self, index: u32) -> Result<Local, Error> {
         self.locals.get(index as usize).copied().flatten().ok_or_else(|| internal("a local without variable"))
     }
 
     /// `local.get`
     pub(super) fn local_get(&mut self, index: u32) -> Result<(), Error> {
-        let value = self.b.use_var(self.local(index)?);
+        let value = match self.local(index)? {
+            Local::Variable(variable) => self.b.use_var(variable),
+            Local::Slot(slot, ty) => self.b.ins().stack_load(I64, ty, slot, 0),
+        };
         self.push(value); // traced locals are declared as variables
         Ok(())
     }
 
     /// `local.set`, of a value already popped.
     pub(super) fn local_set(&mut self, index: u32, value: Value) -> Result<(), Error> {
-        let variable = self.local(index)?;
-        self.b.def_var(variable, value);
+        match self.local(index)? {
+            Local::Variable(variable) => self.b.def_var(variable, value),
+            Local::Slot(slot, _) => {
+                self.b.ins().stack_store(I64, value, slot, 0);
+            }
+        }
         Ok(())
     }
 
