@@ -70,7 +70,6 @@ impl Handles {
 
 /// A rooted reference of the `any` or `extern` hierarchy, never null. Keeps its object alive and follows its moves;
 /// cheap to clone; dropping it frees the root. Sending it to another thread is fine, reading it needs its store.
-#[derive(Debug)]
 pub struct Rooted {
     table: Arc<Handles>,
     index: u32,
@@ -143,6 +142,12 @@ impl Rooted {
     pub fn i31(&self, store: &StoreInner) -> Result<Option<i32>, Error> {
         let word = self.get(store)?;
         Ok(word.is_i31().then(|| word.i31_signed()))
+    }
+}
+
+impl std::fmt::Debug for Rooted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rooted").field("store", &self.table.store).field("slot", &self.index).finish()
     }
 }
 

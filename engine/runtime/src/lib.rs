@@ -8,6 +8,26 @@
 //! [`Extern`] · [`Func`], [`Table`], [`Memory`], [`Global`], [`Tag`] · [`Val`], [`Rooted`], [`ExternRef`] ·
 //! [`Inspector`] · [`Error`].
 //!
+//! ```
+//! use assay_runtime::{Config, Engine, Instance, Module, Store};
+//!
+//! # fn main() -> Result<(), assay_runtime::Error> {
+//! let text = r#"(module
+//!     (type $pair (struct (field i32) (field i32)))
+//!     (func (export "second") (param i32 i32) (result i32)
+//!         (struct.get $pair 1 (struct.new $pair (local.get 0) (local.get 1)))))"#;
+//! let wasm = wat::parse_str(text).expect("the text is well-formed");
+//!
+//! let engine = Engine::new(Config::default())?;
+//! let module = Module::new(&engine, &wasm)?;
+//! let mut store = Store::new(&engine)?;
+//! let instance = Instance::new(&mut store, &module, &[])?;
+//! let second = instance.exported_func(&store, "second")?.typed::<(i32, i32), i32>(&store)?;
+//! assert_eq!(second.call(&mut store, (1, 2))?, 2);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Handles ([`Func`], [`Rooted`], …) name their store; use with another store is an error, never undefined behaviour.
 //! Every function that needs a store takes `&mut StoreInner` (or `&`); [`Store`] and [`Caller`] dereference to it.
 

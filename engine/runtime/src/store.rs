@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use assay_gc::{
-    AllocError, CollectKind, FuncType, GcRef, Heap, HeapConfig, HeapType, RecGroup, RefType, Stats, TypeId,
-    TypeRegistry, ValType,
+    AllocError, CollectKind, FuncType, GcRef, Heap, HeapConfig, HeapType, RecGroup, RefType, Stats, Stress,
+    TypeId, TypeRegistry, ValType,
 };
 use assay_jit::trampoline::{AbiSignature, Trampolines};
 use assay_jit::vmctx::{FuncEntry, StoreCtx, VmCtx};
@@ -355,6 +355,10 @@ impl StoreInner {
             drop(state.sweep_host_values(heap));
         }
         Ok(())
+    }
+    /// Changes the heap's testing modes, for schedules of collections.
+    pub fn set_stress(&mut self, stress: Stress) {
+        self.heap.set_stress(stress);
     }
     /// The heap's counters.
     pub fn heap_stats(&self) -> Stats {
