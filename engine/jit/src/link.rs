@@ -17,6 +17,9 @@ use crate::{CodeMap, Error, ErrorKind, StackMap};
 /// Most machine code of a module: near calls reach everything.
 const MAX_CODE: u64 = 1 << 30;
 
+/// The register allocator's limit.
+const MAX_VIRTUAL_REGISTERS: u64 = 1 << 21;
+
 /// Owns mapped code and frees it when dropped.
 pub(crate) struct CodeMemory {
     module: Option<JITModule>,
@@ -180,7 +183,8 @@ fn code_map(pieces: Vec<Piece>, entries: &[usize]) -> Result<CodeMap, Error> {
 
 fn codegen_error(error: &CodegenError, func: &Function, index: u32) -> Error {
     let size = func.dfg.num_values() as u64;
-    let limit = |what| Error::new(ErrorKind::Limit { what, given: size, limit: 0 });
+    // What Cranelift counts after lowering is not told; values before it are the nearest measure.
+    let limit = |what| Error::new(ErrorKind::Limit { what, given: size, limit: MAX_VIRTUAL_REGISTERS });
     match error {
         CodegenError::CodeTooLarge => limit("values of a function (its code is too large)"),
         CodegenError::ImplLimitExceeded => limit("values of a function (a limit of the code generator)"),

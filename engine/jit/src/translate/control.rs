@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::mem::offset_of;
 
-use assay_gc::ValType;
+use assay_gc::{FuncType, ValType};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{Block, InstBuilder, JumpTableData, Value};
@@ -83,15 +83,14 @@ impl FuncTranslator<'_> {
         block
     }
 
-    /// Parameters and results of a block type.
-    fn block_type(&self, ty: BlockType) -> Result<(Box<[ValType]>, Box<[ValType]>), Error> {
+    /// A block type as a function type.
+    fn block_type(&self, ty: BlockType) -> Result<FuncType, Error> {
         Ok(match ty {
-            BlockType::Empty => Default::default(),
-            BlockType::Type(ty) => (Box::default(), Box::new([self.convert().value(ty)?])),
-            BlockType::FuncType(index) => {
-                let ty = self.func_type(self.type_id(index))?;
-                (ty.params, ty.results)
+            BlockType::Empty => FuncType::default(),
+            BlockType::Type(ty) => {
+                FuncType { params: Box::default(), results: Box::new([self.convert().value(ty)?]) }
             }
+            BlockType::FuncType(index) => self.func_type(self.type_id(index))?,
         })
     }
 
@@ -119,7 +118,7 @@ impl FuncTranslator<'_> {
             self.dead_depth += 1;
             return Ok(());
         }
-        let (params, results) = self.block_type(ty)?;
+        let FuncType { params, results } = self.block_type(ty)?;
         self.count_passed(params.len() + results.len())?;
         let cond = (op == LabelOp::If).then(|| self.pop());
         let next = self.block_of(&results);
