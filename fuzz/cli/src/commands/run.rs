@@ -105,15 +105,8 @@ pub(crate) fn to_binary(path: &Path, bytes: Vec<u8>) -> Result<Vec<u8>, Failure>
 }
 
 fn failure(shown: &str, error: &assay_runtime::Error) -> Failure {
-    let mut message = format!("{shown}: {error}");
-    for frame in error.backtrace() {
-        message.push_str("\n    at ");
-        match (&frame.name, frame.function) {
-            (Some(name), _) => message.push_str(name),
-            (None, Some(index)) => message.push_str(&format!("function {index}")),
-            (None, None) => message.push_str("host"),
-        }
-    }
+    // The text names the frames of a trap.
+    let message = format!("{shown}: {error}");
     match error.kind() {
         ErrorKind::Trap(_) | ErrorKind::Exhausted(_) | ErrorKind::Host(_) => Failure::finding(message),
         ErrorKind::Corrupt(_) | ErrorKind::Internal(_) => Failure::internal(message),

@@ -31,8 +31,8 @@ pub struct JitOptions {
     pub collector: String,
     /// Optimisation.
     pub opt: OptLevel,
-    /// Register allocator.
-    pub regalloc: RegAlloc,
+    /// Register allocator, where it is not the level's own (see [`JitOptions::allocator`]).
+    pub regalloc: Option<RegAlloc>,
     /// Collect at every allocation, poison, verify.
     pub gc_stress: bool,
     /// Verify the heap around each collection.
@@ -46,7 +46,7 @@ impl Default for JitOptions {
         JitOptions {
             collector: "copying".into(),
             opt: OptLevel::Speed,
-            regalloc: RegAlloc::Backtracking,
+            regalloc: None,
             gc_stress: false,
             verify: false,
             poison: true,
@@ -60,8 +60,8 @@ impl JitOptions {
         match option {
             "opt=none" => self.opt = OptLevel::None,
             "opt=speed" => self.opt = OptLevel::Speed,
-            "regalloc=single_pass" => self.regalloc = RegAlloc::SinglePass,
-            "regalloc=backtracking" => self.regalloc = RegAlloc::Backtracking,
+            "regalloc=single_pass" => self.regalloc = Some(RegAlloc::SinglePass),
+            "regalloc=backtracking" => self.regalloc = Some(RegAlloc::Backtracking),
             "gc-stress" => self.gc_stress = true,
             "verify" => self.verify = true,
             "no-poison" => self.poison = false,
@@ -70,12 +70,23 @@ impl JitOptions {
         true
     }
 
+    /// The register allocator: the quick one without optimisation, so that the default subjects cover both.
+    pub fn allocator(&self) -> RegAlloc {
+        self.regalloc.unwrap_or(match self.opt {
+            OptLevel::None => RegAlloc::SinglePass,
+            OptLevel::Speed => RegAlloc::Backtracking,
+        })
+    }
+
     /// `jit:…` with what differs from the defaults.
     pub fn name(&self) -> String {
         let mut name = format!("jit:{}", self.collector);
+        let default = JitOptions { regalloc: None, ..self.clone() }.allocator();
+        let other = |allocator| self.allocator() == allocator && default != allocator;
         for (given, text) in [
             (self.opt == OptLevel::None, ",opt=none"),
-            (self.regalloc == RegAlloc::SinglePass, ",regalloc=single_pass"),
+            (other(RegAlloc::SinglePass), ",regalloc=single_pass"),
+            (other(RegAlloc::Backtracking), ",regalloc=backtracking"),
             (self.gc_stress, ",gc-stress"),
             (self.verify, ",verify"),
             (!self.poison, ",no-poison"),
@@ -130,7 +141,7 @@ impl JitSubject {
         let engine = Engine::new(wasm::Config {
             collector: options.collector.clone(),
             opt: options.opt,
-            regalloc: options.regalloc,
+            regalloc: options.allocator(),
             fuel: key.fuel,
             stress: wasm::Stress {
                 every_alloc,

@@ -142,8 +142,8 @@ mod tests {
         assert_eq!(names("jit:copying"), ["jit:copying"]);
         assert_eq!(names("jit:copying,opt=speed"), ["jit:copying"]);
         assert_eq!(
-            names("jit:copying,gc-stress,regalloc=single_pass,opt=none"),
-            ["jit:copying,opt=none,regalloc=single_pass,gc-stress"]
+            names("jit:copying,gc-stress,regalloc=backtracking,opt=none"),
+            ["jit:copying,opt=none,regalloc=backtracking,gc-stress"]
         );
         let all = names("jit:*");
         assert_eq!(all.len(), 2 * assay_gc::registry().len());
