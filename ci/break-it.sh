@@ -10,6 +10,10 @@ patches=("$@")
 [ ${#patches[@]} -gt 0 ] || patches=("$root"/ci/break-it/*.patch)
 scratch=${ASSAY_SCRATCH:-$root/target/break-it}
 mkdir -p "$scratch"
+# The dependencies need not be built twice.
+if [ ! -d "$scratch/target" ] && [ -d "$root/target/release" ]; then
+    mkdir -p "$scratch/target" && cp -a "$root/target/release" "$scratch/target/"
+fi
 missed=0
 for patch in "${patches[@]}"; do
     name=$(basename "$patch" .patch)
