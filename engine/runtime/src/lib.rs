@@ -44,6 +44,8 @@ mod externs;
 mod func;
 mod global;
 mod handle;
+#[cfg(test)]
+mod hostile_heap;
 mod inspect;
 mod instance;
 mod link;
