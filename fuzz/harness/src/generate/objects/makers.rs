@@ -41,11 +41,8 @@ impl Generator<'_, '_> {
             g.f.op().local_set(counter);
             let start = g.f.begin_repeat(rounds);
             g.loop_(BlockType::Empty);
-            for _ in 0..g.c.range(1, 3) {
-                let known = g.p.types.structs.len();
-                let ty = g.p.types.structs[g.c.below(known)];
-                g.sentinel(ty);
-            }
+            let ty = g.c.pick(&g.p.types.structs);
+            g.sentinel(ty);
             let array = g.c.pick(&g.p.types.arrays);
             g.sentinel_array(array);
             g.f.op().local_get(counter);
@@ -201,7 +198,7 @@ impl Generator<'_, '_> {
     pub(super) fn makers(&mut self) {
         let types = &self.p.types;
         let mut chosen = vec![types.node, types.structs[types.structs.len() - 1]];
-        for _ in 0..self.c.below(3) {
+        for _ in 0..self.c.below(2) {
             let known = &self.p.types;
             chosen.push(if self.c.chance(3, 4) {
                 self.c.pick(&known.structs)
@@ -219,7 +216,7 @@ impl Generator<'_, '_> {
         }
         // The program learns of them only below: an expression that calls one with a constant would never end here.
         for &maker in &makers {
-            self.define(maker.function, 110, |g| {
+            self.define(maker.function, 70, |g| {
                 if g.p.types.is_struct(maker.ty) {
                     g.make_struct(maker.ty, &makers);
                 } else {
@@ -285,10 +282,10 @@ impl Generator<'_, '_> {
     /// Functions of the callback type, and functions that return a fresh object reachable from nowhere else.
     pub(super) fn callees(&mut self) {
         let node = nullable(HeapType::Concrete(self.p.types.node));
-        for _ in 0..self.c.range(1, 2) {
+        for _ in 0..self.c.weighted(&[(3, 1), (1, 2)]) {
             let ty = self.p.types.callback;
             let function = self.p.declare_typed(ty, &[ValType::Ref(node), ValType::I32], &[ValType::I64]);
-            self.define(function, 120, |g| {
+            self.define(function, 60, |g| {
                 g.numeric(ValType::I32, 2);
                 g.f.op().i64_extend_i32_s();
                 if g.c.chance(1, 2) {
@@ -317,7 +314,7 @@ impl Generator<'_, '_> {
                 }
             };
             let function = self.p.declare(&[], &[ValType::Ref(result)]);
-            self.define(function, 90, |g| g.construct_for(result, 2));
+            self.define(function, 50, |g| g.construct_for(result, 2));
             self.p.fresh.push(function);
             self.p.table_functions.push(function);
         }

@@ -90,11 +90,12 @@ impl Types {
         let groups = c.range(1, 4);
         let mut plans: Vec<Vec<Plan>> = vec![Vec::new(); groups];
         plans[0] = vec![Plan::Node, Plan::Callback, Plan::AnyArray, Plan::NodeArray];
-        for plan in [Plan::DataArray, Plan::Struct, Plan::Struct] {
+        for plan in [Plan::DataArray, Plan::Struct] {
             let group = c.below(groups);
             plans[group].push(plan);
         }
-        for _ in 0..c.below(4) {
+        // Mostly few types, since each costs a walker; deep chains now and then.
+        for _ in 0..c.weighted(&[(3, 0), (4, 1), (4, 2), (1, 3), (1, 6)]) {
             let group = c.below(groups);
             plans[group].push(c.weighted(&[(3, Plan::Struct), (2, Plan::Array)]));
         }
