@@ -19,6 +19,8 @@ pub enum ErrorKind {
     EmptySuite,
     /// A filter is not a glob.
     Filter,
+    /// No file matches the filters.
+    EmptyFilter,
     /// A subject's spelling is wrong.
     Subject,
     /// A report could not be written.
@@ -30,6 +32,7 @@ enum Kind {
     Io { path: PathBuf, source: std::io::Error },
     EmptySuite { path: PathBuf },
     Filter { given: String, source: globset::Error },
+    EmptyFilter { given: Vec<String> },
     Subject { given: String, why: String },
     Report { format: &'static str, why: String },
 }
@@ -41,6 +44,7 @@ impl Error {
             Kind::Io { .. } => ErrorKind::Io,
             Kind::EmptySuite { .. } => ErrorKind::EmptySuite,
             Kind::Filter { .. } => ErrorKind::Filter,
+            Kind::EmptyFilter { .. } => ErrorKind::EmptyFilter,
             Kind::Subject { .. } => ErrorKind::Subject,
             Kind::Report { .. } => ErrorKind::Report,
         }
@@ -58,6 +62,10 @@ impl Error {
         Error { kind: Kind::Filter { given: given.to_owned(), source } }
     }
 
+    pub(crate) fn empty_filter(given: &[String]) -> Error {
+        Error { kind: Kind::EmptyFilter { given: given.to_vec() } }
+    }
+
     pub(crate) fn subject(given: &str, why: impl fmt::Display) -> Error {
         Error { kind: Kind::Subject { given: given.to_owned(), why: why.to_string() } }
     }
@@ -73,6 +81,7 @@ impl fmt::Display for Error {
             Kind::Io { path, source } => write!(f, "{}: {source}", path.display()),
             Kind::EmptySuite { path } => write!(f, "{}: no .wast file in it", path.display()),
             Kind::Filter { given, source } => write!(f, "filter `{given}`: {source}"),
+            Kind::EmptyFilter { given } => write!(f, "no file matches {}", given.join(" or ")),
             Kind::Subject { given, why } => write!(f, "subject `{given}`: {why}"),
             Kind::Report { format, why } => write!(f, "the {format} report: {why}"),
         }
@@ -84,7 +93,10 @@ impl std::error::Error for Error {
         match &self.kind {
             Kind::Io { source, .. } => Some(source),
             Kind::Filter { source, .. } => Some(source),
-            Kind::EmptySuite { .. } | Kind::Subject { .. } | Kind::Report { .. } => None,
+            Kind::EmptySuite { .. }
+            | Kind::EmptyFilter { .. }
+            | Kind::Subject { .. }
+            | Kind::Report { .. } => None,
         }
     }
 }

@@ -145,7 +145,7 @@ impl SuiteResult {
 /// The files that `filters` let through.
 ///
 /// # Errors
-/// A filter is not a glob.
+/// A filter is not a glob, or they let nothing through: a run of nothing must not look like a success.
 pub fn filter(files: Vec<TestFile>, filters: &[String]) -> Result<Vec<TestFile>, Error> {
     if filters.is_empty() {
         return Ok(files);
@@ -155,13 +155,14 @@ pub fn filter(files: Vec<TestFile>, filters: &[String]) -> Result<Vec<TestFile>,
         globs.push(Glob::new(filter).map_err(|e| Error::filter(filter, e))?.compile_matcher());
     }
     let keep = |file: &TestFile| globs.iter().any(|glob| glob.is_match(file.label()));
-    Ok(files.into_iter().filter(keep).collect())
+    let kept: Vec<TestFile> = files.into_iter().filter(keep).collect();
+    if kept.is_empty() { Err(Error::empty_filter(filters)) } else { Ok(kept) }
 }
 
 /// Runs `files` on `subjects`. `progress` is called from the jobs' threads, one call at a time.
 ///
 /// # Errors
-/// A filter is not a glob. What goes wrong in a file is a result.
+/// A filter is not a glob or nothing matches. What goes wrong in a file is a result.
 pub fn run_suite(
     files: Vec<TestFile>,
     subjects: &[SubjectSpec],

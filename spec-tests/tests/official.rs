@@ -22,9 +22,10 @@ const STRESS: &[&str] = &["jit:copying,opt=none,gc-stress", "jit:copying,opt=spe
 /// Assertions of the 17 official GC files.
 const GC_ASSERTIONS: u64 = 657;
 
-/// Floors on the number of assertions in scope: all of them were in scope when the floor was set; more may come.
-const FLOOR_EMBEDDED: u64 = 0;
-const FLOOR_CHECKOUT: u64 = 0;
+/// Floors on the number of assertions in scope, the same for each subject: what was in scope when they were set (all
+/// but SIMD and exceptions). They may only rise.
+const FLOOR_EMBEDDED: u64 = 29_266;
+const FLOOR_CHECKOUT: u64 = 36_736;
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();

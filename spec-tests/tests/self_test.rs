@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use assay_harness::graph::{HeapGraph, Node, NodeRef, ObjectKind, TypeKey};
 use assay_harness::observe::Value;
 use assay_harness::{Case, Features, Observation, Outcome, RejectStage, Resource, Subject, TrapKind};
-use assay_spec_tests::{FileResult, FileState, SubjectSpec, TestFile, report, run, suite_run};
+use assay_spec_tests::{ErrorKind, FileResult, FileState, SubjectSpec, TestFile, report, run, suite_run};
 
 /// One directive per line from line 3 on, so that a line names a directive.
 const SCRIPT: &str = r#"(module (func (export "f")) (global (export "g") i32 (i32.const 7)))
@@ -396,7 +396,10 @@ fn filters_match_directory_and_file() {
     assert_eq!(labels("core/gc/*"), ["core/gc/array.wast"]);
     assert_eq!(labels("**/arr*"), ["core/gc/array.wast"]);
     assert_eq!(labels("self*"), ["self.wast"]);
-    assert!(suite_run::filter(files(), &["a[".to_owned()]).is_err());
+    let kind =
+        |filter: &str| suite_run::filter(files(), &[filter.to_owned()]).map_err(|error| error.kind()).err();
+    assert_eq!(kind("a["), Some(ErrorKind::Filter));
+    assert_eq!(kind("core/simd/*"), Some(ErrorKind::EmptyFilter));
 }
 
 /// One result as a whole suite's.

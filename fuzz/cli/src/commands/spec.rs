@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use assay_spec_tests::suite;
+use assay_spec_tests::{suite, suite_run};
 use clap::Args;
 
 use super::fuzz::parse_time;
@@ -50,8 +50,12 @@ pub(crate) fn run(arguments: &SpecArguments) -> Result<Exit, Failure> {
         return Ok(all);
     }
     // Without a choice of subjects: the files that mention a GC type again, with a collection at every allocation.
+    let stressed = files.into_iter().filter(|file| file.dir.ends_with("gc")).collect();
+    let Ok(stressed) = suite_run::filter(stressed, &arguments.filters) else {
+        // The filters leave none of them; what is wrong with a filter itself has ended the first run.
+        return Ok(all);
+    };
     println!("\nwith a collection at every allocation:");
-    let stressed: Vec<_> = files.into_iter().filter(|file| file.dir.ends_with("gc")).collect();
     let subjects: Vec<String> =
         ["jit:copying,gc-stress", "jit:copying,opt=none,gc-stress"].map(str::to_owned).to_vec();
     let stressed =
