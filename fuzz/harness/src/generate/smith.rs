@@ -12,8 +12,9 @@ use super::objects::step;
 use crate::graph::NodeRef;
 use crate::{Action, Case, Schedule, Source, Value};
 
-/// Fuel of each step: most calls that do not trap loop for ever.
-const FUEL: u64 = 3_000;
+/// Fuel of each step: most calls that do not trap loop or recurse for ever. So little that it runs out before any call
+/// stack does.
+const FUEL: u64 = 1_000;
 
 /// Calls of one case, at most.
 const CALLS: usize = 16;

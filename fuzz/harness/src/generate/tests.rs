@@ -6,7 +6,8 @@ use arbitrary::Unstructured;
 use wasmparser::{Validator, WasmFeatures};
 
 use super::{GeneratorEntry, from_seed, registry, seed_bytes};
-use crate::{Action, Case, Source};
+use crate::subject::InterpSubject;
+use crate::{Action, Case, Outcome, Source, Subject};
 
 fn features() -> WasmFeatures {
     let mut features = WasmFeatures::WASM2;
@@ -83,6 +84,61 @@ fn typed_modules_are_of_moderate_size() {
     println!("module bytes: median {}, most {}", sizes[100], sizes[199]);
     assert!((1500..5000).contains(&sizes[100]), "median {}", sizes[100]);
     assert!(sizes[199] < 12_000, "most {}", sizes[199]);
+}
+
+/// The figures that a campaign is held to, with a margin: work done, objects made, and objects that only a frame held
+/// during a forced collection and that were read afterwards.
+#[test]
+fn typed_cases_do_enough() {
+    let mut interp = InterpSubject::new();
+    let (mut instructions, mut allocations) = (Vec::new(), Vec::new());
+    let (mut read_again, mut trapped, mut calls) = (0, 0, 0);
+    for seed in 0..100 {
+        let case = from_seed("objects", seed).unwrap();
+        let observation = interp.observe(&case);
+        instructions.push(observation.counters.instructions);
+        allocations.push(observation.counters.allocations);
+        read_again += usize::from(observation.counters.frame_only_reread > 0);
+        for (step, outcome) in case.steps.iter().zip(&observation.outcomes) {
+            calls += usize::from(matches!(step.action, Action::Invoke { .. }));
+            match outcome {
+                Outcome::Done | Outcome::Returned { .. } => {}
+                Outcome::Trapped(_) => trapped += 1,
+                other => panic!("seed {seed}: {other:?}"),
+            }
+        }
+    }
+    instructions.sort_unstable();
+    allocations.sort_unstable();
+    let figures = format!(
+        "instructions {} (most {}), allocations {}, read again {read_again} %, {trapped} of {calls} calls trap",
+        instructions[50], instructions[99], allocations[50]
+    );
+    println!("{figures}");
+    assert!(instructions[50] >= 3_000 && instructions[99] < 200_000, "{figures}");
+    assert!(allocations[50] >= 100, "{figures}");
+    assert!(read_again >= 95, "{figures}");
+    assert!((1..calls / 5).contains(&trapped), "{figures}");
+}
+
+/// Most of wasm-smith's cases run into something soon, but each case that has a function to call calls it.
+#[test]
+fn smith_cases_run() {
+    let mut interp = InterpSubject::new();
+    let (mut ran, mut returned) = (0, 0);
+    for seed in 0..100 {
+        let case = from_seed("smith", seed).unwrap();
+        let observation = interp.observe(&case);
+        ran += usize::from(observation.counters.instructions > 0);
+        for outcome in &observation.outcomes {
+            returned += usize::from(matches!(outcome, Outcome::Returned { .. }));
+            assert!(
+                !matches!(outcome, Outcome::Crashed(_) | Outcome::Rejected(..) | Outcome::Unsupported(_)),
+                "seed {seed}: {outcome:?}"
+            );
+        }
+    }
+    assert!(ran >= 80 && returned >= 50, "{ran} cases ran something, {returned} calls returned");
 }
 
 /// Names in the text format.
