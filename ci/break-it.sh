@@ -15,12 +15,14 @@ if [ ! -d "$scratch/target" ] && [ -d "$root/target/release" ]; then
     mkdir -p "$scratch/target" && cp -a "$root/target/release" "$scratch/target/"
 fi
 missed=0
+# Without a fault nothing may be found, else every fault would count as found.
+patches=("" "${patches[@]}")
 for patch in "${patches[@]}"; do
-    name=$(basename "$patch" .patch)
+    name=$(basename "${patch:-unpatched}" .patch)
     tree=$scratch/tree
     rm -rf "$tree" && mkdir -p "$tree"
     git -C "$root" ls-files -z | (cd "$root" && tar --null -T - -cf - 2>/dev/null) | tar -xf - -C "$tree"
-    if ! (cd "$tree" && patch -p1 --quiet --no-backup-if-mismatch <"$patch"); then
+    if [ -n "$patch" ] && ! (cd "$tree" && patch -p1 --quiet --no-backup-if-mismatch <"$patch"); then
         echo "$name: does not apply"; missed=1; continue
     fi
     # One target folder for all faults: only the changed crates are built again.
@@ -38,7 +40,9 @@ import json, sys
 try: found = json.load(open(sys.argv[1]))["findings"].values()
 except Exception as e: found = []
 print(min((f["after"] for f in found), default=""))' "$scratch/$name-$seed.json")
-        if [ "$code" = 1 ] && [ -n "$after" ]; then
+        if [ -z "$patch" ]; then
+            if [ "$code" = 0 ]; then line="$line nothing found"; else echo "$line exit $code: findings without a fault"; exit 1; fi
+        elif [ "$code" = 1 ] && [ -n "$after" ]; then
             line="$line $(printf '%.1f s' "$after")"
         else
             line="$line MISSED(exit $code)"; missed=1

@@ -17,5 +17,5 @@ export ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_leaks=0:allow_user_segv_handler=1:
 for target in fuzz/fuzz_targets/*.rs; do
     name=$(basename "$target" .rs)
     echo "--- cargo fuzz run $name, $seconds s"
-    "${cargo[@]}" fuzz run -s address "$name" -- -max_total_time="$seconds" -rss_limit_mb=8192 -timeout=60 -max_len=4096
+    "${cargo[@]}" fuzz run -O -s address "$name" -- -max_total_time="$seconds" -rss_limit_mb=8192 -timeout=60 -max_len=4096
 done

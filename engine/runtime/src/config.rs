@@ -28,6 +28,10 @@ pub struct Config {
     pub max_memory_pages: u64,
     /// Most elements of a table.
     pub max_table_elements: u64,
+    /// Most pages of all linear memories of a store together.
+    pub max_total_pages: u64,
+    /// Most elements of all tables of a store together.
+    pub max_total_table_elements: u64,
     /// Bytes of native stack that wasm code may use, nested activations included.
     pub max_wasm_stack: usize,
 }
@@ -46,6 +50,8 @@ impl Default for Config {
             gc_heap_initial: 1 << 20,
             max_memory_pages: 1 << 16,
             max_table_elements: 10_000_000,
+            max_total_pages: 1 << 16,
+            max_total_table_elements: 20_000_000,
             max_wasm_stack: 512 << 10,
         }
     }

@@ -4,6 +4,7 @@
 //! `HostCall`, which lifts them to [`Val`]s, rooted at once, and calls the closure with a [`Caller`].
 
 use std::ops::{Deref, DerefMut};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use assay_gc::{CompositeType, FuncType, SubType, TypeId};
@@ -179,10 +180,12 @@ pub(crate) unsafe fn host_call(store: &mut StoreInner, host: u32, values: *mut u
     }
     let mut results = Vec::with_capacity(ty.results.len());
     let (ctx, depth) = (store.state.ctx.as_ptr(), store.state.activations.len());
-    call(&mut Caller { store }, &args, &mut results)?;
+    // However the closure ends: when it has put another store in the place of this one, nothing can be trusted.
+    let outcome = catch_unwind(AssertUnwindSafe(|| call(&mut Caller { store }, &args, &mut results)));
     if store.state.ctx.as_ptr() != ctx || store.state.activations.len() != depth {
         swapped();
     }
+    outcome.unwrap_or_else(|payload| resume_unwind(payload))?;
     if results.len() != ty.results.len() {
         return Err(Error::usage(Usage::Arity { expected: ty.results.len(), given: results.len() }));
     }

@@ -107,7 +107,8 @@ impl Memory {
     /// # Errors
     /// `Exhausted(Memory)` above the configured limit.
     pub fn new(store: &mut StoreInner, ty: MemoryType) -> Result<Memory, Error> {
-        let data = MemoryData::new(ty, store.engine().config().max_memory_pages);
+        let fits = store.state.may_add_pages(ty.min);
+        let data = fits.then(|| MemoryData::new(ty, store.engine().config().max_memory_pages)).flatten();
         let data = data.ok_or_else(|| Error::new(ErrorKind::Exhausted(Resource::Memory)))?;
         store.state.memories.push(data);
         Ok(Memory { store: store.id(), index: store.state.memories.len() as u32 - 1 })

@@ -159,6 +159,20 @@ struct HostValues {
 }
 
 impl State {
+    /// Whether the store's memories may have `pages` more together.
+    pub(crate) fn may_add_pages(&self, pages: u64) -> bool {
+        let total: u64 = self.memories.iter().map(|memory| memory.pages()).sum();
+        total.checked_add(pages).is_some_and(|total| total <= self.engine.config().max_total_pages)
+    }
+
+    /// Whether the store's tables may have `elements` more together.
+    pub(crate) fn may_add_elements(&self, elements: u64) -> bool {
+        let total: u64 = self.tables.iter().map(|table| table.len()).sum();
+        total
+            .checked_add(elements)
+            .is_some_and(|total| total <= self.engine.config().max_total_table_elements)
+    }
+
     fn new(engine: Engine) -> State {
         let id = NEXT_STORE.fetch_add(1, Ordering::Relaxed);
         let ctx = StoreCtx {

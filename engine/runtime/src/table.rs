@@ -146,7 +146,9 @@ impl Table {
     /// A new table of nulls.
     pub(crate) fn alloc(store: &mut StoreInner, ty: TableType) -> Result<Table, Error> {
         let traced = is_traced(store, &ValType::Ref(ty.element));
-        let data = TableData::new(ty, traced, store.engine().config().max_table_elements);
+        let fits = store.state.may_add_elements(ty.min);
+        let data =
+            fits.then(|| TableData::new(ty, traced, store.engine().config().max_table_elements)).flatten();
         let data = data.ok_or_else(|| Error::new(ErrorKind::Exhausted(Resource::Table)))?;
         store.state.tables.push(data);
         Ok(Table { store: store.id(), index: store.state.tables.len() as u32 - 1 })

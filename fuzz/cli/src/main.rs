@@ -52,7 +52,20 @@ enum Command {
     Worker(commands::worker::WorkerArguments),
 }
 
+/// A reader that has seen enough closes its pipe (`assay … | head`): no reason for a backtrace.
+fn quiet_end_of_pipe() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        let message = info.payload_as_str().unwrap_or_default();
+        if message.starts_with("failed printing to std") {
+            std::process::exit(if message.contains("Broken pipe") { 0 } else { 3 });
+        }
+        usual(info);
+    }));
+}
+
 fn main() -> std::process::ExitCode {
+    quiet_end_of_pipe();
     // clap ends by itself with code 2 on wrong use, 0 on help.
     let arguments = Arguments::parse();
     let outcome = std::panic::catch_unwind(|| match arguments.command {

@@ -20,6 +20,14 @@ pub(crate) fn parse(specs: &[String]) -> Result<Vec<Box<dyn Subject>>, Failure> 
     Ok(subjects)
 }
 
+/// A comparison needs two different subjects.
+pub(crate) fn at_least_two(names: &[String]) -> Result<(), Failure> {
+    if names.iter().any(|name| *name != names[0]) {
+        return Ok(());
+    }
+    Err(Failure::bad_input(format!("a comparison needs two different subjects; given: {}", names.join(", "))))
+}
+
 /// The same, each in a child process of its own.
 pub(crate) fn isolated(specs: &[String], limit: Duration) -> Result<Vec<Box<dyn Subject>>, Failure> {
     parse(specs)?

@@ -105,6 +105,9 @@ pub struct Observation {
     pub counters: Counters,
 }
 
+/// Calls that a trace holds at most; a full trace counts as truncated.
+pub const MAX_TRACE: usize = 100_000;
+
 /// A call of an imported function of the harness.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TraceEvent {

@@ -58,7 +58,7 @@ impl Machine {
     }
 }
 
-/// Takes fuel, or fails and takes none.
+/// Takes fuel, or takes what is left and fails.
 #[inline(always)]
 pub(crate) fn charge(fuel: &mut Option<u64>, cost: u64) -> Result<()> {
     match fuel {
@@ -67,7 +67,10 @@ pub(crate) fn charge(fuel: &mut Option<u64>, cost: u64) -> Result<()> {
             *left -= cost;
             Ok(())
         }
-        Some(_) => Err(Error::exhausted(Resource::Fuel)),
+        Some(left) => {
+            *left = 0;
+            Err(Error::exhausted(Resource::Fuel))
+        }
     }
 }
 

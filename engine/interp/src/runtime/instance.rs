@@ -130,10 +130,12 @@ impl Store {
             if let SegmentMode::Active { index, offset } = &elem.mode {
                 let at = self.evaluate(offset, addr.0)?;
                 let table = self.instances[addr.index()].tables[*index as usize] as usize;
-                let refs = std::mem::take(&mut self.elems[first_elem + i]);
-                let len = refs.len() as u64;
-                table::init(&mut self.tables[table].elements, &refs, at, 0, len)
+                let refs = &self.elems[first_elem + i];
+                table::init(&mut self.tables[table].elements, refs, at, 0, refs.len() as u64)
                     .ok_or_else(|| Error::trap(TrapKind::TableOutOfBounds))?;
+                // `table.init` comes before `elem.drop` (spec "Instantiation"): after a trap the segment is still there
+                // for functions of this instance that an earlier segment put into a table.
+                self.elems[first_elem + i] = Vec::new();
             } else if matches!(elem.mode, SegmentMode::Declarative) {
                 self.elems[first_elem + i] = Vec::new();
             }

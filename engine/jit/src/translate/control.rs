@@ -249,14 +249,18 @@ impl FuncTranslator<'_> {
     }
 
     /// Branches to label `depth` if `cond` is not zero, with the top of the stack as arguments, which stay there.
-    pub(crate) fn branch_if(&mut self, cond: Value, depth: u32) {
+    ///
+    /// # Errors
+    /// `Limit` when the function passes too many values.
+    pub(crate) fn branch_if(&mut self, cond: Value, depth: u32) -> Result<(), Error> {
         let (target, arity) = self.branch_target(depth);
-        self.passed += arity as u64; // checked at the next block or call
+        self.count_passed(arity)?;
         let args = block_args(&self.peek_n(arity));
         let next = self.b.create_block();
         self.b.ins().brif(cond, target, args.iter(), next, &[]);
         self.b.seal_block(next);
         self.b.switch_to_block(next);
+        Ok(())
     }
 
     /// `br`

@@ -35,11 +35,11 @@ impl FuncTranslator<'_> {
             O::Br { relative_depth } => self.branch(*relative_depth)?,
             O::BrIf { relative_depth } => {
                 let cond = self.pop();
-                self.branch_if(cond, *relative_depth);
+                self.branch_if(cond, *relative_depth)?;
             }
             O::BrTable { targets } => self.branch_table(targets)?,
-            O::BrOnNull { relative_depth } => self.br_on_null(*relative_depth),
-            O::BrOnNonNull { relative_depth } => self.br_on_non_null(*relative_depth),
+            O::BrOnNull { relative_depth } => self.br_on_null(*relative_depth)?,
+            O::BrOnNonNull { relative_depth } => self.br_on_non_null(*relative_depth)?,
             O::Return => self.return_values(),
             O::Call { function_index } => self.call(*function_index, false)?,
             O::CallIndirect { type_index, table_index } => {

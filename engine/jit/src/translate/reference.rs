@@ -7,8 +7,8 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::I32;
 
 use super::{FuncTranslator, Region};
-use crate::TrapCode;
 use crate::vmctx::VmCtx;
+use crate::{Error, TrapCode};
 
 impl FuncTranslator<'_> {
     /// `ref.null`: a constant, which no collection changes.
@@ -47,17 +47,19 @@ impl FuncTranslator<'_> {
     }
 
     /// `br_on_null`
-    pub(super) fn br_on_null(&mut self, depth: u32) {
+    pub(super) fn br_on_null(&mut self, depth: u32) -> Result<(), Error> {
         let value = self.pop();
         let null = self.b.ins().icmp_imm_s(IntCC::Equal, value, 0);
-        self.branch_if(null, depth);
+        self.branch_if(null, depth)?;
         self.push(value);
+        Ok(())
     }
 
     /// `br_on_non_null`
-    pub(super) fn br_on_non_null(&mut self, depth: u32) {
+    pub(super) fn br_on_non_null(&mut self, depth: u32) -> Result<(), Error> {
         let value = self.peek();
-        self.branch_if(value, depth);
+        self.branch_if(value, depth)?;
         self.pop();
+        Ok(())
     }
 }

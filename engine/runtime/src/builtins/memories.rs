@@ -30,7 +30,7 @@ impl StoreInner {
     /// `memory.grow`: the old size in pages, or -1.
     pub(super) fn memory_grow(&mut self, instance: u32, memory: u32, delta: u64) -> Result<u64, Error> {
         let at = self.memory_number(instance, memory);
-        if !self.state.memories[at].may_grow(delta) {
+        if !self.state.memories[at].may_grow(delta) || !self.state.may_add_pages(delta) {
             return Ok(u64::MAX);
         }
         self.charge(delta)?;

@@ -25,7 +25,7 @@ impl StoreInner {
         init: u32,
     ) -> Result<u64, Error> {
         let at = self.table_number(instance, table);
-        if !self.state.tables[at].may_grow(delta) {
+        if !self.state.tables[at].may_grow(delta) || !self.state.may_add_elements(delta) {
             return Ok(u64::MAX);
         }
         self.charge(delta)?;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use assay_harness::{Case, compare, generate};
+use assay_harness::{Case, Observation, Outcome, compare, generate};
 use clap::Args;
 
 use super::fuzz::parse_time;
@@ -30,19 +30,49 @@ pub(crate) struct DiffArguments {
 /// Compares.
 pub(crate) fn run(arguments: &DiffArguments) -> Result<Exit, Failure> {
     let case = read(&arguments.file)?;
+    if case.steps.is_empty() {
+        return Err(Failure::bad_input(format!("{}: a script without steps", arguments.file.display())));
+    }
     let mut subjects = subjects::isolated(&arguments.subjects, arguments.case_limit)?;
+    subjects::at_least_two(&subjects.iter().map(|s| s.name().to_owned()).collect::<Vec<_>>())?;
     let observations: Vec<_> = subjects.iter_mut().map(|s| (s.name().to_owned(), s.observe(&case))).collect();
     let named: Vec<_> = observations.iter().map(|(name, seen)| (name.as_str(), seen)).collect();
-    let comparison = compare::compare(&case, &named);
+    // Nothing runs without its module; that it is refused everywhere is no agreement about a program.
+    let refused = |seen: &Observation| {
+        matches!(seen.outcomes.first(), Some(Outcome::Rejected(..) | Outcome::Unsupported(_)))
+            && seen.outcomes.iter().skip(1).all(|outcome| matches!(outcome, Outcome::BadStep(_)))
+    };
+    if let Some((name, seen)) = observations.iter().find(|(name, seen)| name != "interp" && refused(seen)) {
+        let why = match &seen.outcomes[0] {
+            Outcome::Rejected(stage, why) => format!("{stage:?}: {why}"),
+            other => format!("{other:?}"),
+        };
+        if observations.iter().all(|(other, seen)| other == "interp" || refused(seen)) {
+            return Err(Failure::bad_input(format!("{}: {name}: {why}", arguments.file.display())));
+        }
+    }
+    let mut comparison = compare::compare(&case, &named);
+    for (name, seen) in &observations {
+        for (step, verdict) in compare::check_expectations(&case, name, seen).into_iter().enumerate() {
+            if let compare::Verdict::Fail(text) = verdict {
+                let text = format!("line {}: {text}", case.steps[step].line);
+                comparison.findings.push(compare::Finding::expectation(name, step, &text));
+            }
+        }
+    }
     if arguments.json {
-        let findings: Vec<_> = comparison.findings.iter().map(assay_harness::campaign::worker::record).collect();
+        let findings: Vec<_> =
+            comparison.findings.iter().map(assay_harness::campaign::worker::record).collect();
         let value = serde_json::json!({ "observations": observations, "findings": findings });
         println!("{}", serde_json::to_string_pretty(&value).map_err(Failure::internal)?);
     } else {
         println!("{} steps on {} subjects", case.steps.len(), observations.len());
         for (name, seen) in &observations {
             let graph: usize = seen.graph.nodes.len();
-            println!("  {name:<40} {} collections, final graph of {graph} objects", seen.counters.collections);
+            println!(
+                "  {name:<40} {} collections, final graph of {graph} objects",
+                seen.counters.collections
+            );
         }
         for (kind, n) in &comparison.discards {
             println!("cut short: {kind}: {n}");
@@ -61,7 +91,8 @@ fn read(path: &Path) -> Result<Case, Failure> {
     let shown = path.display();
     let bytes = fs::read(path).map_err(|error| Failure::bad_input(format!("{shown}: {error}")))?;
     if path.extension().is_some_and(|e| e == "wast") {
-        let text = String::from_utf8(bytes).map_err(|error| Failure::bad_input(format!("{shown}: {error}")))?;
+        let text =
+            String::from_utf8(bytes).map_err(|error| Failure::bad_input(format!("{shown}: {error}")))?;
         return Case::parse(&text, &shown.to_string()).map_err(Failure::bad_input);
     }
     let bytes = super::run::to_binary(path, bytes)?;

@@ -51,7 +51,9 @@ pub(crate) struct FuzzArguments {
 
 /// Runs a campaign.
 pub(crate) fn run(arguments: &FuzzArguments) -> Result<Exit, Failure> {
-    let specs: Vec<String> = subjects::parse(&arguments.subjects)?.iter().map(|s| s.name().to_owned()).collect();
+    let specs: Vec<String> =
+        subjects::parse(&arguments.subjects)?.iter().map(|s| s.name().to_owned()).collect();
+    subjects::at_least_two(&specs)?;
     let generators = generators(&arguments.generators)?;
     let seed = arguments.seed.unwrap_or_else(random_seed);
     let jobs = arguments.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
@@ -92,7 +94,7 @@ pub(crate) fn run(arguments: &FuzzArguments) -> Result<Exit, Failure> {
         print!("{}", table(&summary));
     }
     if summary.cases == 0 {
-        return Err(Failure::finding("no case was run"));
+        return Err(Failure::bad_input("no case was run in the time or number given"));
     }
     Ok(if summary.findings.is_empty() { Exit::Fine } else { Exit::Finding })
 }
@@ -110,7 +112,9 @@ fn generators(asked: &[String]) -> Result<Vec<String>, Failure> {
     }
     let known: Vec<&str> = generate::registry().iter().map(|g| g.name).collect();
     match asked.iter().find(|name| !known.contains(&name.as_str())) {
-        Some(name) => Err(Failure::bad_input(format!("no generator {name:?}; there are {}", known.join(", ")))),
+        Some(name) => {
+            Err(Failure::bad_input(format!("no generator {name:?}; there are {}", known.join(", "))))
+        }
         None => Ok(asked.to_vec()),
     }
 }

@@ -37,16 +37,21 @@ pub(crate) struct ReduceArguments {
 /// Reduces.
 pub(crate) fn run(arguments: &ReduceArguments) -> Result<Exit, Failure> {
     let shown = arguments.case.display().to_string();
-    let text = fs::read_to_string(&arguments.case).map_err(|error| Failure::bad_input(format!("{shown}: {error}")))?;
+    let text = fs::read_to_string(&arguments.case)
+        .map_err(|error| Failure::bad_input(format!("{shown}: {error}")))?;
     let case = Case::parse(&text, &shown).map_err(Failure::bad_input)?;
-    let specs: Vec<String> = subjects::parse(&arguments.subjects)?.iter().map(|s| s.name().to_owned()).collect();
+    let specs: Vec<String> =
+        subjects::parse(&arguments.subjects)?.iter().map(|s| s.name().to_owned()).collect();
     let mut judge = Judge::new(specs, arguments.case_limit)?;
     let Some(wanted) = judge.findings(&case)?.into_iter().next() else {
         println!("{shown}: no finding on {}; nothing to reduce", judge.specs.join(" | "));
         return Ok(Exit::Fine);
     };
     eprintln!("reducing {} on {}", wanted.kind, wanted.subjects.join(" | "));
-    let deadline = Instant::now() + arguments.time;
+    let deadline = Instant::now()
+        .checked_add(arguments.time)
+        .ok_or_else(|| Failure::bad_input("--time is beyond what the clock can tell"))?;
+    let mut kept = wanted.clone();
     let bar = ProgressBar::new_spinner();
     let mut trouble = None;
     let mut tried = 0u64;
@@ -58,7 +63,10 @@ pub(crate) fn run(arguments: &ReduceArguments) -> Result<Exit, Failure> {
             return false;
         }
         match judge.findings(candidate) {
-            Ok(found) => found.iter().any(|f| f.kind == wanted.kind && f.subjects == wanted.subjects),
+            Ok(found) => {
+                let same = found.into_iter().find(|f| f.kind == wanted.kind && f.subjects == wanted.subjects);
+                same.inspect(|same| kept.clone_from(same)).is_some()
+            }
             Err(failure) => {
                 trouble = Some(failure);
                 false
@@ -70,7 +78,7 @@ pub(crate) fn run(arguments: &ReduceArguments) -> Result<Exit, Failure> {
         return Err(failure);
     }
     let output = arguments.output.clone().unwrap_or_else(|| arguments.case.with_extension("reduced.wast"));
-    findings::write_whole(&output, &with_explanation(&smaller, &wanted))
+    findings::write_whole(&output, &with_explanation(&smaller, &kept))
         .map_err(|error| Failure::bad_input(format!("{}: {error}", output.display())))?;
     println!(
         "{}: {} bytes of modules, was {} ({tried} attempts)",
@@ -83,7 +91,8 @@ pub(crate) fn run(arguments: &ReduceArguments) -> Result<Exit, Failure> {
 
 fn module_bytes(case: &Case) -> usize {
     let bytes = |step: &Step| match &step.action {
-        Action::Module { source: Source::Binary(bytes), .. } | Action::Define { source: Source::Binary(bytes), .. } => bytes.len(),
+        Action::Module { source: Source::Binary(bytes), .. }
+        | Action::Define { source: Source::Binary(bytes), .. } => bytes.len(),
         _ => 0,
     };
     case.steps.iter().map(bytes).sum()
@@ -99,7 +108,8 @@ struct Judge {
 
 impl Judge {
     fn new(specs: Vec<String>, limit: Duration) -> Result<Judge, Failure> {
-        let folder = tempfile::tempdir().map_err(|error| Failure::internal(format!("temporary folder: {error}")))?;
+        let folder =
+            tempfile::tempdir().map_err(|error| Failure::internal(format!("temporary folder: {error}")))?;
         Ok(Judge { specs, worker: None, limit, folder })
     }
 
@@ -108,7 +118,8 @@ impl Judge {
         findings::write_whole(&path, &case.to_wast_binary()).map_err(Failure::internal)?;
         let worker = match self.worker.take() {
             Some(worker) => worker,
-            None => Worker::start(&subjects::worker_command(&self.specs, None, 4096)?).map_err(Failure::internal)?,
+            None => Worker::start(&subjects::worker_command(&self.specs, None, 4096)?)
+                .map_err(Failure::internal)?,
         };
         match worker.ask(&Request::Examine { path }, self.limit) {
             Ok((worker, Reply::Examined(report))) => {

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use assay_runtime::{CollectKind, Config, Engine, ErrorKind, Extern, Instance, Module, RefKind, Store, StoreInner, Val};
+use assay_runtime::{
+    CollectKind, Config, Engine, ErrorKind, Extern, Instance, Module, RefKind, Store, StoreInner, Val,
+};
 use clap::Args;
 
 use crate::exit::{Exit, Failure};
@@ -36,6 +38,9 @@ pub(crate) struct RunArguments {
 /// Runs.
 pub(crate) fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     let shown = arguments.file.display().to_string();
+    if arguments.invoke.is_none() && !arguments.arguments.is_empty() {
+        return Err(Failure::bad_input("arguments without --invoke NAME"));
+    }
     let bytes = fs::read(&arguments.file).map_err(|error| Failure::bad_input(format!("{shown}: {error}")))?;
     let bytes = to_binary(&arguments.file, bytes)?;
     let (config, subject) = config(arguments)?;
@@ -61,7 +66,12 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     ended
 }
 
-fn execute(store: &mut Store, module: &Module, arguments: &RunArguments, shown: &str) -> Result<Exit, Failure> {
+fn execute(
+    store: &mut Store,
+    module: &Module,
+    arguments: &RunArguments,
+    shown: &str,
+) -> Result<Exit, Failure> {
     let instance = Instance::new(store, module, &[]).map_err(|error| failure(shown, &error))?;
     let name = match &arguments.invoke {
         Some(name) => name.as_str(),
@@ -161,7 +171,8 @@ fn parse_size(text: &str) -> Result<u64, String> {
         Some(b'g' | b'G') => (&text[..text.len() - 1], 30),
         _ => (text, 0),
     };
-    let number: u64 = digits.parse().map_err(|_| format!("not a size: {text:?}; write 4096, 64k, 16m or 1g"))?;
+    let number: u64 =
+        digits.parse().map_err(|_| format!("not a size: {text:?}; write 4096, 64k, 16m or 1g"))?;
     number.checked_mul(1 << shift).ok_or_else(|| format!("{text} does not fit 64 bits"))
 }
 
@@ -169,12 +180,12 @@ fn argument(store: &StoreInner, ty: &assay_runtime::ValType, text: &str) -> Resu
     use assay_runtime::ValType;
     let wrong = || Failure::bad_input(format!("{text:?} is no argument of type {ty:?}"));
     Ok(match ty {
-        ValType::I32 => {
-            Val::I32(text.parse::<i32>().or_else(|_| text.parse::<u32>().map(|v| v as i32)).map_err(|_| wrong())?)
-        }
-        ValType::I64 => {
-            Val::I64(text.parse::<i64>().or_else(|_| text.parse::<u64>().map(|v| v as i64)).map_err(|_| wrong())?)
-        }
+        ValType::I32 => Val::I32(
+            text.parse::<i32>().or_else(|_| text.parse::<u32>().map(|v| v as i32)).map_err(|_| wrong())?,
+        ),
+        ValType::I64 => Val::I64(
+            text.parse::<i64>().or_else(|_| text.parse::<u64>().map(|v| v as i64)).map_err(|_| wrong())?,
+        ),
         ValType::F32 => Val::F32(text.parse::<f32>().map_err(|_| wrong())?.to_bits()),
         ValType::F64 => Val::F64(text.parse::<f64>().map_err(|_| wrong())?.to_bits()),
         ValType::V128 => Val::V128(text.parse().map_err(|_| wrong())?),
@@ -211,6 +222,10 @@ mod tests {
         assert_eq!(parse_size("64k"), Ok(65536));
         assert_eq!(parse_size("1G"), Ok(1 << 30));
         assert_eq!(parse_size("12"), Ok(12));
-        assert!(parse_size("").is_err() && parse_size("m").is_err() && parse_size("99999999999999999999g").is_err());
+        assert!(
+            parse_size("").is_err()
+                && parse_size("m").is_err()
+                && parse_size("99999999999999999999g").is_err()
+        );
     }
 }

@@ -7,7 +7,7 @@ use assay_spec_tests::{suite, suite_run};
 use clap::Args;
 
 use super::fuzz::parse_time;
-use super::wast::{Output, run_files};
+use super::wast::{Output, results, show};
 use crate::exit::{Exit, Failure};
 
 /// Arguments of `assay spec`.
@@ -38,27 +38,18 @@ pub(crate) fn run(arguments: &SpecArguments) -> Result<Exit, Failure> {
         Some(dir) => suite::directory(dir).map_err(Failure::bad_input)?,
         None => suite::embedded(),
     };
-    let all = run_files(
-        files.clone(),
-        &arguments.subjects,
-        &arguments.filters,
-        arguments.jobs,
-        arguments.file_limit,
-        &arguments.output,
-    )?;
-    if !arguments.subjects.is_empty() || arguments.output.is_machine() {
-        return Ok(all);
-    }
-    // Without a choice of subjects: the files that mention a GC type again, with a collection at every allocation.
-    let stressed = files.into_iter().filter(|file| file.dir.ends_with("gc")).collect();
-    let Ok(stressed) = suite_run::filter(stressed, &arguments.filters) else {
-        // The filters leave none of them; what is wrong with a filter itself has ended the first run.
-        return Ok(all);
+    let run = |files, subjects: &[String]| {
+        results(files, subjects, &arguments.filters, arguments.jobs, arguments.file_limit)
     };
-    println!("\nwith a collection at every allocation:");
-    let subjects: Vec<String> =
-        ["jit:copying,gc-stress", "jit:copying,opt=none,gc-stress"].map(str::to_owned).to_vec();
-    let stressed =
-        run_files(stressed, &subjects, &arguments.filters, arguments.jobs, arguments.file_limit, &arguments.output)?;
-    Ok(if all == Exit::Fine { stressed } else { all })
+    let mut result = run(files.clone(), &arguments.subjects)?;
+    if arguments.subjects.is_empty() {
+        // Without a choice of subjects: the GC files again, with a collection at every allocation.
+        let stressed = files.into_iter().filter(|file| file.dir.ends_with("gc")).collect();
+        // The filters may leave none of them; what is wrong with a filter itself has ended the first run.
+        if let Ok(stressed) = suite_run::filter(stressed, &arguments.filters) {
+            let subjects = ["jit:copying,gc-stress", "jit:copying,opt=none,gc-stress"].map(str::to_owned);
+            result.subjects.extend(run(stressed, &subjects)?.subjects);
+        }
+    }
+    show(&result, &arguments.output)
 }

@@ -8,7 +8,7 @@ use assay_harness::Subject;
 use assay_harness::campaign::IsolatedSubject;
 use assay_spec_tests::report;
 use assay_spec_tests::suite::{self, TestFile};
-use assay_spec_tests::suite_run::{self, Options, SubjectSpec};
+use assay_spec_tests::suite_run::{self, Options, SubjectSpec, SuiteResult};
 use clap::Args;
 use indicatif::ProgressBar;
 
@@ -25,13 +25,6 @@ pub(crate) struct Output {
     /// Write results as JUnit XML.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-}
-
-impl Output {
-    /// Whether standard output is for a program.
-    pub(crate) fn is_machine(&self) -> bool {
-        self.json || self.junit.is_some()
-    }
 }
 
 /// Arguments of `assay wast`.
@@ -63,18 +56,18 @@ pub(crate) fn run(arguments: &WastArguments) -> Result<Exit, Failure> {
             files.push(suite::file(path).map_err(Failure::bad_input)?);
         }
     }
-    run_files(files, &arguments.subjects, &[], arguments.jobs, arguments.file_limit, &arguments.output)
+    let result = results(files, &arguments.subjects, &[], arguments.jobs, arguments.file_limit)?;
+    show(&result, &arguments.output)
 }
 
-/// Runs `files` on the subjects, each in a child process, and shows the results.
-pub(crate) fn run_files(
+/// Runs `files` on the subjects, each in a child process.
+pub(crate) fn results(
     files: Vec<TestFile>,
     subjects: &[String],
     filters: &[String],
     jobs: Option<usize>,
     limit: Duration,
-    output: &Output,
-) -> Result<Exit, Failure> {
+) -> Result<SuiteResult, Failure> {
     let specs = isolated_specs(subjects, limit)?;
     let options = Options { jobs: jobs.unwrap_or(0), filters: filters.to_vec() };
     let bar = ProgressBar::new(0);
@@ -87,14 +80,19 @@ pub(crate) fn run_files(
     if result.subjects.iter().all(|subject| subject.files.is_empty()) {
         return Err(Failure::bad_input("no file matches"));
     }
+    Ok(result)
+}
+
+/// Shows results as `output` says.
+pub(crate) fn show(result: &SuiteResult, output: &Output) -> Result<Exit, Failure> {
     if let Some(path) = &output.junit {
-        let text = report::junit(&result).map_err(Failure::internal)?;
+        let text = report::junit(result).map_err(Failure::internal)?;
         fs::write(path, text).map_err(|error| Failure::bad_input(format!("{}: {error}", path.display())))?;
     }
     if output.json {
-        println!("{}", report::json(&result).map_err(Failure::internal)?);
+        println!("{}", report::json(result).map_err(Failure::internal)?);
     } else {
-        print!("{}", report::human(&result));
+        print!("{}", report::human(result));
     }
     Ok(if result.ok() { Exit::Fine } else { Exit::Finding })
 }

@@ -1,7 +1,8 @@
 //! Findings on disk: one `.wast` file each, the first of its key whole, so that people and other engines can run it.
 
-use std::fs;
+use std::fs::Permissions;
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::Case;
@@ -35,11 +36,8 @@ pub fn with_explanation(case: &Case, finding: &FindingRecord) -> String {
     text.push_str(&format!(";; subjects: {}\n", finding.subjects.join(" | ")));
     let body = case.to_wast();
     // The header must come first.
-    let header_end = body
-        .split_inclusive('\n')
-        .take_while(|line| line.starts_with(";;!"))
-        .map(str::len)
-        .sum::<usize>();
+    let header_end =
+        body.split_inclusive('\n').take_while(|line| line.starts_with(";;!")).map(str::len).sum::<usize>();
     format!("{}{}{}", &body[..header_end], text, &body[header_end..])
 }
 
@@ -48,11 +46,15 @@ pub fn with_explanation(case: &Case, finding: &FindingRecord) -> String {
 /// # Errors
 /// The file system's.
 pub fn write_whole(path: &Path, text: &str) -> io::Result<()> {
-    let beside = path.with_extension("part");
-    let mut file = fs::File::create(&beside)?;
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // A name of its own: two workers may have the same finding at the same time.
+    let mut file = tempfile::Builder::new()
+        .prefix(".part-")
+        .permissions(Permissions::from_mode(0o644))
+        .tempfile_in(dir)?;
     file.write_all(text.as_bytes())?;
-    drop(file);
-    fs::rename(&beside, path)
+    file.persist(path)?;
+    Ok(())
 }
 
 fn one_line(text: &str) -> String {
@@ -66,12 +68,18 @@ pub fn file_name(finding: &FindingRecord) -> String {
     for byte in finding.key.bytes() {
         digest = (digest ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
     }
-    let kind: String = finding.kind.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+    let kind: String = finding
+        .kind
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
+        .collect();
     format!("{kind}-{digest:016x}.wast")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn finding(key: &str) -> FindingRecord {
@@ -82,6 +90,21 @@ mod tests {
             step: Some(1),
             text: "step 1: 4 vs 5\nsecond line".into(),
         }
+    }
+
+    #[test]
+    fn many_writers_of_one_finding_do_not_disturb_each_other() {
+        let dir = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for round in 0..50 {
+                        save(dir.path(), &Case::default(), &finding(&round.to_string())).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 50);
     }
 
     #[test]

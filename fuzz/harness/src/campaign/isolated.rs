@@ -26,7 +26,12 @@ impl IsolatedSubject {
     ///
     /// # Errors
     /// When no temporary folder can be made.
-    pub fn new(name: &str, features: Features, command: WorkerCommand, limit: Duration) -> std::io::Result<Self> {
+    pub fn new(
+        name: &str,
+        features: Features,
+        command: WorkerCommand,
+        limit: Duration,
+    ) -> std::io::Result<Self> {
         let folder = tempfile::tempdir()?;
         Ok(IsolatedSubject { name: name.to_owned(), features, command, worker: None, limit, folder })
     }

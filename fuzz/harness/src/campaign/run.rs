@@ -67,6 +67,8 @@ pub struct Campaign {
     left_over: Mutex<Vec<PathBuf>>,
     summary: Mutex<Summary>,
     failure: Mutex<Option<CampaignError>>,
+    /// Held while the campaign lives: two campaigns in one folder would take each other's cases.
+    _lock: fs::File,
 }
 
 impl Campaign {
@@ -80,16 +82,30 @@ impl Campaign {
         for dir in [&running, &found] {
             fs::create_dir_all(dir).map_err(|error| in_folder(dir, error))?;
         }
+        let lock_path = config.out.join("lock");
+        let lock = fs::File::create(&lock_path).map_err(|error| in_folder(&lock_path, error))?;
+        if let Err(error) = lock.try_lock() {
+            let error = match error {
+                fs::TryLockError::WouldBlock => std::io::Error::other("another campaign uses this folder"),
+                fs::TryLockError::Error(error) => error,
+            };
+            return Err(in_folder(&lock_path, error));
+        }
         let mut left_over = Vec::new();
         for entry in fs::read_dir(&running).map_err(|error| in_folder(&running, error))? {
             let path = entry.map_err(|error| in_folder(&running, error))?.path();
-            if path.extension().is_some_and(|e| e == "wast") {
-                let kept = path.with_extension("left-over");
-                fs::rename(&path, &kept).map_err(|error| in_folder(&path, error))?;
-                left_over.push(kept);
-            } else if path.extension().is_some_and(|e| e == "left-over") {
+            if path.extension().is_some_and(|e| e == "wast" || e == "left-over") {
                 left_over.push(path);
             }
+        }
+        // Out of the way of the new campaign's own files, under names that no older one has.
+        for path in left_over.iter_mut().filter(|path| path.extension().is_some_and(|e| e == "wast")) {
+            let kept = (0u64..)
+                .map(|n| path.with_extension(format!("{n}.left-over")))
+                .find(|kept| !kept.exists())
+                .unwrap_or_else(|| path.clone());
+            fs::rename(&*path, &kept).map_err(|error| in_folder(path, error))?;
+            *path = kept;
         }
         let summary = Summary { seed: config.seed, ..Summary::default() };
         Ok(Campaign {
@@ -100,6 +116,7 @@ impl Campaign {
             left_over: Mutex::new(left_over),
             summary: Mutex::new(summary),
             failure: Mutex::new(None),
+            _lock: lock,
         })
     }
 
@@ -129,7 +146,8 @@ impl Campaign {
     /// `Worker` when children cannot work at all; findings made until then are on disk.
     pub fn run(&self, mut progress: impl FnMut(&Campaign)) -> Result<Summary, CampaignError> {
         thread::scope(|scope| {
-            let jobs: Vec<_> = (0..self.config.jobs.max(1)).map(|job| scope.spawn(move || self.work(job))).collect();
+            let jobs: Vec<_> =
+                (0..self.config.jobs.max(1)).map(|job| scope.spawn(move || self.work(job))).collect();
             while !jobs.iter().all(|job| job.is_finished()) {
                 thread::sleep(Duration::from_millis(50));
                 progress(self);
@@ -147,7 +165,8 @@ impl Campaign {
         let running = self.config.out.join("running").join(format!("{job}.wast"));
         let mut worker = None;
         let mut starts_failed = 0;
-        while let Some(task) = self.take(&running) {
+        while !self.over() {
+            // Before a case is taken, so that none is lost when workers do not start.
             let alive = match worker.take().map_or_else(|| Worker::start(&self.config.worker), Ok) {
                 Ok(alive) => alive,
                 Err(death) => {
@@ -159,6 +178,14 @@ impl Campaign {
                 }
             };
             self.note_subjects(&alive.subjects);
+            let Some(task) = self.take(&running) else {
+                alive.finish();
+                break;
+            };
+            if task.left_over.is_none() {
+                // The last case's file must not pass for this one's; it is missing before the first.
+                let _ = fs::remove_file(&running);
+            }
             match alive.ask(&task.request, self.config.case_limit) {
                 Ok((alive, Reply::Examined(report))) => {
                     starts_failed = 0;
@@ -166,6 +193,14 @@ impl Campaign {
                     lock(&self.summary).add(&task.generator, &report);
                     for finding in &report.findings {
                         self.found(finding, &task, None);
+                    }
+                }
+                Ok((alive, Reply::Refused(why))) if task.left_over.is_some() => {
+                    // Kept for people, under a name that no campaign takes up again.
+                    worker = Some(alive);
+                    eprintln!("{}: not examined: {why}", task.case.display());
+                    if let Err(error) = fs::rename(&task.case, task.case.with_extension("unreadable")) {
+                        return self.fail(CampaignError::Folder(task.case, error));
                     }
                 }
                 Ok((_, reply)) => return self.fail(CampaignError::Worker(format!("worker: {reply:?}"))),
@@ -183,19 +218,26 @@ impl Campaign {
         let _ = fs::remove_file(&running);
     }
 
+    fn over(&self) -> bool {
+        self.stop.load(Ordering::Relaxed) || self.config.time.is_some_and(|limit| self.elapsed() >= limit)
+    }
+
     fn take(&self, running: &Path) -> Option<Task> {
-        if self.stop.load(Ordering::Relaxed) || self.config.time.is_some_and(|limit| self.elapsed() >= limit) {
-            return None;
-        }
         if let Some(path) = lock(&self.left_over).pop() {
             let request = Request::Examine { path: path.clone() };
-            return Some(Task { generator: "left over".into(), request, case: path.clone(), left_over: Some(path) });
+            return Some(Task {
+                generator: "left over".into(),
+                request,
+                case: path.clone(),
+                left_over: Some(path),
+            });
         }
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         if self.config.cases.is_some_and(|limit| number >= limit) {
             return None;
         }
-        let generator = self.config.generators[(number % self.config.generators.len() as u64) as usize].clone();
+        let generator =
+            self.config.generators[(number % self.config.generators.len() as u64) as usize].clone();
         let seed = case_seed(self.config.seed, number);
         let request = Request::Generate { generator: generator.clone(), seed, running: running.to_owned() };
         Some(Task { generator, request, case: running.to_owned(), left_over: None })
@@ -205,8 +247,8 @@ impl Campaign {
     fn buried(&self, task: &Task, death: &Death) {
         let text = death.to_string();
         let kind = match death {
-            Death::Timeout(_) => "Hang",
-            Death::NotStarted(_) | Death::Signal { .. } | Death::Exit { .. } => "WorkerDied",
+            Death::Timeout(_) => HANG,
+            Death::NotStarted(_) | Death::Signal { .. } | Death::Exit { .. } => WORKER_DIED,
         };
         let first_line = text.lines().next().unwrap_or_default().to_owned();
         let finding = FindingRecord {
@@ -216,7 +258,8 @@ impl Campaign {
             step: None,
             text,
         };
-        let case = fs::read_to_string(&task.case).ok().and_then(|text| Case::parse(&text, "running case").ok());
+        let case =
+            fs::read_to_string(&task.case).ok().and_then(|text| Case::parse(&text, "running case").ok());
         lock(&self.summary).cases += 1;
         self.found(&finding, task, case.as_ref());
     }
@@ -225,14 +268,28 @@ impl Campaign {
         let dir = self.findings_dir();
         let path = match case {
             Some(case) => findings::save(&dir, case, finding).map(|(path, _)| path),
-            None => Ok(dir.join(findings::file_name(finding))),
+            // The worker wrote it.
+            None if finding.step.is_some() || !is_death(finding) => {
+                Ok(dir.join(findings::file_name(finding)))
+            }
+            // The worker died before the case was on disk: what is known is the seed.
+            None => {
+                let path = dir.join(findings::file_name(finding)).with_extension("txt");
+                let text = format!("{}\n{}: {}\n", task.describe(), finding.kind, finding.text);
+                findings::write_whole(&path, &text).map(|()| path)
+            }
         };
         let path = match path {
             Ok(path) => path,
             Err(error) => return self.fail(CampaignError::Folder(dir, error)),
         };
         let after = self.elapsed().as_secs_f64();
-        let text = format!("{} [{}] {}", finding.kind, task.describe(), finding.text.lines().next().unwrap_or_default());
+        let text = format!(
+            "{} [{}] {}",
+            finding.kind,
+            task.describe(),
+            finding.text.lines().next().unwrap_or_default()
+        );
         let mut summary = lock(&self.summary);
         summary
             .findings
@@ -256,6 +313,15 @@ impl Campaign {
         self.stop();
     }
 }
+
+fn is_death(finding: &FindingRecord) -> bool {
+    finding.kind == HANG || finding.kind == WORKER_DIED
+}
+
+/// Kind of a finding: no reply in time.
+const HANG: &str = "Hang";
+/// Kind of a finding: the worker is dead.
+const WORKER_DIED: &str = "WorkerDied";
 
 /// One case to examine.
 struct Task {

@@ -54,12 +54,15 @@ pub fn examine(subjects: &mut [Box<dyn Subject>], case: &Case) -> Report {
         observations.push(subject.observe(case));
         micros.push(u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX));
     }
-    let named: Vec<(&str, &Observation)> =
-        subjects.iter().map(|s| s.name()).zip(&observations).collect();
+    let named: Vec<(&str, &Observation)> = subjects.iter().map(|s| s.name()).zip(&observations).collect();
     let comparison = compare::compare(case, &named);
     Report {
         findings: comparison.findings.iter().map(record).collect(),
-        discards: comparison.discards.iter().map(|(kind, n)| (kind.to_string(), *n)).collect::<BTreeMap<_, _>>(),
+        discards: comparison
+            .discards
+            .iter()
+            .map(|(kind, n)| (kind.to_string(), *n))
+            .collect::<BTreeMap<_, _>>(),
         reference: observations.first().map(|o| o.counters).unwrap_or_default(),
         collections: observations.iter().map(|o| o.counters.collections).sum(),
         frame_only_survivors: observations.iter().skip(1).map(|o| o.counters.frame_only_survivors).sum(),

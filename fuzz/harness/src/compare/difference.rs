@@ -4,7 +4,7 @@ use super::{DiscardKind, FindingKind};
 use crate::Observation;
 use crate::case::{Action, Case};
 use crate::graph::{HeapGraph, NodeRef};
-use crate::observe::{InstanceState, Outcome, Resource, TraceEvent, Value};
+use crate::observe::{InstanceState, MAX_TRACE, Outcome, Resource, TraceEvent, Value};
 
 /// A subject and what it showed.
 #[derive(Clone, Copy)]
@@ -87,7 +87,7 @@ pub(super) fn pair(case: &Case, reference: Side<'_>, subject: Side<'_>, first: b
             return pair;
         }
     }
-    if a.graph.truncated || b.graph.truncated {
+    if state_cut(a) || state_cut(b) {
         pair.discards.push(DiscardKind::TruncatedGraph);
     }
     pair.difference = after(reference, subject);
@@ -111,9 +111,11 @@ fn permitted_end(
     if let Some(cut) = by(stack(x), stack(y)) {
         return Some((cut, DiscardKind::CallStack));
     }
-    let heap = |o: &Outcome| matches!(o, Outcome::Exhausted(Resource::GcHeap | Resource::Memory));
+    let heap = |o: &Outcome| *o == Outcome::Exhausted(Resource::GcHeap);
     let null = |side: Side<'_>, o: &Outcome| is_null_collector(side.name) && heap(o);
-    if let Some(cut) = by(null(reference, x), null(subject, y)) {
+    if x != y
+        && let Some(cut) = by(null(reference, x), null(subject, y))
+    {
         return Some((cut, DiscardKind::NullHeap));
     }
     if first && *x == Outcome::Exhausted(Resource::GcHeap) {
@@ -126,6 +128,14 @@ fn permitted_end(
 /// `jit:null` with whatever options.
 pub(super) fn is_null_collector(name: &str) -> bool {
     name.split_once(':').is_some_and(|(_, rest)| rest.split(',').next() == Some("null"))
+}
+
+/// Whether the observed state or trace is not the whole of it.
+fn state_cut(seen: &Observation) -> bool {
+    let table_cut = |(_, len, elements): &(String, u64, Vec<_>)| *len > elements.len() as u64;
+    seen.graph.truncated
+        || seen.trace.len() >= MAX_TRACE
+        || seen.state.iter().any(|state| state.tables.iter().any(table_cut))
 }
 
 fn truncated(outcome: &Outcome) -> bool {

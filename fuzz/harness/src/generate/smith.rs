@@ -14,7 +14,7 @@ use crate::{Action, Case, Schedule, Source, Value};
 
 /// Fuel of each step: most calls that do not trap loop or recurse for ever. So little that it runs out before any call
 /// stack does.
-const FUEL: u64 = 1_000;
+const FUEL: u64 = 500;
 
 /// Calls of one case, at most.
 const CALLS: usize = 16;

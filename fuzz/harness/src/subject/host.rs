@@ -4,7 +4,7 @@
 //! `log_*` write to the trace, `keep`/`kept` let the host hold references, `host` makes host values by token.
 
 use crate::graph::NodeRef;
-use crate::observe::{TraceEvent, Value};
+use crate::observe::{MAX_TRACE, TraceEvent, Value};
 
 /// Types of imported items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,9 +53,6 @@ pub(super) enum HostItem {
 
 /// References that the host holds at most; further ones are traced only.
 pub(super) const MAX_KEPT: usize = 1000;
-
-/// Calls that the trace holds at most.
-const MAX_TRACE: usize = 100_000;
 
 macro_rules! func {
     ($name:literal, $($param:ident)* => $($result:ident)*, $op:ident) => {

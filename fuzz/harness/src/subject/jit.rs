@@ -113,7 +113,6 @@ pub struct JitSubject {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Key {
     fuel: bool,
-    collect_every: u32,
     gc_heap_max: u64,
 }
 
@@ -124,7 +123,7 @@ impl JitSubject {
     /// An unknown collector, or what the machine lacks.
     pub fn new(options: JitOptions) -> Result<Self, Error> {
         let mut subject = JitSubject { name: options.name(), options, collects: false, engines: Vec::new() };
-        let key = Key { fuel: true, collect_every: 0, gc_heap_max: DEFAULT_GC_HEAP };
+        let key = Key { fuel: true, gc_heap_max: DEFAULT_GC_HEAP };
         subject.collects = subject.engine(key)?.collector().constraints.collects;
         Ok(subject)
     }
@@ -137,18 +136,12 @@ impl JitSubject {
             return Ok(engine);
         }
         let options = &self.options;
-        let every_alloc = options.gc_stress || key.collect_every == 1;
         let engine = Engine::new(wasm::Config {
             collector: options.collector.clone(),
             opt: options.opt,
             regalloc: options.allocator(),
             fuel: key.fuel,
-            stress: wasm::Stress {
-                every_alloc,
-                every_nth: if every_alloc { 0 } else { key.collect_every },
-                poison: options.poison || options.gc_stress,
-                verify: options.verify || options.gc_stress,
-            },
+            stress: self.stress(0),
             gc_heap_max: key.gc_heap_max,
             gc_heap_initial: key.gc_heap_max.min(1 << 20),
             max_memory_pages: u64::from(MAX_MEMORY_PAGES),
@@ -160,6 +153,20 @@ impl JitSubject {
         }
         self.engines.push((key, engine.clone()));
         Ok(engine)
+    }
+}
+
+impl JitSubject {
+    /// The heap's testing modes for a case that collects at every n-th allocation.
+    fn stress(&self, collect_every: u32) -> wasm::Stress {
+        let options = &self.options;
+        let every_alloc = options.gc_stress || collect_every == 1;
+        wasm::Stress {
+            every_alloc,
+            every_nth: if every_alloc { 0 } else { collect_every },
+            poison: options.poison || options.gc_stress,
+            verify: options.verify || options.gc_stress,
+        }
     }
 }
 
@@ -186,12 +193,14 @@ impl Subject for JitSubject {
     fn observe(&mut self, case: &Case) -> Observation {
         let key = Key {
             fuel: case.schedule.fuel.is_some(),
-            collect_every: case.schedule.collect_every.unwrap_or(0),
             gc_heap_max: case.schedule.gc_heap_max.unwrap_or(DEFAULT_GC_HEAP),
         };
         let made = self.engine(key).and_then(|engine| Ok((Store::new(&engine)?, engine)));
         let (store, engine) = match made {
-            Ok(made) => made,
+            Ok((mut store, engine)) => {
+                store.set_stress(self.stress(case.schedule.collect_every.unwrap_or(0)));
+                (store, engine)
+            }
             Err(error) => {
                 let crash = Outcome::Crashed(format!("no store: {error}"));
                 return Observation { outcomes: vec![crash; case.steps.len()], ..Observation::default() };

@@ -107,7 +107,7 @@ impl FuncTranslator<'_> {
         let check = self.check(to.heap_type())?;
         let value = self.peek();
         match self.condition(value, to.is_nullable(), check) {
-            Some(condition) => self.branch_if(condition, depth),
+            Some(condition) => self.branch_if(condition, depth)?,
             None => {
                 let (yes, no) = self.branch_on_check(value, to.is_nullable(), check);
                 self.jump_to_label(yes, depth)?;
@@ -130,7 +130,7 @@ impl FuncTranslator<'_> {
         match self.condition(value, to.is_nullable(), check) {
             Some(condition) => {
                 let failed = self.b.ins().icmp_imm_u(IntCC::Equal, condition, 0);
-                self.branch_if(failed, depth);
+                self.branch_if(failed, depth)?;
             }
             None => {
                 let (yes, no) = self.branch_on_check(value, to.is_nullable(), check);

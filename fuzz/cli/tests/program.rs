@@ -1,0 +1,196 @@
+//! The program as people and scripts meet it: exit codes, deaths of workers and of the parent.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+fn assay(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_assay")).args(args).output().expect("the program starts")
+}
+
+fn code(args: &[&str]) -> i32 {
+    let output = assay(args);
+    let code = output.status.code().unwrap_or(-1);
+    let shown = String::from_utf8_lossy(&output.stderr);
+    assert!(!shown.contains("panicked"), "{args:?}: {shown}");
+    code
+}
+
+fn file(dir: &Path, name: &str, text: &str) -> String {
+    let path = dir.join(name);
+    fs::write(&path, text).expect("a temporary file");
+    path.display().to_string()
+}
+
+fn wasts(dir: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
+    entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|e| e == "wast"))
+        .collect()
+}
+
+const FACTORIAL: &str = "(module (func (export \"fac\") (param i64) (result i64)
+    (if (result i64) (i64.eqz (local.get 0)) (then (i64.const 1))
+      (else (i64.mul (local.get 0) (call 0 (i64.sub (local.get 0) (i64.const 1)))))))
+  (func (export \"die\") unreachable))";
+
+#[test]
+fn run_prints_results_and_tells_failures_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let module = file(dir.path(), "fac.wat", FACTORIAL);
+    let output = assay(&["run", "-C", "gc-stress", &module, "--invoke", "fac", "10"]);
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), &b"3628800\n"[..]));
+    assert_eq!(code(&["run", &module, "--invoke", "die"]), 1);
+    assert_eq!(code(&["run", &module, "--invoke", "nothing"]), 2);
+    assert_eq!(code(&["run", &module, "--invoke", "fac"]), 2);
+    assert_eq!(code(&["run", &module, "--invoke", "fac", "ten"]), 2);
+    assert_eq!(code(&["run", "-C", "collector=quick", &module]), 2);
+    assert_eq!(code(&["run", "-O", "opt=fast", &module]), 2);
+    assert_eq!(code(&["run", "there/is/no.wat"]), 2);
+    assert_eq!(code(&["run", &file(dir.path(), "bad.wat", "(module (func")]), 2);
+    assert_eq!(code(&["run", &file(dir.path(), "bad.wasm", "\0asm\x01\0\0\0\x01")]), 2);
+    assert_eq!(code(&["run", &file(dir.path(), "invalid.wat", "(module (func (result i32)))")]), 2);
+    assert_eq!(code(&["run"]), 2);
+}
+
+#[test]
+fn diff_judges_scripts_and_modules() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(code(&["diff", &file(dir.path(), "fac.wat", FACTORIAL)]), 0);
+    let right = "(module (func (export \"f\") (result i32) (i32.const 4)))\n(assert_return (invoke \"f\") (i32.const 4))";
+    assert_eq!(code(&["diff", &file(dir.path(), "right.wast", right)]), 0);
+    let wrong = right.replacen("const 4", "const 5", 1);
+    assert_eq!(code(&["diff", &file(dir.path(), "wrong.wast", &wrong)]), 1);
+    assert_eq!(code(&["diff", &file(dir.path(), "invalid.wat", "(module (func (result i32)))")]), 2);
+    assert_eq!(code(&["diff", &file(dir.path(), "bad.wasm", "\0asm\x01\0\0\0\x01")]), 2);
+    assert_eq!(code(&["diff", &file(dir.path(), "empty.wast", "")]), 2);
+    assert_eq!(code(&["diff", &file(dir.path(), "header.wast", ";;! colour = \"red\"\n(module)")]), 2);
+    assert_eq!(code(&["diff", &file(dir.path(), "one.wat", FACTORIAL), "--subject", "interp"]), 2);
+}
+
+#[test]
+fn wast_and_spec_fail_on_a_wrong_assertion() {
+    let dir = tempfile::tempdir().unwrap();
+    let wrong = "(module (func (export \"f\") (result i32) (i32.const 4)))\n(assert_return (invoke \"f\") (i32.const 5))";
+    assert_eq!(code(&["wast", &file(dir.path(), "wrong.wast", wrong), "--subject", "interp"]), 1);
+    let right = wrong.replace("const 5", "const 4");
+    let path = file(dir.path(), "right.wast", &right);
+    assert_eq!(code(&["wast", &path, "--subject", "interp", "--subject", "jit:copying,gc-stress"]), 0);
+    assert_eq!(code(&["wast", &path, "--subject", "jit:nothing"]), 2);
+    assert_eq!(code(&["wast", "there/is/no.wast"]), 2);
+    assert_eq!(code(&["spec", "--subject", "interp", "--filter", "core/nop.wast"]), 0);
+    assert_eq!(code(&["spec", "--subject", "interp", "--filter", "no/such"]), 2);
+}
+
+#[test]
+fn fuzz_refuses_wrong_use() {
+    assert_eq!(code(&["fuzz", "--generator", "nothing"]), 2);
+    assert_eq!(code(&["fuzz", "--subject", "interp"]), 2);
+    assert_eq!(code(&["fuzz", "--time", "soon"]), 2);
+    assert_eq!(code(&["fuzz", "--cases", "1", "--out", "/proc/nowhere"]), 2);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_cases() {
+    let counts = || {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("out").display().to_string();
+        let output = assay(&["fuzz", "--seed", "7", "--cases", "6", "--jobs", "1", "--json", "--out", &out]);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+        let summary: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!(summary["cases"], 6);
+        summary["by_generator"].clone()
+    };
+    assert_eq!(counts(), counts());
+}
+
+#[test]
+fn a_workers_death_is_a_finding_with_its_case_and_the_campaign_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let shown = out.display().to_string();
+    // So little memory that every worker dies of its first case.
+    let output = assay(&[
+        "fuzz",
+        "--seed",
+        "1",
+        "--cases",
+        "3",
+        "--jobs",
+        "1",
+        "--generator",
+        "objects",
+        "--memory-mib",
+        "10",
+        "--json",
+        "--out",
+        &shown,
+    ]);
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    let summary: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(summary["cases"], 3);
+    let found = summary["findings"].as_object().expect("findings");
+    let path = found.values().next().expect("a finding")["path"].as_str().expect("a path");
+    assert!(Path::new(path).exists(), "{path}");
+}
+
+#[test]
+fn what_a_killed_campaign_was_running_is_examined_by_the_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let shown = out.display().to_string();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_assay"))
+        .args(["fuzz", "--jobs", "1", "--out", &shown])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    let patience = Instant::now() + Duration::from_secs(60);
+    while wasts(&out.join("running")).is_empty() && Instant::now() < patience {
+        std::thread::yield_now();
+    }
+    child.kill().expect("kill -9");
+    child.wait().expect("dead");
+    // It may have been between two cases; then one is put in its place.
+    let running = out.join("running");
+    if wasts(&running).is_empty() {
+        fs::write(running.join("0.wast"), "(module (func (export \"f\")))\n(invoke \"f\")").unwrap();
+    }
+    fs::write(running.join("9.wast"), "(bogus").unwrap();
+    let output = assay(&["fuzz", "--jobs", "1", "--cases", "1", "--json", "--out", &shown]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let summary: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(summary["by_generator"]["left over"]["cases"], 1, "{summary}");
+    // The unreadable one is kept for people, and the folder stays usable.
+    assert!(
+        fs::read_dir(&running)
+            .unwrap()
+            .flatten()
+            .any(|e| e.path().extension().is_some_and(|e| e == "unreadable"))
+    );
+    assert_eq!(code(&["fuzz", "--jobs", "1", "--cases", "1", "--out", &shown]), 0);
+}
+
+#[test]
+fn two_campaigns_do_not_share_a_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let shown = out.display().to_string();
+    let mut first = Command::new(env!("CARGO_BIN_EXE_assay"))
+        .args(["fuzz", "--jobs", "1", "--out", &shown])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    let patience = Instant::now() + Duration::from_secs(60);
+    while wasts(&out.join("running")).is_empty() && Instant::now() < patience {
+        std::thread::yield_now();
+    }
+    let second = code(&["fuzz", "--jobs", "1", "--cases", "1", "--out", &shown]);
+    first.kill().expect("kill -9");
+    first.wait().expect("dead");
+    assert_eq!(second, 2);
+}
