@@ -62,7 +62,7 @@ impl Body {
         self.add(ty, true, true)
     }
 
-    /// A new local for the emitter alone, reused where one of the type is free.
+    /// A new local for the emitter alone: no expression reads it, no statement overwrites it.
     pub(super) fn scratch(&mut self, ty: ValType) -> u32 {
         self.add(ty, false, false)
     }
