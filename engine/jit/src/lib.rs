@@ -1,6 +1,6 @@
 //! WebAssembly to machine code.
 //!
-//! The way of the data: bytes → wasmparser (decode and validate) → [`module::ModuleInfo`] and CLIF ([`translate`]) →
+//! The way of the data: bytes → wasmparser (decode and validate) → [`module::ModuleInfo`] and CLIF (`translate`) →
 //! Cranelift → [`CompiledModule`]: code, entry points, and tables of stack maps and traps. The runtime links and runs
 //! it; what code and runtime share at run time stands in [`vmctx`] and [`builtins`].
 
