@@ -21,7 +21,7 @@ for patch in "${patches[@]}"; do
     name=$(basename "${patch:-unpatched}" .patch)
     tree=$scratch/tree
     rm -rf "$tree" && mkdir -p "$tree"
-    git -C "$root" ls-files -z | (cd "$root" && tar --null -T - -cf - 2>/dev/null) | tar -xf - -C "$tree"
+    git -C "$root" ls-files -z | (cd "$root" && tar --null -T - -cf - 2>/dev/null) | tar -xmf - -C "$tree"
     if [ -n "$patch" ] && ! (cd "$tree" && patch -p1 --quiet --no-backup-if-mismatch <"$patch"); then
         echo "$name: does not apply"; missed=1; continue
     fi

@@ -219,6 +219,26 @@ pub(crate) fn add_backtrace(store: &StoreInner, error: &mut Error) {
     error.push_frames(frames);
 }
 
+/// Tells AddressSanitizer, where it is linked in, that the frames down to the entry are left without their epilogues:
+/// the poison around their locals would else stay on the stack.
+fn forget_stack_poison() {
+    let address: usize;
+    // SAFETY: reads a slot of the global offset table; the linker fills it with 0 when nobody defines the weak symbol.
+    unsafe {
+        std::arch::asm!(
+            ".weak __asan_handle_no_return",
+            "mov {address}, qword ptr [rip + __asan_handle_no_return@GOTPCREL]",
+            address = out(reg) address,
+            options(nomem, nostack, preserves_flags),
+        );
+    }
+    if address != 0 {
+        // SAFETY: the sanitizer's interface defines it as a function without parameters and result.
+        let handle = unsafe { std::mem::transmute::<usize, extern "C" fn()>(address) };
+        handle();
+    }
+}
+
 /// Leaves the newest activation of `vmctx`'s store by its landing pad.
 ///
 /// # Safety
@@ -229,6 +249,7 @@ pub(crate) unsafe fn raise(vmctx: *mut VmCtx) -> ! {
     let ctx = unsafe { (*vmctx).store };
     // SAFETY: the store's context is pinned.
     let Activation { entry_handler, entry_sp, entry_fp, .. } = unsafe { Activation::of_raw(ctx) };
+    forget_stack_poison();
     // SAFETY: the entry trampoline stored its landing pad, stack and frame pointer there; its frame is live; the
     // frames between have no destructors (caller's promise and generated code).
     unsafe {
