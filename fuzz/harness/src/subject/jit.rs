@@ -146,6 +146,8 @@ impl JitSubject {
             gc_heap_initial: key.gc_heap_max.min(1 << 20),
             max_memory_pages: u64::from(MAX_MEMORY_PAGES),
             max_table_elements: u64::from(MAX_TABLE_ELEMENTS),
+            // Cranelift's own check of its input: the engine's tests run it, and it takes half of a case's time.
+            verifier: false,
             ..wasm::Config::default()
         })?;
         if self.engines.len() >= MAX_ENGINES {
