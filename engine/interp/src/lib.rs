@@ -41,6 +41,7 @@ pub use runtime::value::{
     Extern, ExternRef, FuncAddr, GlobalAddr, InstanceAddr, MemoryAddr, ObjectAddr, Ref, TableAddr, TagAddr,
     Value,
 };
+pub use syntax::features::Features;
 pub use syntax::module::{ExportType, ImportType, Module};
 pub use syntax::types::{
     AddrType, CompositeType, ExternType, FieldType, FuncType, GlobalType, HeapType, Limits, MemoryType,

@@ -3,7 +3,7 @@
 use super::reader::Reader;
 use super::types::{heap_type, opens_val_type, val_type};
 use crate::error::{Error, Result};
-use crate::syntax::instructions::{BlockType, Extension, Instr, MemArg};
+use crate::syntax::instructions::{BlockType, CatchClause, Extension, Instr, MemArg};
 use crate::syntax::opcodes::{MemoryAccess, Numeric};
 use crate::syntax::types::{RefType, TypeIndex};
 
@@ -34,6 +34,17 @@ fn mem_arg(r: &mut Reader<'_>) -> Result<MemArg> {
     Ok(MemArg { memory, offset: r.u64()?, align: flags & 0x3f })
 }
 
+/// Spec: catch clauses.
+fn catch_clause(r: &mut Reader<'_>) -> Result<CatchClause> {
+    let start = r.position();
+    let kind = r.byte()?;
+    if kind > 3 {
+        return Err(Error::malformed(start, "malformed catch clause"));
+    }
+    let tag = if kind < 2 { Some(r.u32()?) } else { None };
+    Ok(CatchClause { tag, exnref: kind & 1 != 0, label: r.u32()? })
+}
+
 fn f32_bits(r: &mut Reader<'_>) -> Result<u32> {
     let b = r.bytes(4)?;
     Ok(u32::from_le_bytes([b[0], b[1], b[2], b[3]]))
@@ -55,7 +66,11 @@ pub(crate) fn instruction(r: &mut Reader<'_>) -> Result<Instr> {
         0x03 => Instr::Loop(block_type(r)?),
         0x04 => Instr::If(block_type(r)?),
         0x05 => Instr::Else,
-        0x08 | 0x0A | 0x1F => return Err(Error::unsupported(start, "exception instruction")),
+        0x06 => Instr::Try(block_type(r)?),
+        0x07 => Instr::Catch(r.u32()?),
+        0x08 => Instr::Throw(r.u32()?),
+        0x09 => Instr::Rethrow(r.u32()?),
+        0x0A => Instr::ThrowRef,
         0x0B => Instr::End,
         0x0C => Instr::Br(r.u32()?),
         0x0D => Instr::BrIf(r.u32()?),
@@ -74,6 +89,8 @@ pub(crate) fn instruction(r: &mut Reader<'_>) -> Result<Instr> {
         0x13 => Instr::ReturnCallIndirect { ty: r.u32()?, table: r.u32()? },
         0x14 => Instr::CallRef(r.u32()?),
         0x15 => Instr::ReturnCallRef(r.u32()?),
+        0x18 => Instr::Delegate(r.u32()?),
+        0x19 => Instr::CatchAll,
         0x1A => Instr::Drop,
         0x1B => Instr::Select(None),
         0x1C => {
@@ -83,6 +100,15 @@ pub(crate) fn instruction(r: &mut Reader<'_>) -> Result<Instr> {
                 types.push(val_type(r)?);
             }
             Instr::Select(Some(types))
+        }
+        0x1F => {
+            let ty = block_type(r)?;
+            let count = r.count()?;
+            let mut catches = Vec::with_capacity(count.min(1024));
+            for _ in 0..count {
+                catches.push(catch_clause(r)?);
+            }
+            Instr::TryTable { ty, catches }
         }
         0x20 => Instr::LocalGet(r.u32()?),
         0x21 => Instr::LocalSet(r.u32()?),

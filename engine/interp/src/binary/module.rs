@@ -11,6 +11,7 @@ use crate::Module;
 use crate::error::{Error, Result};
 use crate::exec::code::Body;
 use crate::exec::translate::Translator;
+use crate::syntax::features::Features;
 use crate::syntax::instructions::Instr;
 use crate::syntax::module::{
     Data, Elem, ElemItems, Export, ExternIndex, Global, Import, ImportDesc, ModuleData, SegmentMode, Table,
@@ -37,6 +38,7 @@ fn section_order(id: u8) -> Option<u8> {
 }
 
 struct Decoder {
+    features: Features,
     module: ModuleData,
     defined_funcs: Vec<TypeIndex>,
     data_count: Option<u32>,
@@ -46,7 +48,7 @@ struct Decoder {
     saw_code: bool,
 }
 
-pub(crate) fn decode(bytes: &[u8]) -> Result<Module> {
+pub(crate) fn decode(bytes: &[u8], features: &Features) -> Result<Module> {
     let mut r = Reader::new(bytes);
     if r.remaining() < 4 {
         return Err(r.error(if b"\0asm".starts_with(bytes) {
@@ -63,6 +65,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Module> {
         return Err(Error::malformed(version, "unknown binary version"));
     }
     let mut decoder = Decoder {
+        features: *features,
         module: ModuleData::default(),
         defined_funcs: Vec::new(),
         data_count: None,
@@ -467,10 +470,30 @@ impl Decoder {
             }
             let instr = instruction(r)?;
             match instr {
-                Instr::Block(_) | Instr::Loop(_) => open.push(Opened::Block),
+                Instr::Try(_)
+                | Instr::Catch(_)
+                | Instr::CatchAll
+                | Instr::Rethrow(_)
+                | Instr::Delegate(_)
+                    if !self.features.legacy_exceptions =>
+                {
+                    return Err(Error::malformed(at, "illegal opcode"));
+                }
+                Instr::Block(_) | Instr::Loop(_) | Instr::TryTable { .. } => open.push(Opened::Block),
                 Instr::If(_) => open.push(Opened::If),
                 Instr::Else => match open.last_mut() {
                     Some(top @ Opened::If) => *top = Opened::Block,
+                    _ => return Err(Error::malformed(at, "END opcode expected")),
+                },
+                Instr::Try(_) => open.push(Opened::Try),
+                Instr::Catch(_) | Instr::CatchAll => match open.last_mut() {
+                    Some(top @ (Opened::Try | Opened::Catch)) => {
+                        *top = if instr == Instr::CatchAll { Opened::Block } else { Opened::Catch };
+                    }
+                    _ => return Err(Error::malformed(at, "END opcode expected")),
+                },
+                Instr::Delegate(_) => match open.pop() {
+                    Some(Opened::Try) => {}
                     _ => return Err(Error::malformed(at, "END opcode expected")),
                 },
                 Instr::End => {
@@ -514,7 +537,12 @@ enum ExprContext<'a> {
     Constant(ValType),
 }
 
+/// What the innermost open block may go on with beside its `end`.
 enum Opened {
     Block,
     If,
+    /// A legacy `try` before its first clause: catches, or `delegate` as its end.
+    Try,
+    /// A legacy `try` after a `catch`: more catches.
+    Catch,
 }

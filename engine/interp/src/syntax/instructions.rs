@@ -31,6 +31,17 @@ pub(crate) enum Extension {
     Unsigned,
 }
 
+/// One clause of a `try_table` (spec: Structure / Control Instructions, `catch`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CatchClause {
+    /// Exceptions of this tag only; `None` catches all.
+    pub(crate) tag: Option<u32>,
+    /// Whether the exception itself is the label's last value.
+    pub(crate) exnref: bool,
+    /// Counted from outside of the `try_table`.
+    pub(crate) label: u32,
+}
+
 /// One instruction. Indices are the module's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Instr {
@@ -55,6 +66,16 @@ pub(crate) enum Instr {
     BrOnNull(u32),
     BrOnNonNull(u32),
     BrOnCast { label: u32, from: RefType, to: RefType, on_fail: bool },
+    // Exceptions.
+    Throw(u32),
+    ThrowRef,
+    TryTable { ty: BlockType, catches: Vec<CatchClause> },
+    // Legacy exceptions: `Catch`, `CatchAll` and `Delegate` are markers, the last in the place of an `End`.
+    Try(BlockType),
+    Catch(u32),
+    CatchAll,
+    Rethrow(u32),
+    Delegate(u32),
     // Parametric and variable.
     Drop,
     Select(Option<Vec<ValType>>),

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::features::Features;
 use super::types::{
     CompositeType, ExternType, FuncType, GlobalType, MemoryType, RecGroup, SubType, TableType, TypeIndex,
 };
@@ -162,7 +163,12 @@ impl Module {
     /// SIMD and exception instructions [`crate::ErrorKind::Unsupported`]; an invalid module is mostly *not* found
     /// out here (there is no validator yet), but one that has no meaning gives [`crate::ErrorKind::Crash`].
     pub fn decode(bytes: &[u8]) -> Result<Module> {
-        crate::binary::module::decode(bytes)
+        Module::decode_with(bytes, &Features::default())
+    }
+
+    /// The same with extensions beyond the specification's core.
+    pub fn decode_with(bytes: &[u8], features: &Features) -> Result<Module> {
+        crate::binary::module::decode(bytes, features)
     }
 
     /// The imports, in order. Concrete heap types are type indices of this module.

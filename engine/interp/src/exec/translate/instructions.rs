@@ -1,7 +1,7 @@
 //! The instructions, family by family, in terms of the state next door.
 
 use super::{Entry, Kind, MAX_PENDING, NO_LOCAL, Translator};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::exec::code::Code;
 use crate::syntax::instructions::{Extension, Instr, MemArg};
 use crate::syntax::opcodes::MemoryAccess;
@@ -125,8 +125,10 @@ impl Translator<'_> {
         self.at = at;
         if let Some(depth) = self.skipping {
             match instr {
-                Instr::Block(_) | Instr::Loop(_) | Instr::If(_) => self.skipping = Some(depth + 1),
-                Instr::End if depth > 0 => self.skipping = Some(depth - 1),
+                Instr::Block(_) | Instr::Loop(_) | Instr::If(_) | Instr::TryTable { .. } | Instr::Try(_) => {
+                    self.skipping = Some(depth + 1);
+                }
+                Instr::End | Instr::Delegate(_) if depth > 0 => self.skipping = Some(depth - 1),
                 Instr::End => return self.end(),
                 Instr::Else if depth == 0 => return self.else_(),
                 _ => {}
@@ -216,6 +218,14 @@ impl Translator<'_> {
                 let (code, inverse) = if on_fail { (inverse, code) } else { (code, inverse) };
                 self.branch_if(index, code, inverse, ty, slot)?;
             }
+            Instr::Throw(_)
+            | Instr::ThrowRef
+            | Instr::TryTable { .. }
+            | Instr::Try(_)
+            | Instr::Catch(_)
+            | Instr::CatchAll
+            | Instr::Rethrow(_)
+            | Instr::Delegate(_) => return Err(Error::unsupported(at, "exception instruction")),
             Instr::Drop => {
                 self.pop()?;
             }
