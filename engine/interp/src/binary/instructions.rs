@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::syntax::instructions::{BlockType, CatchClause, Extension, Instr, MemArg};
 use crate::syntax::opcodes::{MemoryAccess, Numeric};
 use crate::syntax::types::{RefType, TypeIndex};
+use crate::syntax::vectors::{Vector, VectorAccess, VectorLane};
 
 fn block_type(r: &mut Reader<'_>) -> Result<BlockType> {
     match r.peek() {
@@ -48,6 +49,12 @@ fn catch_clause(r: &mut Reader<'_>) -> Result<CatchClause> {
 fn f32_bits(r: &mut Reader<'_>) -> Result<u32> {
     let b = r.bytes(4)?;
     Ok(u32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+}
+
+fn sixteen_bytes(r: &mut Reader<'_>) -> Result<[u8; 16]> {
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(r.bytes(16)?);
+    Ok(bytes)
 }
 
 fn f64_bits(r: &mut Reader<'_>) -> Result<u64> {
@@ -132,7 +139,7 @@ pub(crate) fn instruction(r: &mut Reader<'_>) -> Result<Instr> {
         0xD6 => Instr::BrOnNonNull(r.u32()?),
         0xFB => aggregate(r, start)?,
         0xFC => prefixed(r, start)?,
-        0xFD => return Err(Error::unsupported(start, "vector instruction (SIMD)")),
+        0xFD => vector(r, start)?,
         _ => {
             let opcode = u32::from(opcode);
             if let Some(numeric) = Numeric::from_opcode(opcode) {
@@ -217,4 +224,25 @@ fn aggregate(r: &mut Reader<'_>, start: usize) -> Result<Instr> {
 
 fn extension(n: u32) -> Extension {
     [Extension::None, Extension::Signed, Extension::Unsigned][n as usize % 3]
+}
+
+/// Prefix 0xFD: vectors.
+fn vector(r: &mut Reader<'_>, start: usize) -> Result<Instr> {
+    let opcode = r.u32()?;
+    if let Some(vector) = Vector::from_opcode(opcode) {
+        return Ok(Instr::Vector(vector));
+    }
+    if let Some(access) = VectorAccess::from_opcode(opcode) {
+        let arg = mem_arg(r)?;
+        let lane = if access.lanes().is_some() { r.byte()? } else { 0 };
+        return Ok(Instr::VectorAccess(access, arg, lane));
+    }
+    if let Some(lane) = VectorLane::from_opcode(opcode) {
+        return Ok(Instr::VectorLane(lane, r.byte()?));
+    }
+    match opcode {
+        0x0C => Ok(Instr::V128Const(sixteen_bytes(r)?)),
+        0x0D => Ok(Instr::I8x16Shuffle(sixteen_bytes(r)?)),
+        _ => Err(Error::malformed(start, format!("illegal opcode fd {opcode:02x}"))),
+    }
 }

@@ -64,7 +64,7 @@ pub(crate) fn val_type(r: &mut Reader<'_>) -> Result<ValType> {
         Some(0x7E) => ValType::I64,
         Some(0x7D) => ValType::F32,
         Some(0x7C) => ValType::F64,
-        Some(0x7B) => return Err(Error::unsupported(start, "vector type v128 (SIMD)")),
+        Some(0x7B) => ValType::V128,
         Some(byte) if opens_val_type(byte) => return Ok(ValType::Ref(ref_type(r)?)),
         Some(_) => return Err(Error::malformed(start, "malformed value type")),
         None => return Err(r.error("unexpected end")),

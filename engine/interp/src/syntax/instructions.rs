@@ -3,6 +3,7 @@
 
 use super::opcodes::{MemoryAccess, Numeric};
 use super::types::{HeapType, RefType, TypeIndex, ValType};
+use super::vectors::{Vector, VectorAccess, VectorLane};
 
 /// Type of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +99,13 @@ pub(crate) enum Instr {
     DataDrop(u32),
     MemoryCopy { dst: u32, src: u32 },
     MemoryFill(u32),
+    // Vector; constants in little-endian order. Lane indices are as decoded (their range is for validation), 0 where an
+    // access has none.
+    V128Const([u8; 16]),
+    I8x16Shuffle([u8; 16]),
+    Vector(Vector),
+    VectorLane(VectorLane, u8),
+    VectorAccess(VectorAccess, MemArg, u8),
     // Table.
     TableGet(u32),
     TableSet(u32),

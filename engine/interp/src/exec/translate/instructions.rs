@@ -258,6 +258,13 @@ impl Translator<'_> {
             Instr::Numeric(numeric) if numeric.arity() == 1 => self.unary(numeric.into(), 0)?,
             Instr::Numeric(numeric) => self.binary(numeric.into())?,
             Instr::Access(access, arg) => self.access(access, arg)?,
+            Instr::V128Const(_)
+            | Instr::I8x16Shuffle(_)
+            | Instr::Vector(_)
+            | Instr::VectorLane(..)
+            | Instr::VectorAccess(..) => {
+                return Err(Error::unsupported(self.at, "vector instruction (SIMD)"));
+            }
             other => self.store_instruction(other)?,
         }
         Ok(())
@@ -470,6 +477,7 @@ fn is_constant(instr: &Instr) -> bool {
             | Instr::I64Const(_)
             | Instr::F32Const(_)
             | Instr::F64Const(_)
+            | Instr::V128Const(_)
             | Instr::Numeric(N::I32Add | N::I32Sub | N::I32Mul | N::I64Add | N::I64Sub | N::I64Mul)
             | Instr::GlobalGet(_)
             | Instr::RefNull(_)
