@@ -9,7 +9,7 @@
 //! (bounded by [`Config::max_host_depth`]); malformed input never panics; what cannot happen in valid code is an error of
 //! kind [`ErrorKind::Crash`]. There is no validator yet: an invalid module may run.
 //!
-//! Out of scope so far, with [`ErrorKind::Unsupported`]: vector (SIMD) types and instructions, exception instructions.
+//! Out of scope so far, with [`ErrorKind::Unsupported`]: exception instructions.
 //!
 //! ```
 //! # fn main() -> Result<(), assay_interp::Error> {

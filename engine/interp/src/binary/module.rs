@@ -231,6 +231,7 @@ impl Decoder {
                 unknown |= index.0 as usize >= first + place;
             }
             use crate::syntax::types::MapHeapTypes;
+            self.module.field_slots.push(ty.field_slots());
             ty.map_heap_types(&mut |heap| {
                 if let HeapType::Index(index) = heap {
                     unknown |= index.0 as usize >= end;

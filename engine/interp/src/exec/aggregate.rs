@@ -73,6 +73,30 @@ pub(crate) fn array_set(heap: &mut Heap, reference: u64, index: u64, value: u64)
     object.payload.set(index as usize, value).ok_or_else(array_out_of_bounds)
 }
 
+/// Spec: struct.get of a vector.
+pub(crate) fn struct_get_wide(heap: &mut Heap, reference: u64, slot: u32) -> Result<u128> {
+    let object = heap.read(object(reference)?).ok_or_else(crash)?;
+    object.payload.get_wide(slot as usize).ok_or_else(crash)
+}
+
+/// Spec: struct.set of a vector.
+pub(crate) fn struct_set_wide(heap: &mut Heap, reference: u64, slot: u32, value: u128) -> Result<()> {
+    let object = heap.get_mut(object(reference)?).ok_or_else(crash)?;
+    object.payload.set_wide(slot as usize, value).ok_or_else(crash)
+}
+
+/// Spec: array.get of a vector.
+pub(crate) fn array_get_wide(heap: &mut Heap, reference: u64, index: u64) -> Result<u128> {
+    let object = heap.read(object(reference)?).ok_or_else(crash)?;
+    object.payload.get_wide(index as usize).ok_or_else(array_out_of_bounds)
+}
+
+/// Spec: array.set of a vector.
+pub(crate) fn array_set_wide(heap: &mut Heap, reference: u64, index: u64, value: u128) -> Result<()> {
+    let object = heap.get_mut(object(reference)?).ok_or_else(crash)?;
+    object.payload.set_wide(index as usize, value).ok_or_else(array_out_of_bounds)
+}
+
 /// Spec: array.len.
 #[inline(always)]
 pub(crate) fn array_len(heap: &mut Heap, reference: u64) -> Result<u64> {
@@ -146,20 +170,12 @@ impl Context<'_> {
             // Spec: struct.new.
             Code::StructNew => {
                 let id = self.id(op.b)?;
-                let fields = match &self.canonical(id)?.ty.composite {
-                    crate::syntax::types::CompositeType::Struct(fields) => fields,
-                    _ => return Err(crash()),
-                };
-                let at = op.d as usize;
-                let size = self.canonical(id)?.struct_size;
+                let ty = self.canonical(id)?;
+                let (at, size) = (op.d as usize, ty.struct_size);
                 self.heap.reserve(size)?;
-                let mut payload: Box<[u64]> = regs.get(at..at + fields.len()).ok_or_else(crash)?.into();
-                for (slot, field) in payload.iter_mut().zip(fields) {
-                    match field.storage {
-                        crate::syntax::types::StorageType::I8 => *slot &= 0xff,
-                        crate::syntax::types::StorageType::I16 => *slot &= 0xffff,
-                        crate::syntax::types::StorageType::Val(_) => {}
-                    }
+                let mut payload: Box<[u64]> = regs.get(at..at + ty.slots as usize).ok_or_else(crash)?.into();
+                for &(slot, mask) in &ty.packed_fields {
+                    payload[slot as usize] &= mask;
                 }
                 regs[at] = Bits::object(self.heap.allocate(id, size, Payload::Struct(payload))?).0;
             }
@@ -167,19 +183,16 @@ impl Context<'_> {
             Code::StructNewDefault => {
                 let id = self.id(op.b)?;
                 let ty = self.canonical(id)?;
-                let crate::syntax::types::CompositeType::Struct(fields) = &ty.ty.composite else {
-                    return Err(crash());
-                };
-                let (size, count) = (ty.struct_size, fields.len());
+                let (size, slots) = (ty.struct_size, ty.slots as usize);
                 self.heap.reserve(size)?;
-                let payload = Payload::Struct(vec![0; count].into());
+                let payload = Payload::Struct(vec![0; slots].into());
                 regs[op.d as usize] = Bits::object(self.heap.allocate(id, size, payload)?).0;
             }
             // Spec: array.new.
             Code::ArrayNew => {
                 let id = self.id(op.b)?;
                 let element = self.element(id)?;
-                let (value, len) = (regs[at], regs[at + 1]);
+                let (value, len) = (value(regs, at, element), regs[at + element.slots()]);
                 regs[at] =
                     self.new_array(id, element, len, |_| Ok(Payload::array(element, len as usize, value)))?;
             }
@@ -195,11 +208,12 @@ impl Context<'_> {
             Code::ArrayNewFixed => {
                 let id = self.id(op.b)?;
                 let element = self.element(id)?;
-                let values = regs.get(at..at + op.d as usize).ok_or_else(crash)?;
-                regs[at] = self.new_array(id, element, u64::from(op.d), |_| {
-                    let mut payload = Payload::array(element, values.len(), 0);
-                    for (i, &value) in values.iter().enumerate() {
-                        payload.set(i, value);
+                let (len, slots) = (op.d as usize, element.slots());
+                let values = regs.get(at..at + len * slots).ok_or_else(crash)?;
+                regs[at] = self.new_array(id, element, len as u64, |_| {
+                    let mut payload = Payload::array(element, len, 0);
+                    for i in 0..len {
+                        set(&mut payload, i, element, value(values, i * slots, element));
                     }
                     Ok(payload)
                 })?;
@@ -230,8 +244,10 @@ impl Context<'_> {
             }
             // Spec: array.fill.
             Code::ArrayFill => {
+                let element = self.element(self.id(op.b)?)?;
                 let index = object(regs[at])?;
-                let (from, value, len) = (regs[at + 1], regs[at + 2], regs[at + 3]);
+                let (from, value, len) =
+                    (regs[at + 1], value(regs, at + 2, element), regs[at + 2 + element.slots()]);
                 let payload = &mut self.heap.get_mut(index).ok_or_else(crash)?.payload;
                 let target = range(from, len, payload.len()).ok_or_else(array_out_of_bounds)?;
                 charge(self.fuel, len)?;
@@ -289,12 +305,26 @@ impl Context<'_> {
     }
 }
 
+/// The value of an element's type at a slot.
+fn value(regs: &[u64], at: usize, element: ElementKind) -> u128 {
+    let low = u128::from(regs[at]);
+    if element == ElementKind::Bits128 { u128::from(regs[at + 1]) << 64 | low } else { low }
+}
+
+fn set(payload: &mut Payload, i: usize, element: ElementKind, value: u128) {
+    if element == ElementKind::Bits128 {
+        payload.set_wide(i, value);
+    } else {
+        payload.set(i, value as u64);
+    }
+}
+
 /// Writes little-endian elements from a segment's bytes.
 fn write_bytes(payload: &mut Payload, at: usize, element: ElementKind, bytes: &[u8]) {
     for (i, chunk) in bytes.chunks_exact(element.size() as usize).enumerate() {
-        let mut value = [0; 8];
+        let mut value = [0; 16];
         value[..chunk.len()].copy_from_slice(chunk);
-        payload.set(at + i, u64::from_le_bytes(value));
+        set(payload, at + i, element, u128::from_le_bytes(value));
     }
 }
 
@@ -312,6 +342,7 @@ fn copy_between(
         (Payload::Bits64(dst), Payload::Bits64(src)) | (Payload::Refs(dst), Payload::Refs(src)) => {
             dst[to].copy_from_slice(&src[from]);
         }
+        (Payload::Bits128(dst), Payload::Bits128(src)) => dst[to].copy_from_slice(&src[from]),
         _ => return Err(crash()),
     }
     Ok(())

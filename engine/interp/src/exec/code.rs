@@ -31,20 +31,24 @@ macro_rules! define_code {
             Const, Copy, CopyRange,
             // d := if slot (d + 2) then a else b; the wide form for two-slot values at d, d + 2 with condition d + 4.
             Select, SelectWide,
-            GlobalGet, GlobalSet,
+            GlobalGet, GlobalSet, GlobalGetWide, GlobalSetWide,
             // Address d := a + (64-bit constant pool[b]), trapping on overflow.
             OffsetAddress,
             // Memory m; bulk operands in a, a + 1, a + 2; b = data segment or source memory.
             MemorySize, MemoryGrow, MemoryInit, DataDrop, MemoryCopy, MemoryFill,
             // Table b. TableSet: table b [a] := d. Bulk: operands from a on; d = element segment or source table.
             TableGet, TableSet, TableSize, TableGrow, TableFill, TableCopy, TableInit, ElemDrop,
+            // Vectors, `vector`; m = number of the instruction. Vector: d := m(a, b), of three operands from a on.
+            // Lane: b = scalar; shuffle: d := (a, a + 2), lanes in pool[b]; access: address a, the rest in pool[b], d result or stored.
+            Vector, VectorLane, VectorShuffle, VectorLoad, VectorStore,
             // References. b = function index, or index in `ref_types`.
             RefFunc, RefIsNull, RefEq, RefAsNonNull, RefTest, RefCast, RefI31, I31GetS, I31GetU,
             // Structs: d result (or stored value of set), a object, b slot of the field; new: operands from d on, b = type.
             StructNew, StructNewDefault, StructGet, StructGetS8, StructGetS16, StructSet, StructSet8, StructSet16,
+            StructGetWide, StructSetWide,
             // Arrays: d result, a object, b index (get, set: d value). Others: operands from a on, b = type, m/d = segment.
             ArrayNew, ArrayNewDefault, ArrayNewFixed, ArrayNewData, ArrayNewElem,
-            ArrayGet, ArrayGetS8, ArrayGetS16, ArraySet, ArrayLen, ArrayFill, ArrayCopy, ArrayInitData, ArrayInitElem,
+            ArrayGet, ArrayGetS8, ArrayGetS16, ArraySet, ArrayGetWide, ArraySetWide, ArrayLen, ArrayFill, ArrayCopy, ArrayInitData, ArrayInitElem,
         }
 
         impl From<Numeric> for Code {
@@ -60,7 +64,7 @@ macro_rules! define_code {
         }
 
         impl Code {
-            /// Whether its only effect on the frame is to set slot `d`, so that `d` may be renamed.
+            /// Whether its only effect on the frame is to set its result at `d`, so that `d` may be renamed.
             pub(crate) fn sets_only_d(self) -> bool {
                 match self {
                     $(Code::$numeric => true,)*
@@ -69,7 +73,8 @@ macro_rules! define_code {
                     | Code::TableGet | Code::TableSize | Code::RefFunc | Code::RefIsNull | Code::RefEq
                     | Code::RefAsNonNull | Code::RefTest | Code::RefCast | Code::RefI31 | Code::I31GetS
                     | Code::I31GetU | Code::StructGet | Code::StructGetS8 | Code::StructGetS16 | Code::ArrayGet
-                    | Code::ArrayGetS8 | Code::ArrayGetS16 | Code::ArrayLen => true,
+                    | Code::ArrayGetS8 | Code::ArrayGetS16 | Code::ArrayLen | Code::GlobalGetWide | Code::StructGetWide
+                    | Code::ArrayGetWide | Code::Vector | Code::VectorLane | Code::VectorShuffle | Code::VectorLoad => true,
                     _ => false,
                 }
             }

@@ -7,7 +7,7 @@ use crate::runtime::store::Store;
 use crate::runtime::value::Bits;
 
 impl Store {
-    /// Evaluates a constant expression of one result in an instance.
+    /// Evaluates a constant expression in an instance; of a vector, this is the low half.
     pub(crate) fn evaluate(&mut self, body: &std::sync::Arc<Body>, instance: u32) -> Result<u64> {
         match body.ops[..] {
             [Op { code: Code::Const, a, b, .. }, Op { code: Code::Return1, .. }] => {
@@ -19,7 +19,21 @@ impl Store {
                 .get(b as usize)
                 .map(|&func| Bits::func(func).0)
                 .ok_or_else(|| Error::crash("unknown function")),
-            _ => self.run_constant(body, instance),
+            _ => {
+                let slots = self.run_constant(body, instance)?;
+                slots.first().copied().ok_or_else(|| Error::crash("constant expression without a value"))
+            }
+        }
+    }
+
+    /// Evaluates a constant expression of any type; gives low and high half, which is 0 but for a vector.
+    pub(crate) fn evaluate_wide(&mut self, body: &std::sync::Arc<Body>, instance: u32) -> Result<(u64, u64)> {
+        if body.results < 2 {
+            return Ok((self.evaluate(body, instance)?, 0));
+        }
+        match self.run_constant(body, instance)?[..] {
+            [low, high] => Ok((low, high)),
+            _ => Err(Error::crash("constant expression without a value")),
         }
     }
 }

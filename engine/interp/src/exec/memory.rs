@@ -8,13 +8,17 @@ use crate::syntax::types::AddrType;
 
 /// The bytes of an access of `N` bytes.
 #[inline(always)]
-fn bytes<const N: usize>(memory: &Memory, address: u64, offset: u32) -> Option<&[u8; N]> {
+pub(crate) fn bytes<const N: usize>(memory: &Memory, address: u64, offset: u32) -> Option<&[u8; N]> {
     let start = usize::try_from(address.checked_add(u64::from(offset))?).ok()?;
     memory.reserved.get(..memory.size)?.get(start..)?.first_chunk()
 }
 
 #[inline(always)]
-fn bytes_mut<const N: usize>(memory: &mut Memory, address: u64, offset: u32) -> Option<&mut [u8; N]> {
+pub(crate) fn bytes_mut<const N: usize>(
+    memory: &mut Memory,
+    address: u64,
+    offset: u32,
+) -> Option<&mut [u8; N]> {
     let start = usize::try_from(address.checked_add(u64::from(offset))?).ok()?;
     memory.reserved.get_mut(..memory.size)?.get_mut(start..)?.first_chunk_mut()
 }

@@ -10,3 +10,4 @@ pub(crate) mod reference;
 pub(crate) mod run;
 pub(crate) mod table;
 pub(crate) mod translate;
+pub(crate) mod vector;

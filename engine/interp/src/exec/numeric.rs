@@ -234,12 +234,12 @@ fn f64_of(bits: u64) -> f64 {
 }
 
 #[inline(always)]
-fn f32_bits(value: f32) -> u64 {
+pub(crate) fn f32_bits(value: f32) -> u64 {
     if value.is_nan() { 0x7fc0_0000 } else { u64::from(value.to_bits()) }
 }
 
 #[inline(always)]
-fn f64_bits(value: f64) -> u64 {
+pub(crate) fn f64_bits(value: f64) -> u64 {
     if value.is_nan() { 0x7ff8_0000_0000_0000 } else { value.to_bits() }
 }
 
@@ -271,7 +271,7 @@ macro_rules! extremes {
     ($min:ident, $max:ident, $ty:ty) => {
         /// Spec: fmin. Of two zeros, the negative one is smaller.
         #[inline(always)]
-        fn $min(a: $ty, b: $ty) -> $ty {
+        pub(crate) fn $min(a: $ty, b: $ty) -> $ty {
             if a.is_nan() || b.is_nan() {
                 <$ty>::NAN
             } else if a == b {
@@ -285,7 +285,7 @@ macro_rules! extremes {
 
         /// Spec: fmax.
         #[inline(always)]
-        fn $max(a: $ty, b: $ty) -> $ty {
+        pub(crate) fn $max(a: $ty, b: $ty) -> $ty {
             if a.is_nan() || b.is_nan() {
                 <$ty>::NAN
             } else if a == b {

@@ -10,10 +10,10 @@ use super::aggregate::{self, Context};
 use super::code::{Body, Code};
 use super::memory::{self, Access};
 use super::numeric::{self, NoResult};
-use super::{reference, table};
+use super::{reference, table, vector};
 use crate::error::{Error, HostError, Resource, Result, TrapKind};
 use crate::runtime::store::{Config, Func, FuncKind, PAGE_SIZE, Store};
-use crate::runtime::value::{Bits, FuncAddr, Unpacked, Value, i31_signed};
+use crate::runtime::value::{Bits, FuncAddr, Unpacked, Value, i31_signed, slots};
 
 /// Stands for the constant expression that is given along.
 const CONSTANT: u32 = u32::MAX;
@@ -97,15 +97,14 @@ impl Store {
         })
     }
 
-    /// Runs a constant expression.
-    pub(crate) fn run_constant(&mut self, body: &Body, instance: u32) -> Result<u64> {
-        let results = self.activate(1, |store, machine, base| {
+    /// Runs a constant expression; gives the slots of its value.
+    pub(crate) fn run_constant(&mut self, body: &Body, instance: u32) -> Result<Vec<u64>> {
+        self.activate(body.results as usize, |store, machine, base| {
             machine.reserve(base + body.frame_size as usize, &store.config)?;
             let entry = machine.frames.len();
             machine.frames.push(Frame { instance, body: CONSTANT, pc: 0, base: base as u32 });
             store.run(machine, entry, Some(body))
-        })?;
-        results.first().copied().ok_or_else(|| Error::crash("constant expression without a value"))
+        })
     }
 
     /// Runs `f` above the frames that are there, restores the machine whatever happens, and gives the results.
@@ -162,13 +161,10 @@ impl Store {
     /// Calls a host function with its arguments at `base`, where its results go too.
     fn call_host(&mut self, machine: &mut Machine, func: u32, base: usize) -> Result<()> {
         let ty = self.func_type(FuncAddr(func)).ok_or_else(|| Error::crash("unknown function"))?.clone();
-        let width = ty.params.len().max(ty.results.len());
-        machine.reserve(base + width, &self.config)?;
-        let mut args = Vec::with_capacity(ty.params.len());
-        for (i, &param) in ty.params.iter().enumerate() {
-            args.push(self.from_bits(machine.stack[base + i], param)?);
-        }
-        machine.top = base + args.len();
+        let params = slots(&ty.params);
+        machine.reserve(base + params.max(slots(&ty.results)), &self.config)?;
+        let args = self.from_slots(&machine.stack[base..base + params], &ty.params)?;
+        machine.top = base + params;
         std::mem::swap(&mut self.machine, machine);
         let outcome = self.run_host(func, &args);
         std::mem::swap(&mut self.machine, machine);
@@ -182,11 +178,10 @@ impl Store {
         if values.len() != ty.results.len() {
             return Err(Error::host("host function returned a wrong number of values"));
         }
-        for (i, (&value, &ty)) in values.iter().zip(&ty.results).enumerate() {
-            machine.stack[base + i] = self
-                .to_bits(value, ty)
-                .map_err(|error| Error::host(format!("result of a host function: {}", error.message())))?;
-        }
+        let results = self
+            .to_slots(&values, &ty.results)
+            .map_err(|error| Error::host(format!("result of a host function: {}", error.message())))?;
+        machine.stack[base..base + results.len()].copy_from_slice(&results);
         Ok(())
     }
 
@@ -224,7 +219,7 @@ impl Store {
                     // Spec: return calls. The arguments replace the frame.
                     let ty =
                         self.func_type(FuncAddr(func)).ok_or_else(|| Error::crash("unknown function"))?;
-                    let params: usize = ty.params.iter().map(|ty| ty.slots() as usize).sum();
+                    let params = slots(&ty.params);
                     let frame = machine.frames.pop().ok_or_else(|| Error::crash("no frame"))?;
                     machine.reserve(args + params, &self.config)?;
                     machine.stack.copy_within(args..args + params, frame.base as usize);
@@ -400,6 +395,22 @@ impl Store {
                 Code::GlobalSet => {
                     self.globals[instance.globals[op.b as usize] as usize].value = reg!(op.a);
                 }
+                Code::GlobalGetWide => {
+                    let global = &self.globals[instance.globals[op.b as usize] as usize];
+                    (reg!(op.d), reg!(op.d + 1)) = (global.value, global.high);
+                }
+                Code::GlobalSetWide => {
+                    let global = &mut self.globals[instance.globals[op.b as usize] as usize];
+                    (global.value, global.high) = (reg!(op.a), reg!(op.a + 1));
+                }
+                // Spec: vector instructions; see `vector`.
+                Code::Vector => check!(vector::step(op, regs)),
+                Code::VectorLane => check!(vector::step_lane(op, regs)),
+                Code::VectorShuffle => check!(vector::step_shuffle(op, regs, &body.pool)),
+                Code::VectorLoad | Code::VectorStore => {
+                    let (memories, addrs) = (&mut self.memories, &instance.memories);
+                    check!(vector::memory::step(op, regs, &body.pool, memories, addrs));
+                }
                 // Spec: memory instructions.
                 Code::OffsetAddress => {
                     let (low, high) = (body.pool[op.b as usize], body.pool[op.b as usize + 1]);
@@ -558,6 +569,22 @@ impl Store {
                 Code::StructSet16 => {
                     let value = reg!(op.d) & 0xffff;
                     check!(aggregate::struct_set(&mut self.heap, reg!(op.a), op.b, value));
+                }
+                Code::StructGetWide => {
+                    let value = check!(aggregate::struct_get_wide(&mut self.heap, reg!(op.a), op.b));
+                    vector::write(regs, op.d, value);
+                }
+                Code::StructSetWide => {
+                    let value = vector::read(regs, op.d);
+                    check!(aggregate::struct_set_wide(&mut self.heap, reg!(op.a), op.b, value));
+                }
+                Code::ArrayGetWide => {
+                    let value = check!(aggregate::array_get_wide(&mut self.heap, reg!(op.a), reg!(op.b)));
+                    vector::write(regs, op.d, value);
+                }
+                Code::ArraySetWide => {
+                    let value = vector::read(regs, op.d);
+                    check!(aggregate::array_set_wide(&mut self.heap, reg!(op.a), reg!(op.b), value));
                 }
                 Code::ArrayGet => {
                     reg!(op.d) = check!(aggregate::array_get(&mut self.heap, reg!(op.a), reg!(op.b)));

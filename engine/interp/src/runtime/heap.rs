@@ -8,7 +8,7 @@ use super::types::{CanonicalType, ElementKind};
 use crate::error::{Error, Resource, Result};
 use crate::syntax::types::TypeId;
 
-/// Content of an object; struct fields one slot each, i32 and f32 zero-extended, packed ones masked.
+/// Content of an object; struct fields one slot each (vectors two, the low half first), i32 and f32 zero-extended, packed ones masked.
 #[derive(Debug)]
 pub(crate) enum Payload {
     Struct(Box<[u64]>),
@@ -16,6 +16,7 @@ pub(crate) enum Payload {
     Bits16(Box<[u16]>),
     Bits32(Box<[u32]>),
     Bits64(Box<[u64]>),
+    Bits128(Box<[u128]>),
     Refs(Box<[u64]>),
     /// Next free place.
     Free(Option<u32>),
@@ -54,6 +55,7 @@ pub(crate) fn array_size(element: ElementKind, len: u64) -> u64 {
 }
 
 impl Payload {
+    /// Number of a struct's slots or an array's elements.
     pub(crate) fn len(&self) -> usize {
         match self {
             Payload::Struct(fields) => fields.len(),
@@ -61,21 +63,24 @@ impl Payload {
             Payload::Bits16(items) => items.len(),
             Payload::Bits32(items) => items.len(),
             Payload::Bits64(items) | Payload::Refs(items) => items.len(),
+            Payload::Bits128(items) => items.len(),
             Payload::Free(_) => 0,
         }
     }
 
     /// An array of equal elements.
-    pub(crate) fn array(element: ElementKind, len: usize, value: u64) -> Payload {
+    pub(crate) fn array(element: ElementKind, len: usize, value: u128) -> Payload {
         match element {
             ElementKind::Bits8 => Payload::Bits8(vec![value as u8; len].into()),
             ElementKind::Bits16 => Payload::Bits16(vec![value as u16; len].into()),
             ElementKind::Bits32 => Payload::Bits32(vec![value as u32; len].into()),
-            ElementKind::Bits64 => Payload::Bits64(vec![value; len].into()),
-            ElementKind::Ref => Payload::Refs(vec![value; len].into()),
+            ElementKind::Bits64 => Payload::Bits64(vec![value as u64; len].into()),
+            ElementKind::Bits128 => Payload::Bits128(vec![value; len].into()),
+            ElementKind::Ref => Payload::Refs(vec![value as u64; len].into()),
         }
     }
 
+    /// A slot or an element that is no vector; `None` beyond the end.
     pub(crate) fn get(&self, index: usize) -> Option<u64> {
         match self {
             Payload::Struct(items) | Payload::Bits64(items) | Payload::Refs(items) => {
@@ -84,11 +89,35 @@ impl Payload {
             Payload::Bits8(items) => items.get(index).map(|&item| u64::from(item)),
             Payload::Bits16(items) => items.get(index).map(|&item| u64::from(item)),
             Payload::Bits32(items) => items.get(index).map(|&item| u64::from(item)),
-            Payload::Free(_) => None,
+            Payload::Bits128(_) | Payload::Free(_) => None,
         }
     }
 
-    /// Stores an element, truncated to its width; `None` beyond the end.
+    /// A vector: of two slots of a struct, or an element; `None` beyond the end.
+    pub(crate) fn get_wide(&self, index: usize) -> Option<u128> {
+        match self {
+            Payload::Struct(slots) => {
+                let &[low, high] = slots.get(index..)?.first_chunk()?;
+                Some(u128::from(high) << 64 | u128::from(low))
+            }
+            Payload::Bits128(items) => items.get(index).copied(),
+            _ => None,
+        }
+    }
+
+    /// Stores a vector; `None` beyond the end.
+    pub(crate) fn set_wide(&mut self, index: usize, value: u128) -> Option<()> {
+        match self {
+            Payload::Struct(slots) => {
+                *slots.get_mut(index..)?.first_chunk_mut()? = [value as u64, (value >> 64) as u64];
+            }
+            Payload::Bits128(items) => *items.get_mut(index)? = value,
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// Stores a slot or an element that is no vector, truncated to its width; `None` beyond the end.
     pub(crate) fn set(&mut self, index: usize, value: u64) -> Option<()> {
         match self {
             Payload::Struct(items) | Payload::Bits64(items) | Payload::Refs(items) => {
@@ -97,17 +126,18 @@ impl Payload {
             Payload::Bits8(items) => *items.get_mut(index)? = value as u8,
             Payload::Bits16(items) => *items.get_mut(index)? = value as u16,
             Payload::Bits32(items) => *items.get_mut(index)? = value as u32,
-            Payload::Free(_) => return None,
+            Payload::Bits128(_) | Payload::Free(_) => return None,
         }
         Some(())
     }
 
-    pub(crate) fn fill(&mut self, range: std::ops::Range<usize>, value: u64) -> Option<()> {
+    pub(crate) fn fill(&mut self, range: std::ops::Range<usize>, value: u128) -> Option<()> {
         match self {
             Payload::Bits8(items) => items.get_mut(range)?.fill(value as u8),
             Payload::Bits16(items) => items.get_mut(range)?.fill(value as u16),
             Payload::Bits32(items) => items.get_mut(range)?.fill(value as u32),
-            Payload::Bits64(items) | Payload::Refs(items) => items.get_mut(range)?.fill(value),
+            Payload::Bits64(items) | Payload::Refs(items) => items.get_mut(range)?.fill(value as u64),
+            Payload::Bits128(items) => items.get_mut(range)?.fill(value),
             Payload::Struct(_) | Payload::Free(_) => return None,
         }
         Some(())
@@ -123,6 +153,7 @@ impl Payload {
             Payload::Bits16(items) => items.copy_within(range, to),
             Payload::Bits32(items) => items.copy_within(range, to),
             Payload::Bits64(items) | Payload::Refs(items) => items.copy_within(range, to),
+            Payload::Bits128(items) => items.copy_within(range, to),
             Payload::Struct(_) | Payload::Free(_) => return None,
         }
         Some(())

@@ -2,7 +2,9 @@
 
 use super::matching::{canonical_global, canonical_ref};
 use super::store::{Func, FuncKind, Global, Store};
-use super::value::{Bits, Extern, FuncAddr, GlobalAddr, InstanceAddr, MemoryAddr, TableAddr, TagAddr, Value};
+use super::value::{
+    Bits, Extern, FuncAddr, GlobalAddr, InstanceAddr, MemoryAddr, TableAddr, TagAddr, Value, slots,
+};
 use crate::Module;
 use crate::error::{Error, Result, TrapKind};
 use crate::exec::{memory, table};
@@ -90,9 +92,9 @@ impl Store {
 
         // Globals, whose initial values may use the ones before; tables; element segments.
         for global in &data.global_defs {
-            let value = self.evaluate(&global.init, addr.0)?;
+            let (value, high) = self.evaluate_wide(&global.init, addr.0)?;
             let ty = canonical_global(global.ty, &self.instances[addr.index()].types);
-            self.globals.push(Global { ty, value });
+            self.globals.push(Global { ty, value, high });
             let global = self.globals.len() as u32 - 1;
             self.instances[addr.index()].globals.push(global);
         }
@@ -186,12 +188,9 @@ impl Store {
         if ty.params.len() != args.len() {
             return Err(Error::usage(format!("{} arguments for {} parameters", args.len(), ty.params.len())));
         }
-        let mut slots = Vec::with_capacity(args.len());
-        for (&arg, &ty) in args.iter().zip(&ty.params) {
-            slots.push(self.to_bits(arg, ty)?);
-        }
-        let results = self.call_from_host(func, &slots, ty.results.len())?;
-        results.iter().zip(&ty.results).map(|(&bits, &ty)| self.from_bits(bits, ty)).collect()
+        let args = self.to_slots(args, &ty.params)?;
+        let results = self.call_from_host(func, &args, slots(&ty.results))?;
+        self.from_slots(&results, &ty.results)
     }
 }
 

@@ -4,7 +4,7 @@ use super::heap::Payload;
 use super::store::{FuncKind, Store};
 use super::types::GroupId;
 use super::value::{FuncAddr, InstanceAddr, ObjectAddr, Value};
-use crate::syntax::types::{CompositeType, RecGroup, StorageType, SubType, TypeId};
+use crate::syntax::types::{CompositeType, RecGroup, SubType, TypeId, ValType};
 
 /// Kind of a heap object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,18 +54,26 @@ impl Store {
 
     /// Number of fields or elements.
     pub fn object_len(&self, object: ObjectAddr) -> Option<usize> {
-        Some(self.heap.get(object.0)?.payload.len())
+        let object = self.heap.get(object.0)?;
+        match &self.types.get(object.ty)?.ty.composite {
+            CompositeType::Struct(fields) => Some(fields.len()),
+            _ => Some(object.payload.len()),
+        }
     }
 
     /// A field or element, packed ones zero-extended to i32; `None` beyond the end.
     pub fn object_get(&self, object: ObjectAddr, index: usize) -> Option<Value> {
         let object = self.heap.get(object.0)?;
-        let storage = match &self.types.get(object.ty)?.ty.composite {
-            CompositeType::Struct(fields) => fields.get(index)?.storage,
-            CompositeType::Array(field) => field.storage,
+        let ty = self.types.get(object.ty)?;
+        let (storage, slot) = match &ty.ty.composite {
+            CompositeType::Struct(fields) => (fields.get(index)?.storage, ty.field_slot(index)),
+            CompositeType::Array(field) => (field.storage, index),
             CompositeType::Func(_) => return None,
         };
-        self.from_bits(object.payload.get(index)?, StorageType::unpack(storage)).ok()
+        match storage.unpack() {
+            ValType::V128 => object.payload.get_wide(slot).map(Value::V128),
+            ty => self.from_bits(object.payload.get(slot)?, ty).ok(),
+        }
     }
 
     /// All fields or elements, packed ones zero-extended to i32.

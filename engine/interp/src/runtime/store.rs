@@ -119,7 +119,10 @@ pub(crate) struct Memory {
 
 pub(crate) struct Global {
     pub(crate) ty: GlobalType,
+    /// A vector's low half.
     pub(crate) value: u64,
+    /// A vector's high half, 0 for other types.
+    pub(crate) high: u64,
 }
 
 /// Everything that running code can reach.
@@ -261,8 +264,8 @@ impl Store {
 
     /// Adds a global. A concrete type must be canonical.
     pub fn alloc_global(&mut self, ty: GlobalType, init: Value) -> Result<GlobalAddr> {
-        let value = self.to_bits(init, ty.value)?;
-        self.globals.push(Global { ty, value });
+        let (value, high) = self.to_halves(init, ty.value)?;
+        self.globals.push(Global { ty, value, high });
         Ok(GlobalAddr(self.globals.len() as u32 - 1))
     }
 
@@ -311,7 +314,7 @@ impl Store {
     /// The value of a global.
     pub fn global_get(&self, global: GlobalAddr) -> Result<Value> {
         let global = self.globals.get(global.index()).ok_or_else(|| Error::usage("unknown global"))?;
-        self.from_bits(global.value, global.ty.value)
+        self.from_halves((global.value, global.high), global.ty.value)
     }
 
     /// Writes a mutable global.
@@ -320,7 +323,9 @@ impl Store {
         if !ty.mutable {
             return Err(Error::usage("write to an immutable global"));
         }
-        self.globals[global.index()].value = self.to_bits(value, ty.value)?;
+        let (value, high) = self.to_halves(value, ty.value)?;
+        let global = &mut self.globals[global.index()];
+        (global.value, global.high) = (value, high);
         Ok(())
     }
 
@@ -408,7 +413,55 @@ impl Store {
         }
     }
 
-    /// A value of the host's as slot; wrong types are errors of use.
+    /// Values of the host's as slots; wrong types are errors of use.
+    #[expect(clippy::wrong_self_convention, reason = "converts the argument, not the store")]
+    pub(crate) fn to_slots(&mut self, values: &[Value], types: &[ValType]) -> Result<Vec<u64>> {
+        let mut slots = Vec::with_capacity(values.len());
+        for (&value, &ty) in values.iter().zip(types) {
+            let (low, high) = self.to_halves(value, ty)?;
+            slots.push(low);
+            if ty == ValType::V128 {
+                slots.push(high);
+            }
+        }
+        Ok(slots)
+    }
+
+    /// Slots as values of some types (canonical ones).
+    #[expect(clippy::wrong_self_convention, reason = "converts the argument, not the store")]
+    pub(crate) fn from_slots(&self, mut slots: &[u64], types: &[ValType]) -> Result<Vec<Value>> {
+        let mut values = Vec::with_capacity(types.len());
+        for &ty in types {
+            let (halves, rest) = match (ty, slots) {
+                (ValType::V128, &[low, high, ref rest @ ..]) => ((low, high), rest),
+                (_, &[low, ref rest @ ..]) => ((low, 0), rest),
+                _ => return Err(Error::crash("fewer slots than values")),
+            };
+            values.push(self.from_halves(halves, ty)?);
+            slots = rest;
+        }
+        Ok(values)
+    }
+
+    /// A value of the host's as low and high half, which is 0 but for a vector.
+    #[expect(clippy::wrong_self_convention, reason = "converts the argument, not the store")]
+    pub(crate) fn to_halves(&mut self, value: Value, ty: ValType) -> Result<(u64, u64)> {
+        match (value, ty) {
+            (Value::V128(bits), ValType::V128) => Ok((bits as u64, (bits >> 64) as u64)),
+            _ => Ok((self.to_bits(value, ty)?, 0)),
+        }
+    }
+
+    /// A low and a high half as value of a type.
+    #[expect(clippy::wrong_self_convention, reason = "converts the argument, not the store")]
+    pub(crate) fn from_halves(&self, (low, high): (u64, u64), ty: ValType) -> Result<Value> {
+        match ty {
+            ValType::V128 => Ok(Value::V128(u128::from(high) << 64 | u128::from(low))),
+            _ => self.from_bits(low, ty),
+        }
+    }
+
+    /// A value of the host's that is no vector as slot; wrong types are errors of use.
     #[expect(clippy::wrong_self_convention, reason = "converts the argument, not the store")]
     pub(crate) fn to_bits(&mut self, value: Value, ty: ValType) -> Result<u64> {
         if !self.value_matches(value, ty) {
@@ -419,7 +472,7 @@ impl Store {
             Value::I64(value) => value as u64,
             Value::F32(bits) => u64::from(bits),
             Value::F64(bits) => bits,
-            Value::V128(_) => return Err(Error::usage("vector values are not supported yet")),
+            Value::V128(_) => return Err(Error::crash("vector in one slot")),
             Value::Ref(value) => {
                 match value {
                     Ref::Null => Bits::NULL,
@@ -445,7 +498,7 @@ impl Store {
         index
     }
 
-    /// A slot as value of a type (with canonical types).
+    /// A slot as value of a type (with canonical types) that is no vector.
     #[expect(clippy::wrong_self_convention, reason = "converts the argument, not the store")]
     pub(crate) fn from_bits(&self, bits: u64, ty: ValType) -> Result<Value> {
         Ok(match ty {
@@ -453,7 +506,7 @@ impl Store {
             ValType::I64 => Value::I64(bits as i64),
             ValType::F32 => Value::F32(bits as u32),
             ValType::F64 => Value::F64(bits),
-            ValType::V128 => return Err(Error::crash("vector value")),
+            ValType::V128 => return Err(Error::crash("vector in one slot")),
             ValType::Ref(ty) => Value::Ref(self.ref_from_bits(bits, ty)?),
         })
     }

@@ -40,6 +40,7 @@ pub(crate) enum ElementKind {
     Bits16,
     Bits32,
     Bits64,
+    Bits128,
     Ref,
 }
 
@@ -50,7 +51,8 @@ impl ElementKind {
             StorageType::I16 => ElementKind::Bits16,
             StorageType::Val(ValType::I32 | ValType::F32) => ElementKind::Bits32,
             StorageType::Val(ValType::Ref(_)) => ElementKind::Ref,
-            StorageType::Val(_) => ElementKind::Bits64,
+            StorageType::Val(ValType::I64 | ValType::F64) => ElementKind::Bits64,
+            StorageType::Val(ValType::V128) => ElementKind::Bits128,
         }
     }
 
@@ -61,7 +63,13 @@ impl ElementKind {
             ElementKind::Bits16 => 2,
             ElementKind::Bits32 | ElementKind::Ref => 4,
             ElementKind::Bits64 => 8,
+            ElementKind::Bits128 => 16,
         }
+    }
+
+    /// Slots of an element on the operand stack.
+    pub(crate) fn slots(self) -> usize {
+        if self == ElementKind::Bits128 { 2 } else { 1 }
     }
 }
 
@@ -74,12 +82,25 @@ pub(crate) struct CanonicalType {
     depth: u32,
     /// An ancestor further up (itself at the root).
     skip: TypeId,
+    /// Slots of a struct.
+    pub(crate) slots: u32,
+    /// See [`SubType::field_slots`].
+    field_slots: Box<[u32]>,
     /// Slots of a struct's reference fields.
     pub(crate) ref_fields: Box<[u32]>,
+    /// Slots of a struct's packed fields, with the bits that are kept.
+    pub(crate) packed_fields: Box<[(u32, u64)]>,
     /// Bytes of a struct by the size formula.
     pub(crate) struct_size: u64,
     /// Kind of an array's elements.
     pub(crate) element: Option<ElementKind>,
+}
+
+impl CanonicalType {
+    /// The slot of a struct's field.
+    pub(crate) fn field_slot(&self, field: usize) -> usize {
+        self.field_slots.get(field).map_or(field, |&slot| slot as usize)
+    }
 }
 
 pub(crate) struct Types {
@@ -171,16 +192,21 @@ impl Types {
                     (p.depth + 1, if merge { q.skip } else { parent })
                 }
             };
-            let (mut ref_fields, mut struct_size, mut element) = (Vec::new(), 0, None);
+            let (mut ref_fields, mut packed_fields) = (Vec::new(), Vec::new());
+            let (mut slots, mut struct_size, mut element) = (0, 0, None);
             match &ty.composite {
                 CompositeType::Func(_) => {}
                 CompositeType::Struct(fields) => {
                     struct_size = 8;
-                    for (slot, field) in fields.iter().enumerate() {
+                    for field in fields {
                         struct_size += field.storage.size();
-                        if matches!(field.storage, StorageType::Val(ValType::Ref(_))) {
-                            ref_fields.push(slot as u32);
+                        match field.storage {
+                            StorageType::I8 => packed_fields.push((slots, 0xff)),
+                            StorageType::I16 => packed_fields.push((slots, 0xffff)),
+                            StorageType::Val(ValType::Ref(_)) => ref_fields.push(slots),
+                            StorageType::Val(_) => {}
                         }
+                        slots += field.storage.unpack().slots();
                     }
                     struct_size = struct_size.next_multiple_of(8);
                 }
@@ -189,11 +215,14 @@ impl Types {
             self.types.push(CanonicalType {
                 group: id,
                 place: place as u32,
+                slots,
+                field_slots: ty.field_slots(),
                 ty,
                 supertype,
                 depth,
                 skip,
                 ref_fields: ref_fields.into(),
+                packed_fields: packed_fields.into(),
                 struct_size,
                 element,
             });

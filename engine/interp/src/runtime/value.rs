@@ -1,10 +1,11 @@
 //! Values and addresses (spec: Runtime Structure / Values), outside and inside.
 //!
-//! Inside, a value is a 64-bit slot. A reference ([`Bits`]) has a tag in its upper half and an index in its lower one;
+//! Inside, a value is a 64-bit slot, a vector two of them, the low half first. A reference ([`Bits`]) has a tag in its upper half and an index in its lower one;
 //! null is 0. `extern.convert_any` and `any.convert_extern` keep the bits, since whether a reference is
 //! seen as internal or external is known from its static type; so both keep identity.
 
 use super::types::Hierarchy;
+use crate::syntax::types::ValType;
 
 macro_rules! address {
     ($(#[$doc:meta])* $name:ident) => {
@@ -193,4 +194,9 @@ impl Ref {
             (_, other) => other,
         }
     }
+}
+
+/// Slots of values of some types.
+pub(crate) fn slots(types: &[ValType]) -> usize {
+    types.iter().map(|ty| ty.slots() as usize).sum()
 }

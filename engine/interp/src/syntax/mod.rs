@@ -6,5 +6,4 @@ pub(crate) mod instructions;
 pub(crate) mod module;
 pub(crate) mod opcodes;
 pub(crate) mod types;
-#[allow(dead_code, reason = "validation and execution of vectors use the rest of the table")]
 pub(crate) mod vectors;

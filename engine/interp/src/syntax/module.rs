@@ -111,6 +111,8 @@ pub(crate) struct ModuleData {
     pub(crate) groups: Vec<RecGroup>,
     /// For each type index, its group and the position in it.
     pub(crate) type_places: Vec<(u32, u32)>,
+    /// For each type index of a struct with vectors among its fields, each field's slot; empty for other types.
+    pub(crate) field_slots: Vec<Box<[u32]>>,
     pub(crate) imports: Vec<Import>,
     /// Type index of each function.
     pub(crate) funcs: Vec<TypeIndex>,
@@ -143,6 +145,12 @@ impl ModuleData {
         }
     }
 
+    /// The slot of a struct's field: vectors take two, everything else one.
+    pub(crate) fn field_slot(&self, index: TypeIndex, field: u32) -> u32 {
+        let slots = self.field_slots.get(index.0 as usize).and_then(|slots| slots.get(field as usize));
+        slots.copied().unwrap_or(field)
+    }
+
     fn extern_func_type(&self, index: TypeIndex) -> FuncType {
         self.func_type(index).cloned().unwrap_or_default()
     }
@@ -160,7 +168,7 @@ impl ModuleData {
 
 impl Module {
     /// Decodes a binary module. Malformed bytes give [`crate::ErrorKind::Malformed`] with an offset,
-    /// SIMD and exception instructions [`crate::ErrorKind::Unsupported`]; an invalid module is mostly *not* found
+    /// exception instructions [`crate::ErrorKind::Unsupported`]; an invalid module is mostly *not* found
     /// out here (there is no validator yet), but one that has no meaning gives [`crate::ErrorKind::Crash`].
     pub fn decode(bytes: &[u8]) -> Result<Module> {
         Module::decode_with(bytes, &Features::default())

@@ -176,6 +176,24 @@ pub struct SubType {
     pub composite: CompositeType,
 }
 
+impl SubType {
+    /// The slot of each field of a struct that has vectors among its fields, of which each takes two; empty for any other
+    /// type, where a field's slot is its index.
+    pub(crate) fn field_slots(&self) -> Box<[u32]> {
+        let CompositeType::Struct(fields) = &self.composite else { return Box::default() };
+        if !fields.iter().any(|field| field.storage == StorageType::Val(ValType::V128)) {
+            return Box::default();
+        }
+        let mut next = 0;
+        let slot = |field: &FieldType| {
+            let slot = next;
+            next += field.storage.unpack().slots();
+            slot
+        };
+        fields.iter().map(slot).collect()
+    }
+}
+
 /// A group of mutually recursive types.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RecGroup {

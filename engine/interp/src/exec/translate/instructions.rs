@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::exec::code::Code;
 use crate::syntax::instructions::{Extension, Instr, MemArg};
 use crate::syntax::opcodes::MemoryAccess;
-use crate::syntax::types::StorageType;
+use crate::syntax::types::{StorageType, TypeIndex, ValType};
 
 impl Translator<'_> {
     /// d := code(a) with `b` as immediate.
@@ -75,8 +75,7 @@ impl Translator<'_> {
         let last = self.body.ops.len();
         if entry.local != NO_LOCAL {
             self.emit_copy(slot, entry.local, width);
-        } else if width == 1
-            && last > self.barrier
+        } else if last > self.barrier
             && self.body.ops[last - 1].code.sets_only_d()
             && self.body.ops[last - 1].d == entry.slot
         {
@@ -113,11 +112,15 @@ impl Translator<'_> {
         Ok(())
     }
 
+    fn global_width(&self, index: u32) -> Result<u32> {
+        self.known(index, self.globals_visible, "unknown global")?;
+        Ok(self.module.globals.get(index as usize).map_or(1, |global| global.value.slots()))
+    }
+
     fn field(&self, ty: u32, field: u32) -> Result<(u32, StorageType)> {
         let fields = self.struct_type(ty)?;
         let found = fields.get(field as usize).ok_or_else(|| self.crash("unknown field"))?;
-        // One slot a field while there are no vectors.
-        Ok((field, found.storage))
+        Ok((self.module.field_slot(TypeIndex(ty), field), found.storage))
     }
 
     /// Translates the next instruction, found at byte `at`.
@@ -242,14 +245,16 @@ impl Translator<'_> {
                 self.push_local(slot, width)?;
             }
             Instr::GlobalGet(index) => {
-                self.known(index, self.globals_visible, "unknown global")?;
-                let d = self.push(1)?;
-                self.emit(Code::GlobalGet, d, 0, index);
+                let width = self.global_width(index)?;
+                let d = self.push(width)?;
+                let code = if width == 1 { Code::GlobalGet } else { Code::GlobalGetWide };
+                self.emit(code, d, 0, index);
             }
             Instr::GlobalSet(index) => {
-                self.known(index, self.globals_visible, "unknown global")?;
+                let width = self.global_width(index)?;
                 let a = self.pop_reg()?;
-                self.emit(Code::GlobalSet, 0, a, index);
+                let code = if width == 1 { Code::GlobalSet } else { Code::GlobalSetWide };
+                self.emit(code, 0, a, index);
             }
             Instr::I32Const(value) => self.constant_value(u64::from(value as u32))?,
             Instr::I64Const(value) => self.constant_value(value as u64)?,
@@ -262,9 +267,7 @@ impl Translator<'_> {
             | Instr::I8x16Shuffle(_)
             | Instr::Vector(_)
             | Instr::VectorLane(..)
-            | Instr::VectorAccess(..) => {
-                return Err(Error::unsupported(self.at, "vector instruction (SIMD)"));
-            }
+            | Instr::VectorAccess(..) => self.vector_instruction(&instr)?,
             other => self.store_instruction(other)?,
         }
         Ok(())
@@ -390,15 +393,19 @@ impl Translator<'_> {
                 let code = match (extension, storage) {
                     (Extension::Signed, StorageType::I8) => Code::StructGetS8,
                     (Extension::Signed, StorageType::I16) => Code::StructGetS16,
+                    (_, StorageType::Val(ValType::V128)) => Code::StructGetWide,
                     _ => Code::StructGet,
                 };
-                self.unary(code, slot)?;
+                let a = self.pop_reg()?;
+                let d = self.push(storage.unpack().slots())?;
+                self.emit(code, d, a, slot);
             }
             Instr::StructSet { ty, field } => {
                 let (slot, storage) = self.field(ty, field)?;
                 let code = match storage {
                     StorageType::I8 => Code::StructSet8,
                     StorageType::I16 => Code::StructSet16,
+                    StorageType::Val(ValType::V128) => Code::StructSetWide,
                     StorageType::Val(_) => Code::StructSet,
                 };
                 let d = self.pop_reg()?;
@@ -428,19 +435,27 @@ impl Translator<'_> {
                 self.bulk(Code::ArrayNewElem, 2, 1, d, ty, 0)?;
             }
             Instr::ArrayGet { ty, extension } => {
-                let code = match (extension, self.array_type(ty)?.storage) {
+                let storage = self.array_type(ty)?.storage;
+                let code = match (extension, storage) {
                     (Extension::Signed, StorageType::I8) => Code::ArrayGetS8,
                     (Extension::Signed, StorageType::I16) => Code::ArrayGetS16,
+                    (_, StorageType::Val(ValType::V128)) => Code::ArrayGetWide,
                     _ => Code::ArrayGet,
                 };
-                self.binary(code)?;
+                let b = self.pop_reg()?;
+                let a = self.pop_reg()?;
+                let d = self.push(storage.unpack().slots())?;
+                self.emit(code, d, a, b);
             }
             Instr::ArraySet(ty) => {
-                self.array_type(ty)?;
+                let code = match self.array_type(ty)?.storage {
+                    StorageType::Val(ValType::V128) => Code::ArraySetWide,
+                    _ => Code::ArraySet,
+                };
                 let d = self.pop_reg()?;
                 let b = self.pop_reg()?;
                 let a = self.pop_reg()?;
-                self.emit(Code::ArraySet, d, a, b);
+                self.emit(code, d, a, b);
             }
             Instr::ArrayLen => self.unary(Code::ArrayLen, 0)?,
             Instr::ArrayFill(ty) => {

@@ -8,6 +8,7 @@
 
 mod blocks;
 mod instructions;
+mod vectors;
 
 use super::code::{Body, Code, Op};
 use crate::error::{Error, Result};
@@ -240,7 +241,7 @@ impl<'m> Translator<'m> {
         Ok(if entry.local == NO_LOCAL { entry.slot } else { entry.local })
     }
 
-    /// Pops `n` one-slot values that lie in their own slots and gives the first one's slot.
+    /// Pops `n` values that lie in their own slots and gives the first one's slot.
     fn pop_settled(&mut self, n: usize) -> Result<u32> {
         self.settle_top(n)?;
         for _ in 0..n {
