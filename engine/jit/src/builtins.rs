@@ -13,7 +13,8 @@ pub enum Builtin {
     AllocStruct,
     /// `(type id: i32, len: i32) -> ref`: a zeroed array; traps AllocationTooLarge; charges `len` fuel.
     AllocArray,
-    /// `(array: ref, start: i32, bits: i64, len: i32)`: null and bounds checks, fuel, fill; element bits in the low bytes.
+    /// `(array: ref, start: i32, bits: i64, high bits: i64, len: i32)`: null and bounds checks, fuel, fill; the element's
+    /// bits in the low bytes of both words, lowest first.
     ArrayFill,
     /// `(dst: ref, dst start: i32, src: ref, src start: i32, len: i32)`: null and bounds checks, fuel, copy.
     ArrayCopy,
@@ -80,7 +81,7 @@ impl Builtin {
             Builtin::Raise => ("i", None),
             Builtin::AllocStruct => ("i", Some('i')),
             Builtin::AllocArray => ("ii", Some('i')),
-            Builtin::ArrayFill => ("iili", None),
+            Builtin::ArrayFill => ("iilli", None),
             Builtin::ArrayCopy => ("iiiii", None),
             Builtin::ArrayNewData | Builtin::ArrayNewElem => ("iiii", Some('i')),
             Builtin::ArrayInitData | Builtin::ArrayInitElem => ("iiiii", None),

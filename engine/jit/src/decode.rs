@@ -37,11 +37,10 @@ const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::FUNCTION_REFERENCES)
     .union(WasmFeatures::GC)
     .union(WasmFeatures::GC_TYPES)
+    .union(WasmFeatures::SIMD)
+    .union(WasmFeatures::RELAXED_SIMD)
     // Tags and the types of exception references; the translator refuses the instructions.
     .union(WasmFeatures::EXCEPTIONS);
-
-/// Parts of WebAssembly 3.0 that it does not run: their modules are well-formed, but not supported.
-const LATER: WasmFeatures = WasmFeatures::SIMD.union(WasmFeatures::RELAXED_SIMD);
 
 /// What decoding yields.
 pub(crate) struct Decoded<'a> {
@@ -58,7 +57,6 @@ fn malformed(error: wasmparser::Error) -> Error {
 fn invalid(error: wasmparser::Error) -> Error {
     let (offset, message) = (error.offset() as usize, error.message().to_owned());
     Error::new(match error.missing_wasm_feature() {
-        Some(missing) if missing.intersects(LATER) => ErrorKind::Unsupported { offset, message },
         // The encoding does not exist in WebAssembly 3.0.
         Some(_) => ErrorKind::Malformed { offset, message },
         None => ErrorKind::Invalid { offset, message },
@@ -71,7 +69,7 @@ fn unread(error: wasmparser::Error) -> Error {
 
 fn parser() -> Parser {
     let mut parser = Parser::new(0);
-    parser.set_features(FEATURES.union(LATER));
+    parser.set_features(FEATURES);
     parser
 }
 
@@ -197,7 +195,7 @@ impl Structure {
 /// Validates a well-formed module.
 ///
 /// # Errors
-/// `Invalid`, `Unsupported`.
+/// `Invalid`, `Malformed`.
 pub(crate) fn validate(wasm: &[u8]) -> Result<(), Error> {
     Validator::new_with_features(FEATURES).validate_all(wasm).map(drop).map_err(invalid)
 }
@@ -400,6 +398,7 @@ fn const_expr(info: &ModuleInfo, expr: &wasmparser::ConstExpr<'_>) -> Result<Con
             O::I64Const { value } => ConstOp::I64Const(value),
             O::F32Const { value } => ConstOp::F32Const(value.bits()),
             O::F64Const { value } => ConstOp::F64Const(value.bits()),
+            O::V128Const { value } => ConstOp::V128Const(u128::from_le_bytes(*value.bytes())),
             O::I32Add => ConstOp::I32Add,
             O::I32Sub => ConstOp::I32Sub,
             O::I32Mul => ConstOp::I32Mul,

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use assay_gc::{AllocShape, BarrierShape, Constraints, TypeRegistry};
-use assay_jit::{CompileOptions, CompiledModule, Compiler, ErrorKind, OptLevel, RegAlloc};
+use assay_jit::{CompileOptions, CompiledModule, Compiler, OptLevel, RegAlloc};
 
 static BUMP: Constraints = Constraints {
     name: "bump",
@@ -303,15 +303,27 @@ fn large_objects_compile() {
 }
 
 #[test]
-fn v128_fields_are_refused_cleanly() {
-    let wasm = wat::parse_str(
-        "(module (type $v (struct (field v128))) (func (result (ref $v)) (struct.new_default $v)))",
-    )
-    .expect("the test's text is right");
-    let types = TypeRegistry::new().expect("address space for types");
-    let compiler = Compiler::new(CompileOptions::default(), &BUMP, types).expect("a compiler");
-    let error = compiler.compile(&wasm).expect_err("SIMD is off");
-    assert!(matches!(error.kind(), ErrorKind::Unsupported { .. }), "{error}");
+fn v128_slots_are_translated() {
+    let wat = module(
+        r#"(type $v (struct (field (mut v128)) (field (mut anyref)) (field (mut v128))))
+        (type $a (array (mut v128)))
+        (data $vector "0123456789abcdef")
+        (func (param $s (ref $v)) (param $a (ref $a)) (param $x v128) (result v128)
+            (struct.set $v 2 (local.get $s) (struct.get $v 0 (local.get $s)))
+            (array.set $a (local.get $a) (i32.const 1) (local.get $x))
+            (array.fill $a (local.get $a) (i32.const 0) (f32x4.add (local.get $x) (local.get $x)) (i32.const 1))
+            (drop (struct.new_default $v))
+            (drop (struct.new $v (i64x2.neg (local.get $x)) (local.get $s) (local.get $x)))
+            (drop (array.new $a (i16x8.neg (local.get $x)) (i32.const 3)))
+            (drop (array.new $a (v128.const i64x2 0 0) (i32.const 3)))
+            (drop (array.new_fixed $a 2 (local.get $x) (local.get $x)))
+            (drop (array.new_data $a $vector (i32.const 0) (i32.const 1)))
+            (array.init_data $a $vector (local.get $a) (i32.const 0) (i32.const 0) (i32.const 1))
+            (array.get $a (local.get $a) (i32.const 0)))"#,
+    );
+    for (options, constraints) in configurations() {
+        compile_with(&wat, options, constraints);
+    }
 }
 
 /// The slots of all stack maps of the one function `body`, under every configuration.

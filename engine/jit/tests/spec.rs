@@ -101,6 +101,8 @@ fn suite(opt: OptLevel, regalloc: RegAlloc) {
         Proposal::Memory64,
         Proposal::ExtendedConst,
         Proposal::BulkMemoryOperations,
+        Proposal::Simd,
+        Proposal::RelaxedSimd,
     ];
     let mut tally = Tally::default();
     for file in spec(SpecVersion::V3).chain(proposals.into_iter().flat_map(proposal)) {

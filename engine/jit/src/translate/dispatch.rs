@@ -1,4 +1,4 @@
-//! From operator to translation: one arm for each instruction outside of the numeric table and the GC proposal.
+//! From operator to translation: one arm for each instruction outside of the numeric table, the GC proposal and SIMD.
 
 use cranelift_codegen::ir::types::{F32, F64, I32, I64};
 use cranelift_codegen::ir::{InstBuilder, Opcode};
@@ -57,7 +57,7 @@ impl FuncTranslator<'_> {
             }
             O::Select => {
                 let value = self.select();
-                self.push(value); // untyped: numbers only
+                self.push(value); // untyped: numbers and vectors only
             }
             O::TypedSelect { ty } => {
                 let ty = self.convert().value(*ty)?;
@@ -150,6 +150,7 @@ impl FuncTranslator<'_> {
             | O::RefI31
             | O::I31GetS
             | O::I31GetU => self.translate_gc(op)?,
+            _ if self.translate_simd(op)? => {}
             _ => return Err(internal(&format!("an instruction of a feature that is off: {op:?}"))),
         }
         Ok(false)

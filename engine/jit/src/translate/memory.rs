@@ -33,7 +33,11 @@ impl FuncTranslator<'_> {
     }
 
     /// Address, offset and flags of an access of `size` bytes at the index on the stack.
-    fn memory_address(&mut self, arg: &MemArg, size: u32) -> Result<(Value, i32, MemFlagsData), Error> {
+    pub(super) fn memory_address(
+        &mut self,
+        arg: &MemArg,
+        size: u32,
+    ) -> Result<(Value, i32, MemFlagsData), Error> {
         let MemArgTarget::Memory(memory) = arg.target else { return Err(internal("not a memory access")) };
         let index = self.pop();
         let is_64 = self.memory_is_64(memory);

@@ -14,6 +14,7 @@ mod memory;
 mod numeric;
 mod reference;
 mod region;
+mod simd;
 mod table;
 mod variable;
 

@@ -8,7 +8,7 @@ use std::mem::offset_of;
 
 use assay_gc::ValType;
 use cranelift_codegen::ir::immediates::{Ieee32, Ieee64};
-use cranelift_codegen::ir::types::{F32, F64, I32, I64};
+use cranelift_codegen::ir::types::{F32, F64, I8X16, I32, I64};
 use cranelift_codegen::ir::{InstBuilder, StackSlot, StackSlotData, StackSlotKind, Type, Value};
 use cranelift_frontend::Variable;
 
@@ -34,11 +34,13 @@ impl FuncTranslator<'_> {
             F32 => self.b.ins().f32const(Ieee32::with_bits(0)),
             F64 => self.b.ins().f64const(Ieee64::with_bits(0)),
             I64 => self.b.ins().iconst(I64, 0),
+            I8X16 => self.vector_constant(I8X16, 0),
             _ => self.b.ins().iconst(I32, 0),
         });
         let traced = self.is_traced(ty);
         let local = if in_slot && !traced {
-            let slot = StackSlotData::new(StackSlotKind::ExplicitSlot, clif.bytes(), 3);
+            let slot =
+                StackSlotData::new(StackSlotKind::ExplicitSlot, clif.bytes(), clif.bytes().ilog2() as u8);
             let slot = self.b.create_sized_stack_slot(slot);
             self.b.ins().stack_store(I64, value, slot, 0);
             Local::Slot(slot, clif)

@@ -55,11 +55,11 @@ impl StoreInner {
     }
 
     /// `array.fill`.
-    pub(super) fn array_fill(&mut self, array: u32, start: u32, bits: u64, len: u32) -> Result<(), Error> {
+    pub(super) fn array_fill(&mut self, array: u32, start: u32, bits: u128, len: u32) -> Result<(), Error> {
         let (array, size) = self.array_operand(array)?;
         in_array(size, start, len)?;
         self.charge(u64::from(len))?;
-        self.array_fill_unchecked(array, start, u128::from(bits), len)
+        self.array_fill_unchecked(array, start, bits, len)
     }
 
     /// Fills a range that lies in the array: one element, then by doubling copies.

@@ -82,8 +82,8 @@ builtin!(raise_trap(vmctx; _store, _, code: u32) {
 });
 builtin!(alloc_struct(vmctx; store, _, ty: u32) -> u32 { Ok(store.alloc_struct(TypeId(ty))?.0) });
 builtin!(alloc_array(vmctx; store, _, ty: u32, len: u32) -> u32 { Ok(store.array_new(TypeId(ty), len)?.0) });
-builtin!(array_fill(vmctx; store, _, array: u32, start: u32, bits: u64, len: u32) {
-    store.array_fill(array, start, bits, len)
+builtin!(array_fill(vmctx; store, _, array: u32, start: u32, low: u64, high: u64, len: u32) {
+    store.array_fill(array, start, u128::from(high) << 64 | u128::from(low), len)
 });
 builtin!(array_copy(vmctx; store, _, dst: u32, dst_start: u32, src: u32, src_start: u32, len: u32) {
     store.array_copy(dst, dst_start, src, src_start, len)

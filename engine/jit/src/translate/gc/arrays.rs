@@ -108,6 +108,9 @@ impl FuncTranslator<'_> {
             InstructionData::UnaryImm { opcode: Opcode::Iconst, imm } => imm.bits() == 0,
             InstructionData::UnaryIeee32 { opcode: Opcode::F32const, imm } => imm.bits() == 0,
             InstructionData::UnaryIeee64 { opcode: Opcode::F64const, imm } => imm.bits() == 0,
+            InstructionData::UnaryConst { opcode: Opcode::Vconst, constant_handle } => {
+                dfg.constants.get(constant_handle).iter().all(|byte| *byte == 0)
+            }
             _ => false,
         }
     }
@@ -201,8 +204,8 @@ impl FuncTranslator<'_> {
     pub(super) fn array_fill(&mut self, index: u32) -> Result<(), Error> {
         let layout = self.array_layout(index)?;
         let operands = self.pop_n(4);
-        let bits = self.slot_bits(layout.element, operands[2]);
-        self.builtin(Builtin::ArrayFill, &[operands[0], operands[1], bits, operands[3]]);
+        let (low, high) = self.slot_bits(layout.element, operands[2]);
+        self.builtin(Builtin::ArrayFill, &[operands[0], operands[1], low, high, operands[3]]);
         Ok(())
     }
 

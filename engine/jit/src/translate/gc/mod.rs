@@ -30,7 +30,7 @@ impl FuncTranslator<'_> {
     /// Translates one operator of the GC proposal; the operator is validated and reachable.
     ///
     /// # Errors
-    /// `Unsupported` for v128 fields, `Internal` for an operator of another family.
+    /// `Internal` for an operator of another family.
     pub(crate) fn translate_gc(&mut self, op: &Operator<'_>) -> Result<(), Error> {
         match *op {
             Operator::StructNew { struct_type_index } => self.struct_new(struct_type_index),

@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use assay_gc::header;
 use assay_gc::layout::{ArrayLayout, Layout, Slot, StructLayout};
-use cranelift_codegen::ir::types::{F32, F64, I32, I64};
-use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value};
+use cranelift_codegen::ir::types::{F32, F64, I8X16, I32, I64, I64X2};
+use cranelift_codegen::ir::{Endianness, InstBuilder, MemFlagsData, Value};
 
+use crate::Error;
 use crate::convert::internal;
 use crate::translate::{FuncTranslator, Region};
-use crate::{Error, ErrorKind};
 
 /// How the get of a packed slot widens; `None` for the plain `get` of unpacked ones.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,15 +52,6 @@ pub(super) fn as_struct(layout: &Layout) -> Result<&StructLayout, Error> {
     }
 }
 
-/// Refuses what belongs to SIMD, which is off.
-pub(super) fn check_slot(slot: Slot) -> Result<(), Error> {
-    if slot == Slot::V128 {
-        let message = "v128 fields and elements".to_owned();
-        return Err(Error::new(ErrorKind::Unsupported { offset: 0, message }));
-    }
-    Ok(())
-}
-
 impl FuncTranslator<'_> {
     /// The layout of the type `index`, shared with the registry.
     pub(super) fn layout(&self, index: u32) -> Result<Arc<Layout>, Error> {
@@ -70,10 +61,7 @@ impl FuncTranslator<'_> {
     /// The layout of the array type `index`.
     pub(super) fn array_layout(&self, index: u32) -> Result<ArrayLayout, Error> {
         match &*self.layout(index)? {
-            Layout::Array(layout) => {
-                check_slot(layout.element)?;
-                Ok(layout.clone())
-            }
+            Layout::Array(layout) => Ok(layout.clone()),
             _ => Err(internal("an array instruction on a type that is no array")),
         }
     }
@@ -113,6 +101,7 @@ impl FuncTranslator<'_> {
             (Slot::I64, Extend::None) => ins.load(I64, flags, address, offset),
             (Slot::F32, Extend::None) => ins.load(F32, flags, address, offset),
             (Slot::F64, Extend::None) => ins.load(F64, flags, address, offset),
+            (Slot::V128, Extend::None) => ins.load(I8X16, flags, address, offset),
             (slot, extend) => return Err(internal(&format!("load of a {slot:?} slot, extended {extend:?}"))),
         })
     }
@@ -164,18 +153,27 @@ impl FuncTranslator<'_> {
             Slot::I64 => self.b.ins().iconst(I64, 0),
             Slot::F32 => self.b.ins().f32const(0.0),
             Slot::F64 => self.b.ins().f64const(0.0),
+            Slot::V128 => self.vector_constant(I8X16, 0),
             _ => self.b.ins().iconst(I32, 0),
         }
     }
 
-    /// A slot's value as the i64 that builtins take: its bits in the low bytes.
-    pub(super) fn slot_bits(&mut self, slot: Slot, value: Value) -> Value {
-        let word = match slot {
-            Slot::I64 => return value,
-            Slot::F64 => return self.b.ins().bitcast(I64, MemFlagsData::new(), value),
-            Slot::F32 => self.b.ins().bitcast(I32, MemFlagsData::new(), value),
-            _ => value,
+    /// A slot's value as the two i64 that builtins take: its bits in the low bytes of the first, then of the second.
+    pub(super) fn slot_bits(&mut self, slot: Slot, value: Value) -> (Value, Value) {
+        let low = match slot {
+            Slot::V128 => {
+                let flags = MemFlagsData::new().with_endianness(Endianness::Little);
+                let words = self.b.ins().bitcast(I64X2, flags, value);
+                return (self.b.ins().extractlane(words, 0), self.b.ins().extractlane(words, 1));
+            }
+            Slot::I64 => value,
+            Slot::F64 => self.b.ins().bitcast(I64, MemFlagsData::new(), value),
+            Slot::F32 => {
+                let word = self.b.ins().bitcast(I32, MemFlagsData::new(), value);
+                self.b.ins().uextend(I64, word)
+            }
+            _ => self.b.ins().uextend(I64, value),
         };
-        self.b.ins().uextend(I64, word)
+        (low, self.b.ins().iconst(I64, 0))
     }
 }

@@ -3,7 +3,7 @@
 use assay_gc::layout::Slot;
 use cranelift_codegen::ir::Value;
 
-use super::slots::{Extend, as_struct, check_slot};
+use super::slots::{Extend, as_struct};
 use crate::barrier::NewObject;
 use crate::convert::internal;
 use crate::translate::FuncTranslator;
@@ -21,7 +21,6 @@ impl FuncTranslator<'_> {
         if !layout.fields.is_empty() {
             let address = self.heap_address(object);
             for (&(offset, slot), &value) in layout.fields.iter().zip(values.iter()) {
-                check_slot(slot)?;
                 self.init_slot(slot, address, offset, value);
             }
         }
@@ -33,9 +32,6 @@ impl FuncTranslator<'_> {
     pub(super) fn struct_new_default(&mut self, index: u32) -> Result<(), Error> {
         let layout = self.layout(index)?;
         let layout = as_struct(&layout)?;
-        for &(_, slot) in &layout.fields {
-            check_slot(slot)?;
-        }
         let ty = self.type_id(index);
         let clear = Some(&*layout.fields);
         let object = self.emit_alloc(NewObject { ty, size: layout.size, length: None, clear });
@@ -67,10 +63,7 @@ impl FuncTranslator<'_> {
     fn struct_field(&self, index: u32, field: u32) -> Result<(u32, Slot), Error> {
         let layout = self.layout(index)?;
         let field = as_struct(&layout)?.fields.get(field as usize);
-        let (offset, slot) =
-            *field.ok_or_else(|| internal("a field index out of range in a validated module"))?;
-        check_slot(slot)?;
-        Ok((offset, slot))
+        field.copied().ok_or_else(|| internal("a field index out of range in a validated module"))
     }
 
     /// Address of `object`, checked for null.
