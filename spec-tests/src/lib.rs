@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod error;
+pub mod legacy_text;
 pub mod needs;
 pub mod report;
 pub mod run;

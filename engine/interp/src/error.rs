@@ -1,10 +1,13 @@
 //! The crate's one error type. Every failure of decoding, linking, execution and of the embedder
 //! ends here, and [`Error::kind`] keeps the spec's kinds of failure apart: a module that is
-//! malformed, a link failure, a trap, an exhausted resource, and a *crash*, which stands for
+//! malformed, a link failure, a trap, an exception, an exhausted resource, and a *crash*, which stands for
 //! "cannot happen in valid code".
 
 use std::borrow::Cow;
 use std::fmt;
+
+use crate::runtime::exception::Exception;
+use crate::runtime::value::{ObjectAddr, Ref, TagAddr, Value};
 
 /// Why a computation trapped. Both executors of the project use the same set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,8 +36,6 @@ pub enum TrapKind {
     CastFailure,
     /// An array larger than the implementation's object limit was asked for.
     AllocationTooLarge,
-    /// An exception left the outermost function.
-    UncaughtException,
 }
 
 impl TrapKind {
@@ -53,7 +54,6 @@ impl TrapKind {
             TrapKind::ArrayOutOfBounds => "out of bounds array access",
             TrapKind::CastFailure => "cast failure",
             TrapKind::AllocationTooLarge => "allocation size too large",
-            TrapKind::UncaughtException => "uncaught exception",
         }
     }
 }
@@ -82,6 +82,8 @@ pub enum ErrorKind {
     Link,
     /// Execution trapped.
     Trap(TrapKind),
+    /// An exception left the outermost function; see [`Error::exception`].
+    Exception,
     /// A limit of the configuration was reached.
     Exhausted(Resource),
     /// A host function failed, or returned values of the wrong types.
@@ -110,6 +112,7 @@ struct Repr {
     kind: ErrorKind,
     offset: Option<usize>,
     message: Cow<'static, str>,
+    exception: Option<Exception>,
 }
 
 /// The result of this crate's fallible functions.
@@ -117,7 +120,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     fn new(kind: ErrorKind, offset: Option<usize>, message: impl Into<Cow<'static, str>>) -> Error {
-        Error(Box::new(Repr { kind, offset, message: message.into() }))
+        Error(Box::new(Repr { kind, offset, message: message.into(), exception: None }))
     }
 
     #[cold]
@@ -138,6 +141,14 @@ impl Error {
     #[cold]
     pub(crate) fn trap(trap: TrapKind) -> Error {
         Error::new(ErrorKind::Trap(trap), None, trap.message())
+    }
+
+    /// An exception outside of wasm; `index` is its place in the heap.
+    #[cold]
+    pub(crate) fn exception_of(tag: TagAddr, values: Vec<Value>, index: u32) -> Error {
+        let mut error = Error::new(ErrorKind::Exception, None, "uncaught exception");
+        error.0.exception = Some(Exception { tag, values, reference: Ref::Exn(ObjectAddr(index)) });
+        error
     }
 
     #[cold]
@@ -186,6 +197,11 @@ impl Error {
         &self.0.message
     }
 
+    /// The exception, when the error is one. A host function that returns the error throws it on.
+    pub fn exception(&self) -> Option<&Exception> {
+        self.0.exception.as_ref()
+    }
+
     /// Offset and reason, when the module could not be decoded (malformed or unsupported).
     pub fn decode_error(&self) -> Option<DecodeError> {
         match self.0.kind {
@@ -204,6 +220,7 @@ impl fmt::Display for Error {
             ErrorKind::Unsupported => "unsupported module",
             ErrorKind::Link => "link error",
             ErrorKind::Trap(_) => "trap",
+            ErrorKind::Exception => "exception",
             ErrorKind::Exhausted(_) => "exhausted",
             ErrorKind::Host => "host error",
             ErrorKind::Crash => "crash (cannot happen in valid code)",
@@ -224,7 +241,7 @@ impl std::error::Error for Error {}
 pub enum HostError {
     /// A failure of the host's own; the caller sees [`ErrorKind::Host`].
     Message(String),
-    /// A failure of a nested call, handed on unchanged (a trap stays a trap).
+    /// A failure of a nested call, handed on unchanged (a trap stays a trap, an exception is thrown on).
     Nested(Error),
 }
 

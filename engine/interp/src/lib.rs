@@ -9,8 +9,6 @@
 //! (bounded by [`Config::max_host_depth`]); malformed input never panics; what cannot happen in valid code is an error of
 //! kind [`ErrorKind::Crash`]. There is no validator yet: an invalid module may run.
 //!
-//! Out of scope so far, with [`ErrorKind::Unsupported`]: exception instructions.
-//!
 //! ```
 //! # fn main() -> Result<(), assay_interp::Error> {
 //! // (module (func (export "f") (param i32) (result i32) local.get 0 i32.const 1 i32.add))
@@ -34,6 +32,7 @@ mod syntax;
 
 pub use error::{DecodeError, Error, ErrorKind, HostError, Resource, Result, TrapKind};
 pub use runtime::collect::LiveSet;
+pub use runtime::exception::Exception;
 pub use runtime::introspect::{FuncOrigin, ObjectKind, TypePlace};
 pub use runtime::store::{Config, HostFunc, PAGE_SIZE, SharedHostFunc, Stats, Store};
 pub use runtime::types::GroupId;

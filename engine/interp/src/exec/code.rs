@@ -25,6 +25,8 @@ macro_rules! define_code {
             // d: first argument and result; b: function index, or type index with m = table, a = index or reference.
             Call, CallIndirect, CallRef, ReturnCall, ReturnCallIndirect, ReturnCallRef,
             BrOnNull, BrOnNonNull,
+            // Throw: d first operand, a their slots, b tag. ThrowRef: a.
+            Throw, ThrowRef,
             // d: index of the cast's type in `ref_types`.
             BrOnCast, BrOnCastFail,
             // Moves. Const: value in a (low) and b (high). CopyRange: d.. := a.., b slots, d < a.
@@ -99,6 +101,28 @@ impl Op {
     }
 }
 
+/// What happens to an exception that a handler catches.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clause {
+    /// The module's index of the only tag that is caught; `None` catches all, without values.
+    pub(crate) tag: Option<u32>,
+    /// The operation to go on with.
+    pub(crate) target: u32,
+    /// Slot of the first value.
+    pub(crate) values: u32,
+    /// Slot of the exception itself, where that is wanted.
+    pub(crate) exnref: Option<u32>,
+}
+
+/// An exception handler of a body.
+#[derive(Clone, Debug)]
+pub(crate) struct Handler {
+    /// In the order in which they are tried.
+    pub(crate) clauses: Vec<Clause>,
+    /// The handler to go to where no clause fits; none if beyond the table. Always of a smaller index.
+    pub(crate) outer: u32,
+}
+
 /// A function body or constant expression in internal code.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Body {
@@ -107,6 +131,10 @@ pub(crate) struct Body {
     pub(crate) pool: Vec<u32>,
     /// Types of tests and casts, with the module's type indices.
     pub(crate) ref_types: Vec<RefType>,
+    /// Exception handlers.
+    pub(crate) handlers: Vec<Handler>,
+    /// Where the innermost handler in force changes: first operation and handler, by operation.
+    pub(crate) regions: Vec<(u32, u32)>,
     /// Slots of the parameters.
     pub(crate) params: u32,
     /// Slots of parameters and other locals.

@@ -1,6 +1,6 @@
 //! Tests and casts (spec: Execution / Reference Instructions): the runtime type of a reference against a static one.
 
-use crate::runtime::heap::Heap;
+use crate::runtime::heap::{Heap, Payload};
 use crate::runtime::store::Func;
 use crate::runtime::types::Types;
 use crate::runtime::value::{Bits, Unpacked};
@@ -27,7 +27,10 @@ pub(crate) fn is_of_type(
         Unpacked::I31(_) => {
             matches!(ty.heap, HeapType::I31 | HeapType::Eq | HeapType::Any | HeapType::Extern)
         }
-        Unpacked::Object(index) => heap.get(index).is_some_and(|object| concrete(object.ty)),
+        Unpacked::Object(index) => heap.get(index).is_some_and(|object| match object.payload {
+            Payload::Exception { .. } => ty.heap == HeapType::Exn,
+            _ => concrete(object.ty),
+        }),
         Unpacked::Func(index) => funcs.get(index as usize).is_some_and(|func| concrete(func.ty)),
         Unpacked::Host(_) => matches!(ty.heap, HeapType::Any | HeapType::Extern),
         Unpacked::Invalid => false,

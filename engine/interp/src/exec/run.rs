@@ -10,7 +10,7 @@ use super::aggregate::{self, Context};
 use super::code::{Body, Code};
 use super::memory::{self, Access};
 use super::numeric::{self, NoResult};
-use super::{reference, table, vector};
+use super::{exception, reference, table, vector};
 use crate::error::{Error, HostError, Resource, Result, TrapKind};
 use crate::runtime::store::{Config, Func, FuncKind, PAGE_SIZE, Store};
 use crate::runtime::value::{Bits, FuncAddr, Unpacked, Value, i31_signed, slots};
@@ -19,19 +19,20 @@ use crate::runtime::value::{Bits, FuncAddr, Unpacked, Value, i31_signed, slots};
 const CONSTANT: u32 = u32::MAX;
 
 #[derive(Clone, Copy)]
-struct Frame {
-    instance: u32,
+pub(super) struct Frame {
+    pub(super) instance: u32,
     /// Index among the module's bodies, or `CONSTANT`.
-    body: u32,
-    pc: u32,
-    base: u32,
+    pub(super) body: u32,
+    /// The operation to go on with.
+    pub(super) pc: u32,
+    pub(super) base: u32,
 }
 
 /// The stacks of an activation chain.
 #[derive(Default)]
 pub(crate) struct Machine {
-    stack: Vec<u64>,
-    frames: Vec<Frame>,
+    pub(super) stack: Vec<u64>,
+    pub(super) frames: Vec<Frame>,
     /// First slot free for a nested call.
     top: usize,
     host_depth: u32,
@@ -76,8 +77,14 @@ pub(crate) fn charge(fuel: &mut Option<u64>, cost: u64) -> Result<()> {
 
 /// Why the loop over one frame's operations stops.
 enum Action {
-    Call { func: u32, args: usize, tail: bool },
+    Call {
+        func: u32,
+        args: usize,
+        tail: bool,
+    },
     Return,
+    /// An exception, by its place in the heap.
+    Throw(u32),
 }
 
 impl Store {
@@ -210,11 +217,13 @@ impl Store {
             let mut executed = 0;
             let action = self.run_frame(machine, constant, &mut executed);
             self.instructions += executed;
-            match action? {
+            let entered = match action? {
                 Action::Return => {
                     machine.frames.pop();
+                    Ok(())
                 }
-                Action::Call { func, args, tail: false } => self.enter(machine, func, args)?,
+                Action::Throw(exception) => self.unwind(machine, entry, exception),
+                Action::Call { func, args, tail: false } => self.enter(machine, func, args),
                 Action::Call { func, args, tail: true } => {
                     // Spec: return calls. The arguments replace the frame.
                     let ty =
@@ -223,8 +232,11 @@ impl Store {
                     let frame = machine.frames.pop().ok_or_else(|| Error::crash("no frame"))?;
                     machine.reserve(args + params, &self.config)?;
                     machine.stack.copy_within(args..args + params, frame.base as usize);
-                    self.enter(machine, func, frame.base as usize)?;
+                    self.enter(machine, func, frame.base as usize)
                 }
+            };
+            if let Err(error) = entered {
+                self.throw_on(machine, entry, error)?;
             }
         }
         Ok(())
@@ -376,6 +388,21 @@ impl Store {
                         trap!(IndirectCallTypeMismatch);
                     }
                     call!(func, op, op.code == Code::ReturnCallIndirect)
+                }
+                // Spec: throw, throw_ref.
+                Code::Throw => {
+                    let tag = instance.tags[op.b as usize];
+                    let fields = &regs[op.d as usize..(op.d + op.a) as usize];
+                    *executed += count;
+                    frame.pc = pc as u32;
+                    return exception::allocate(&mut self.heap, &self.types, &self.tags, tag, fields)
+                        .map(Action::Throw);
+                }
+                Code::ThrowRef => {
+                    let exception = check!(exception::referenced(&self.heap, reg!(op.a)));
+                    *executed += count;
+                    frame.pc = pc as u32;
+                    return Ok(Action::Throw(exception));
                 }
                 // Spec: variable and parametric instructions.
                 Code::Const => reg!(op.d) = u64::from(op.b) << 32 | u64::from(op.a),

@@ -86,6 +86,7 @@ fn object_of(value: &Value) -> Option<u32> {
         Value::Ref(
             Ref::Struct(addr)
             | Ref::Array(addr)
+            | Ref::Exn(addr)
             | Ref::Extern(ExternRef::Struct(addr) | ExternRef::Array(addr)),
         ) => Some(addr.0),
         _ => None,
@@ -109,14 +110,19 @@ fn mark(
         visit(object);
         marked.push(index);
         match &object.payload {
-            Payload::Struct(fields) => {
+            Payload::Struct(fields) | Payload::Exception { fields, .. } => {
                 let ref_fields = types.get(object.ty).map_or(&[][..], |ty| &ty.ref_fields);
                 work.extend(
                     ref_fields.iter().filter_map(|&slot| Bits(*fields.get(slot as usize)?).as_object()),
                 );
             }
             Payload::Refs(items) => work.extend(items.iter().filter_map(|&bits| Bits(bits).as_object())),
-            _ => {}
+            Payload::Bits8(_)
+            | Payload::Bits16(_)
+            | Payload::Bits32(_)
+            | Payload::Bits64(_)
+            | Payload::Bits128(_)
+            | Payload::Free(_) => {}
         }
     }
     marked

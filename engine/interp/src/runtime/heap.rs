@@ -1,7 +1,8 @@
-//! The arena of heap objects (spec: Runtime Structure / Structure and Array instances).
+//! The arena of heap objects (spec: Runtime Structure / Structure, Array and Exception instances).
 //!
 //! Sizes are counted by a documented formula, independent of how Rust lays objects out: a struct is 8 bytes plus its fields
-//! (references 4, packed ones 1 or 2), an array 12 bytes plus its elements, both rounded up to 8.
+//! (references 4, packed ones 1 or 2), an array 12 bytes plus its elements, an exception 12 bytes plus its payload, all
+//! rounded up to 8.
 //! Invariant: a payload has the form that its type prescribes; freed places are chained in a list.
 
 use super::types::{CanonicalType, ElementKind};
@@ -18,6 +19,11 @@ pub(crate) enum Payload {
     Bits64(Box<[u64]>),
     Bits128(Box<[u128]>),
     Refs(Box<[u64]>),
+    /// An exception instance: address of its tag, and slots of the payload. The object's type is the tag's.
+    Exception {
+        tag: u32,
+        fields: Box<[u64]>,
+    },
     /// Next free place.
     Free(Option<u32>),
 }
@@ -58,7 +64,7 @@ impl Payload {
     /// Number of a struct's slots or an array's elements.
     pub(crate) fn len(&self) -> usize {
         match self {
-            Payload::Struct(fields) => fields.len(),
+            Payload::Struct(fields) | Payload::Exception { fields, .. } => fields.len(),
             Payload::Bits8(items) => items.len(),
             Payload::Bits16(items) => items.len(),
             Payload::Bits32(items) => items.len(),
@@ -89,6 +95,7 @@ impl Payload {
             Payload::Bits8(items) => items.get(index).map(|&item| u64::from(item)),
             Payload::Bits16(items) => items.get(index).map(|&item| u64::from(item)),
             Payload::Bits32(items) => items.get(index).map(|&item| u64::from(item)),
+            Payload::Exception { fields, .. } => fields.get(index).copied(),
             Payload::Bits128(_) | Payload::Free(_) => None,
         }
     }
@@ -126,7 +133,7 @@ impl Payload {
             Payload::Bits8(items) => *items.get_mut(index)? = value as u8,
             Payload::Bits16(items) => *items.get_mut(index)? = value as u16,
             Payload::Bits32(items) => *items.get_mut(index)? = value as u32,
-            Payload::Bits128(_) | Payload::Free(_) => return None,
+            Payload::Bits128(_) | Payload::Exception { .. } | Payload::Free(_) => return None,
         }
         Some(())
     }
@@ -138,7 +145,7 @@ impl Payload {
             Payload::Bits32(items) => items.get_mut(range)?.fill(value as u32),
             Payload::Bits64(items) | Payload::Refs(items) => items.get_mut(range)?.fill(value as u64),
             Payload::Bits128(items) => items.get_mut(range)?.fill(value),
-            Payload::Struct(_) | Payload::Free(_) => return None,
+            Payload::Struct(_) | Payload::Exception { .. } | Payload::Free(_) => return None,
         }
         Some(())
     }
@@ -154,7 +161,7 @@ impl Payload {
             Payload::Bits32(items) => items.copy_within(range, to),
             Payload::Bits64(items) | Payload::Refs(items) => items.copy_within(range, to),
             Payload::Bits128(items) => items.copy_within(range, to),
-            Payload::Struct(_) | Payload::Free(_) => return None,
+            Payload::Struct(_) | Payload::Exception { .. } | Payload::Free(_) => return None,
         }
         Some(())
     }
@@ -197,6 +204,14 @@ impl Heap {
     /// The live object at an index.
     pub(crate) fn get(&self, index: u32) -> Option<&Object> {
         self.objects.get(index as usize).filter(|object| !matches!(object.payload, Payload::Free(_)))
+    }
+
+    /// Tag and payload of the exception at an index.
+    pub(crate) fn exception(&self, index: u32) -> Option<(u32, &[u64])> {
+        match &self.objects.get(index as usize)?.payload {
+            Payload::Exception { tag, fields } => Some((*tag, fields)),
+            _ => None,
+        }
     }
 
     pub(crate) fn get_mut(&mut self, index: u32) -> Option<&mut Object> {

@@ -3,7 +3,7 @@
 use super::heap::Payload;
 use super::store::{FuncKind, Store};
 use super::types::GroupId;
-use super::value::{FuncAddr, InstanceAddr, ObjectAddr, Value};
+use super::value::{FuncAddr, InstanceAddr, ObjectAddr, TagAddr, Value};
 use crate::syntax::types::{CompositeType, RecGroup, SubType, TypeId, ValType};
 
 /// Kind of a heap object.
@@ -13,6 +13,8 @@ pub enum ObjectKind {
     Struct,
     /// An array.
     Array,
+    /// An exception.
+    Exn,
 }
 
 /// Where a function comes from.
@@ -39,36 +41,46 @@ pub struct TypePlace {
 }
 
 impl Store {
-    /// Whether an object is a struct or an array; `None` if it has been freed.
+    /// Kind of an object; `None` if it has been freed.
     pub fn object_kind(&self, object: ObjectAddr) -> Option<ObjectKind> {
         match self.heap.get(object.0)?.payload {
             Payload::Struct(_) => Some(ObjectKind::Struct),
+            Payload::Exception { .. } => Some(ObjectKind::Exn),
             _ => Some(ObjectKind::Array),
         }
     }
 
-    /// The runtime type of an object.
+    /// The tag of an exception.
+    pub fn exception_tag(&self, object: ObjectAddr) -> Option<TagAddr> {
+        Some(TagAddr(self.heap.exception(object.0)?.0))
+    }
+
+    /// The runtime type of an object; of an exception, the function type of its tag.
     pub fn object_type(&self, object: ObjectAddr) -> Option<TypeId> {
         Some(self.heap.get(object.0)?.ty)
     }
 
-    /// Number of fields or elements.
+    /// Number of fields, elements or payload values.
     pub fn object_len(&self, object: ObjectAddr) -> Option<usize> {
         let object = self.heap.get(object.0)?;
         match &self.types.get(object.ty)?.ty.composite {
             CompositeType::Struct(fields) => Some(fields.len()),
-            _ => Some(object.payload.len()),
+            CompositeType::Array(_) => Some(object.payload.len()),
+            CompositeType::Func(ty) => Some(ty.params.len()),
         }
     }
 
-    /// A field or element, packed ones zero-extended to i32; `None` beyond the end.
+    /// A field, element or payload value, packed ones zero-extended to i32; `None` beyond the end.
     pub fn object_get(&self, object: ObjectAddr, index: usize) -> Option<Value> {
         let object = self.heap.get(object.0)?;
         let ty = self.types.get(object.ty)?;
         let (storage, slot) = match &ty.ty.composite {
             CompositeType::Struct(fields) => (fields.get(index)?.storage, ty.field_slot(index)),
             CompositeType::Array(field) => (field.storage, index),
-            CompositeType::Func(_) => return None,
+            CompositeType::Func(ty) => {
+                let Payload::Exception { fields, .. } = &object.payload else { return None };
+                return self.from_slots(fields, &ty.params).ok()?.get(index).copied();
+            }
         };
         match storage.unpack() {
             ValType::V128 => object.payload.get_wide(slot).map(Value::V128),

@@ -1,6 +1,7 @@
 //! The store and what lives in it, the spec's chapter "Execution / Runtime Structure" and "Modules".
 
 pub(crate) mod collect;
+pub(crate) mod exception;
 pub(crate) mod heap;
 pub(crate) mod instance;
 pub(crate) mod introspect;

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::heap::Heap;
+use super::heap::{Heap, Payload};
 use super::instance::Instance;
 use super::types::Types;
 use super::value::{
@@ -401,6 +401,7 @@ impl Store {
                 .funcs
                 .get(addr.index())
                 .is_some_and(|func| self.types.heap_matches(HeapType::Canon(func.ty), ty.heap)),
+            Ref::Exn(addr) => ty.heap == HeapType::Exn && self.heap.exception(addr.0).is_some(),
             Ref::Host(_) => ty.heap == HeapType::Any,
             Ref::Extern(inner) => {
                 ty.heap == HeapType::Extern
@@ -479,6 +480,7 @@ impl Store {
                     Ref::I31(value) | Ref::Extern(ExternRef::I31(value)) => Bits::i31(value as u32),
                     Ref::Struct(addr)
                     | Ref::Array(addr)
+                    | Ref::Exn(addr)
                     | Ref::Extern(ExternRef::Struct(addr) | ExternRef::Array(addr)) => Bits::object(addr.0),
                     Ref::Func(addr) => Bits::func(addr.0),
                     Ref::Host(token) | Ref::Extern(ExternRef::Host(token)) => Bits::host(self.intern(token)),
@@ -523,8 +525,9 @@ impl Store {
             Unpacked::Object(index) => {
                 let object =
                     self.heap.get(index).ok_or_else(|| Error::crash("reference to a freed object"))?;
-                match self.types.get(object.ty).map(|ty| &ty.ty.composite) {
-                    Some(CompositeType::Struct(_)) => Ref::Struct(ObjectAddr(index)),
+                match object.payload {
+                    Payload::Struct(_) => Ref::Struct(ObjectAddr(index)),
+                    Payload::Exception { .. } => Ref::Exn(ObjectAddr(index)),
                     _ => Ref::Array(ObjectAddr(index)),
                 }
             }

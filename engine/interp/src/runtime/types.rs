@@ -86,11 +86,11 @@ pub(crate) struct CanonicalType {
     pub(crate) slots: u32,
     /// See [`SubType::field_slots`].
     field_slots: Box<[u32]>,
-    /// Slots of a struct's reference fields.
+    /// Slots of a struct's reference fields; of a function type's reference parameters.
     pub(crate) ref_fields: Box<[u32]>,
     /// Slots of a struct's packed fields, with the bits that are kept.
     pub(crate) packed_fields: Box<[(u32, u64)]>,
-    /// Bytes of a struct by the size formula.
+    /// Bytes of a struct, or of an exception with a function type's parameters, by the size formula.
     pub(crate) struct_size: u64,
     /// Kind of an array's elements.
     pub(crate) element: Option<ElementKind>,
@@ -195,7 +195,19 @@ impl Types {
             let (mut ref_fields, mut packed_fields) = (Vec::new(), Vec::new());
             let (mut slots, mut struct_size, mut element) = (0, 0, None);
             match &ty.composite {
-                CompositeType::Func(_) => {}
+                // Of the exceptions whose tag has this type.
+                CompositeType::Func(ty) => {
+                    struct_size = 12;
+                    let mut slot = 0;
+                    for &param in &ty.params {
+                        struct_size += StorageType::Val(param).size();
+                        if matches!(param, ValType::Ref(_)) {
+                            ref_fields.push(slot);
+                        }
+                        slot += param.slots();
+                    }
+                    struct_size = struct_size.next_multiple_of(8);
+                }
                 CompositeType::Struct(fields) => {
                     struct_size = 8;
                     for field in fields {

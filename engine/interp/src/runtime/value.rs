@@ -47,7 +47,7 @@ address!(
     TagAddr
 );
 address!(
-    /// Address of a struct or array; valid until a collection finds the object unreachable.
+    /// Address of a struct, array or exception; valid until a collection finds the object unreachable.
     ObjectAddr
 );
 
@@ -96,6 +96,8 @@ pub enum Ref {
     Array(ObjectAddr),
     /// A function.
     Func(FuncAddr),
+    /// An exception.
+    Exn(ObjectAddr),
     /// A host value seen as internal reference (`any.convert_extern` of [`ExternRef::Host`]).
     Host(u64),
     /// Anything non-null seen as external reference.

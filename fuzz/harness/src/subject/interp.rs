@@ -47,7 +47,7 @@ impl Subject for InterpSubject {
             validates: false,
             gc: true,
             simd: false,
-            exceptions: false,
+            exceptions: true,
             tail_calls: true,
             memory64: true,
             multi_memory: true,
@@ -306,7 +306,7 @@ impl Interp {
             wasm::Value::Ref(reference) => match reference {
                 Ref::Null => RawValue::Null,
                 Ref::I31(v) | Ref::Extern(ExternRef::I31(v)) => RawValue::I31(v),
-                Ref::Struct(id) | Ref::Array(id) => RawValue::Object(id),
+                Ref::Struct(id) | Ref::Array(id) | Ref::Exn(id) => RawValue::Object(id),
                 Ref::Extern(ExternRef::Struct(id) | ExternRef::Array(id)) => RawValue::Object(id),
                 Ref::Host(token) | Ref::Extern(ExternRef::Host(token)) => RawValue::Host(token),
                 Ref::Func(func) => match self.store.func_origin(func) {
@@ -371,6 +371,7 @@ fn traced(value: wasm::Value) -> Value {
             Ref::Array(_) | Ref::Extern(ExternRef::Array(_)) => {
                 Value::Ref(NodeRef::Opaque(ObjectKind::Array))
             }
+            Ref::Exn(_) => Value::Ref(NodeRef::Opaque(ObjectKind::Exn)),
             Ref::Host(token) | Ref::Extern(ExternRef::Host(token)) => Value::Ref(NodeRef::Host(token)),
             // The harness's functions take no function references.
             Ref::Func(_) => Value::Ref(NodeRef::Func(u32::MAX, u32::MAX)),
@@ -400,6 +401,7 @@ fn outcome(error: &wasm::Error) -> Outcome {
         ErrorKind::Unsupported => Outcome::Unsupported(text),
         ErrorKind::Link => Outcome::Rejected(RejectStage::Unlinkable, text),
         ErrorKind::Trap(kind) => Outcome::Trapped(trap(kind)),
+        ErrorKind::Exception => Outcome::Thrown,
         ErrorKind::Exhausted(resource) => Outcome::Exhausted(match resource {
             wasm::Resource::CallStack => Resource::CallStack,
             wasm::Resource::Fuel => Resource::Fuel,
@@ -426,7 +428,6 @@ fn trap(kind: wasm::TrapKind) -> TrapKind {
         T::ArrayOutOfBounds => TrapKind::ArrayOutOfBounds,
         T::CastFailure => TrapKind::CastFailure,
         T::AllocationTooLarge => TrapKind::AllocationTooLarge,
-        T::UncaughtException => TrapKind::UncaughtException,
     }
 }
 
@@ -448,6 +449,7 @@ impl HeapView for View<'_> {
     fn kind(&self, id: ObjectAddr) -> ObjectKind {
         match self.interp.store.object_kind(id) {
             Some(wasm::ObjectKind::Array) => ObjectKind::Array,
+            Some(wasm::ObjectKind::Exn) => ObjectKind::Exn,
             Some(wasm::ObjectKind::Struct) | None => ObjectKind::Struct,
         }
     }
@@ -464,6 +466,10 @@ impl HeapView for View<'_> {
 
     fn slots(&mut self, id: ObjectAddr, limit: usize, out: &mut Vec<RawValue<ObjectAddr>>) -> bool {
         let len = self.interp.store.object_len(id).unwrap_or(0);
+        // An exception shows its tag first, by its number in the store.
+        let tag = self.interp.store.exception_tag(id);
+        out.extend(tag.filter(|_| limit > 0).map(|tag| RawValue::I32(narrow(tag.index()).cast_signed())));
+        let limit = limit.saturating_sub(usize::from(tag.is_some()));
         for index in 0..len.min(limit) {
             match self.interp.store.object_get(id, index) {
                 Some(value) => out.push(self.interp.raw(value)),

@@ -3,6 +3,7 @@
 use super::{Fixup, Kind, Label, NO_LOCAL, Translator, UNPATCHED};
 use crate::error::Result;
 use crate::exec::code::Code;
+use crate::exec::exception::NO_HANDLER;
 use crate::syntax::instructions::BlockType;
 use crate::syntax::types::FuncType;
 
@@ -22,7 +23,19 @@ impl Translator<'_> {
             self.here();
         }
         let else_jump = condition.map(|reg| self.emit(Code::BrIfNot, 0, reg, UNPATCHED));
-        self.labels.push(Label { kind, base, slot, params, results, fixups: Vec::new(), start, else_jump });
+        let handler = self.handler();
+        self.labels.push(Label {
+            kind,
+            base,
+            slot,
+            params,
+            results,
+            fixups: Vec::new(),
+            start,
+            else_jump,
+            handler,
+            own_handler: NO_HANDLER,
+        });
         Ok(())
     }
 
@@ -46,11 +59,7 @@ impl Translator<'_> {
 
     /// Makes the operand stack that of label `depth` with its parameters or results on it.
     fn reset(&mut self, depth: usize, params: bool) -> Result<()> {
-        let base = self.labels[depth].base;
-        self.entries.truncate(base);
-        while self.pending.last().is_some_and(|&index| index >= base) {
-            self.pending.pop();
-        }
+        self.truncate(depth);
         let mut i = 0;
         loop {
             let label = &self.labels[depth];
@@ -61,14 +70,44 @@ impl Translator<'_> {
         }
     }
 
+    /// Takes away what label `depth` has on the operand stack.
+    pub(super) fn truncate(&mut self, depth: usize) {
+        let base = self.labels[depth].base;
+        self.entries.truncate(base);
+        while self.pending.last().is_some_and(|&index| index >= base) {
+            self.pending.pop();
+        }
+    }
+
     /// Brings the results of the innermost block to their places at its end.
-    fn fall_through(&mut self) -> Result<()> {
+    pub(super) fn fall_through(&mut self) -> Result<()> {
         let label = self.labels.last().ok_or_else(|| self.crash("no block"))?;
-        let (base, results) = (label.base, label.results.len());
+        let (base, results, slot, kind) = (label.base, label.results.len(), label.slot, label.kind);
         if self.entries.len() != base + results {
             return Err(self.crash("wrong operand stack height at the end of a block"));
         }
-        self.settle_top(results)
+        self.settle_top(results)?;
+        if kind == Kind::Catch {
+            self.move_top(results, slot);
+        }
+        Ok(())
+    }
+
+    /// Copies the top `n` settled values to a slot below or at theirs.
+    fn move_top(&mut self, n: usize, dst: u32) {
+        if let Some(first) = self.entries.get(self.entries.len() - n) {
+            let src = first.slot;
+            let len = self.top_slot() - src;
+            match len {
+                _ if src == dst => {}
+                1 => {
+                    self.emit(Code::Copy, dst, src, 0);
+                }
+                _ => {
+                    self.emit(Code::CopyRange, dst, src, len);
+                }
+            }
+        }
     }
 
     pub(super) fn end(&mut self) -> Result<()> {
@@ -79,19 +118,24 @@ impl Translator<'_> {
                 self.fall_through()?;
                 self.return_()?;
             }
+            if !self.labels[depth].fixups.is_empty() {
+                // Clauses of exception handlers whose label is the function.
+                self.patch(depth);
+                let (slot, results) = (self.labels[depth].slot, self.body.results);
+                self.emit(Code::Return, 0, slot, results);
+            }
             self.labels.pop();
             return Ok(());
         }
         if reachable {
             self.fall_through()?;
         }
-        let here = self.here();
-        let fixups = std::mem::take(&mut self.labels[depth].fixups);
-        for fixup in fixups {
-            match fixup {
-                Fixup::Target(op) => self.body.ops[op].b = here,
-                Fixup::Pool(entry) => self.body.pool[entry] = here,
-            }
+        if self.labels[depth].handler != self.labels[depth - 1].handler {
+            self.enter_region(self.labels[depth - 1].handler);
+        }
+        let here = self.patch(depth);
+        if self.labels[depth].kind == Kind::Catch {
+            self.labels[depth].base -= 1;
         }
         if let Some(jump) = self.labels[depth].else_jump {
             if self.labels[depth].params.len() != self.labels[depth].results.len() {
@@ -103,6 +147,19 @@ impl Translator<'_> {
         self.reset(depth, false)?;
         self.labels.pop();
         Ok(())
+    }
+
+    /// Makes this place the target of the branches to a label that is no loop.
+    fn patch(&mut self, depth: usize) -> u32 {
+        let here = self.here();
+        for fixup in std::mem::take(&mut self.labels[depth].fixups) {
+            match fixup {
+                Fixup::Target(op) => self.body.ops[op].b = here,
+                Fixup::Pool(entry) => self.body.pool[entry] = here,
+                Fixup::Clause(handler, clause) => self.body.handlers[handler].clauses[clause].target = here,
+            }
+        }
+        here
     }
 
     pub(super) fn unreachable(&mut self) {
@@ -117,7 +174,7 @@ impl Translator<'_> {
     }
 
     /// Widths of the values that a branch to the label takes.
-    fn label_arity(&self, index: usize) -> usize {
+    pub(super) fn label_arity(&self, index: usize) -> usize {
         let label = &self.labels[index];
         if label.kind == Kind::Loop { label.params.len() } else { label.results.len() }
     }
@@ -141,20 +198,7 @@ impl Translator<'_> {
             return self.return_();
         }
         self.settle_top(arity)?;
-        let from = self.entries.len() - arity;
-        if let Some(first) = self.entries.get(from) {
-            let (src, dst) = (first.slot, self.labels[index].slot);
-            let len = self.top_slot() - src;
-            match len {
-                _ if src == dst => {}
-                1 => {
-                    self.emit(Code::Copy, dst, src, 0);
-                }
-                _ => {
-                    self.emit(Code::CopyRange, dst, src, len);
-                }
-            }
-        }
+        self.move_top(arity, self.labels[index].slot);
         let op = self.emit(Code::Br, 0, 0, UNPATCHED);
         self.target(index, op);
         Ok(())

@@ -1,7 +1,7 @@
 //! The instructions, family by family, in terms of the state next door.
 
 use super::{Entry, Kind, MAX_PENDING, NO_LOCAL, Translator};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::exec::code::Code;
 use crate::syntax::instructions::{Extension, Instr, MemArg};
 use crate::syntax::opcodes::MemoryAccess;
@@ -134,6 +134,9 @@ impl Translator<'_> {
                 Instr::End | Instr::Delegate(_) if depth > 0 => self.skipping = Some(depth - 1),
                 Instr::End => return self.end(),
                 Instr::Else if depth == 0 => return self.else_(),
+                Instr::Catch(tag) if depth == 0 => return self.catch(Some(tag)),
+                Instr::CatchAll if depth == 0 => return self.catch(None),
+                Instr::Delegate(label) => return self.delegate(label),
                 _ => {}
             }
             return Ok(());
@@ -221,14 +224,14 @@ impl Translator<'_> {
                 let (code, inverse) = if on_fail { (inverse, code) } else { (code, inverse) };
                 self.branch_if(index, code, inverse, ty, slot)?;
             }
-            Instr::Throw(_)
-            | Instr::ThrowRef
-            | Instr::TryTable { .. }
-            | Instr::Try(_)
-            | Instr::Catch(_)
-            | Instr::CatchAll
-            | Instr::Rethrow(_)
-            | Instr::Delegate(_) => return Err(Error::unsupported(at, "exception instruction")),
+            Instr::Throw(tag) => self.throw(tag)?,
+            Instr::ThrowRef => self.throw_ref()?,
+            Instr::TryTable { ty, catches } => self.try_table(ty, &catches)?,
+            Instr::Try(ty) => self.try_(ty)?,
+            Instr::Catch(tag) => self.catch(Some(tag))?,
+            Instr::CatchAll => self.catch(None)?,
+            Instr::Rethrow(label) => self.rethrow(label)?,
+            Instr::Delegate(label) => self.delegate(label)?,
             Instr::Drop => {
                 self.pop()?;
             }

@@ -4,13 +4,15 @@
 //! operation that consumes it reads the local itself; before the local is written, and before control flow forks or joins
 //! or a call is made, pending entries are copied to their own slots. Unreachable code is skipped.
 //! There is no validation here: what would make the code meaningless (underflow, unknown index) is a crash
-//! error; a wrong operand type is not noticed. Here is the state; [`blocks`] has control flow, [`instructions`] the rest.
+//! error; a wrong operand type is not noticed. Here is the state; [`blocks`] has control flow, [`exceptions`] handlers, [`instructions`] the rest.
 
 mod blocks;
+mod exceptions;
 mod instructions;
 mod vectors;
 
 use super::code::{Body, Code, Op};
+use super::exception::NO_HANDLER;
 use crate::error::{Error, Result};
 use crate::syntax::instructions::BlockType;
 use crate::syntax::module::ModuleData;
@@ -38,12 +40,18 @@ enum Kind {
     Block,
     Loop,
     If,
+    /// A legacy try before its clauses.
+    Try,
+    /// A legacy try from its first clause on; the caught exception is the entry below `base`.
+    Catch,
 }
 
 /// A use of a label that is not yet placed.
 enum Fixup {
     Target(usize),
     Pool(usize),
+    /// Handler and clause.
+    Clause(usize, usize),
 }
 
 /// Types of a block's parameters or results; borrowed, since there may be many blocks.
@@ -84,6 +92,10 @@ struct Label<'m> {
     start: u32,
     /// The jump over an if's first arm.
     else_jump: Option<usize>,
+    /// The exception handler in force inside.
+    handler: u32,
+    /// The handler that a legacy try's clauses belong to.
+    own_handler: u32,
 }
 
 pub(crate) struct Translator<'m> {
@@ -142,6 +154,8 @@ impl<'m> Translator<'m> {
             fixups: Vec::new(),
             start: 0,
             else_jump: None,
+            handler: NO_HANDLER,
+            own_handler: NO_HANDLER,
         };
         Translator {
             module,
