@@ -362,3 +362,115 @@ fn pending_reads_of_locals_see_the_old_value() {
     assert_eq!((run("carry", &[0]), run("carry", &[6])), (0, -6));
     assert_eq!((run("if", &[1]), run("if", &[0])), (4, -4));
 }
+
+/// Vectors wherever a value can be, beside values of one slot.
+#[test]
+fn vectors_take_two_slots_everywhere() {
+    let text = r#"(module
+        (type $a (array (mut v128)))
+        (type $s (struct (field i8) (field $v (mut v128)) (field (ref null $a)) (field (mut v128)) (field i64)))
+        (type $f (func (param i32 v128 i64 v128) (result v128 i32 v128)))
+        (import "" "host" (func $host (type $f)))
+        (import "" "global" (global $imported v128))
+        (data $d "\01\00\00\00\00\00\00\00\02\00\00\00\00\00\00\00\03\00\00\00\00\00\00\00\04\00\00\00\00\00\00\00")
+        (table funcref (elem $host))
+        (global $own (export "own") (mut v128) (v128.const i64x2 5 6))
+        (global $copy (export "copy") v128 (global.get $imported))
+        (global $made (export "made") (ref $a) (array.new $a (v128.const i64x2 7 8) (i32.const 2)))
+        (func (export "call") (type $f)
+            (call $host (local.get 0) (local.get 1) (local.get 2) (local.get 3)))
+        (func (export "tail") (type $f)
+            (return_call_indirect (type $f)
+                (local.get 0) (local.get 1) (local.get 2) (local.get 3) (i32.const 0)))
+        (func (export "struct") (param v128) (result (ref $s))
+            (local $s (ref $s))
+            (local.set $s (struct.new $s (i32.const 0x1ff) (local.get 0)
+                (array.new_data $a $d (i32.const 0) (i32.const 2)) (global.get $own) (i64.const -1)))
+            (struct.set $s $v (local.get $s) (i64x2.add (local.get 0) (struct.get $s $v (local.get $s))))
+            (local.get $s))
+        (func (export "default") (result (ref $s)) (struct.new_default $s))
+        (func (export "array") (param v128) (result (ref $a))
+            (local $a (ref $a))
+            (local.set $a (array.new_fixed $a 3 (local.get 0) (global.get $own) (v128.const i64x2 1 1)))
+            (array.set $a (local.get $a) (i32.const 2) (array.get $a (local.get $a) (i32.const 1)))
+            (array.fill $a (local.get $a) (i32.const 1) (local.get 0) (i32.const 1))
+            (array.copy $a $a (local.get $a) (i32.const 0) (local.get $a) (i32.const 2) (i32.const 1))
+            (array.init_data $a $d (local.get $a) (i32.const 2) (i32.const 16) (i32.const 1))
+            (local.get $a))
+        (func (export "beyond") (result v128) (array.get $a (global.get $made) (i32.const 2)))
+        (func (export "select") (param v128 v128 i32) (result v128)
+            (select (local.get 0) (local.get 1) (local.get 2)))
+        (func (export "swap") (param v128 v128) (result v128 v128)
+            (local.get 0) (local.get 1) (local.set 0) (local.set 1)
+            (local.get 0) (local.get 1) (global.set $own) (global.get $own))
+        (func (export "branch") (param i32 v128) (result v128)
+            (i32.const 1) (local.get 1)
+            (block $b (param i32 v128) (result v128 v128)
+                (local.set 1) (drop)
+                (v128.const i64x2 1 1) (local.get 1)
+                (br_table $b $b (local.get 0)))
+            (i64x2.add)))"#;
+    let vector = |low: u64, high: u64| Value::V128(u128::from(high) << 64 | u128::from(low));
+    let mut store = Store::new(Config::default());
+    let ty = FuncType::new(
+        [ValType::I32, ValType::V128, ValType::I64, ValType::V128],
+        [ValType::V128, ValType::I32, ValType::V128],
+    );
+    let host = |_: &mut Store, args: &[Value]| match args {
+        &[a, b, c, d] => {
+            assert_eq!((a, c), (Value::I32(-1), Value::I64(-2)));
+            Ok(vec![d, a, b])
+        }
+        _ => panic!("{args:?}"),
+    };
+    let host = store.alloc_shared_host_func(ty, Arc::new(host)).unwrap();
+    let ty = GlobalType { mutable: false, value: ValType::V128 };
+    let global = store.alloc_global(ty, vector(3, 4)).unwrap();
+    let instance = store.instantiate(&module(text), &[Extern::Func(host), Extern::Global(global)]).unwrap();
+
+    let args = [Value::I32(-1), vector(1, 2), Value::I64(-2), vector(3, 4)];
+    let expected = [vector(3, 4), Value::I32(-1), vector(1, 2)];
+    assert_eq!(call(&mut store, instance, "call", &args).unwrap(), expected);
+    assert_eq!(call(&mut store, instance, "tail", &args).unwrap(), expected);
+
+    let object = |store: &mut Store, name: &str, args: &[Value]| match call(store, instance, name, args)
+        .unwrap()[..]
+    {
+        [Value::Ref(Ref::Struct(addr) | Ref::Array(addr))] => addr,
+        ref other => panic!("{other:?}"),
+    };
+    let addr = object(&mut store, "struct", &[vector(10, 20)]);
+    let values = store.object_values(addr).unwrap();
+    let Value::Ref(Ref::Array(array)) = values[2] else { panic!("{values:?}") };
+    assert_eq!(values[..2], [Value::I32(255), vector(20, 40)]);
+    assert_eq!(values[3..], [vector(5, 6), Value::I64(-1)]);
+    assert_eq!(store.object_len(addr), Some(5));
+    // 8 + 1 + 16 + 4 + 16 + 8 and 12 + 2 × 16, rounded up to 8.
+    assert_eq!(store.collect(&[Value::Ref(Ref::Struct(addr))]).bytes, 56 + 48 + 48);
+    assert_eq!(store.object_values(array).unwrap(), [vector(1, 2), vector(3, 4)]);
+    let addr = object(&mut store, "default", &[]);
+    assert_eq!(store.object_values(addr).unwrap()[2..4], [Value::Ref(Ref::Null), vector(0, 0)]);
+    let addr = object(&mut store, "array", &[vector(8, 9)]);
+    assert_eq!(store.object_values(addr).unwrap(), [vector(5, 6), vector(8, 9), vector(3, 4)]);
+    assert_eq!(kind(call(&mut store, instance, "beyond", &[])), ErrorKind::Trap(TrapKind::ArrayOutOfBounds));
+
+    for (condition, chosen) in [(0, vector(3, 4)), (7, vector(1, 2))] {
+        let args = [vector(1, 2), vector(3, 4), Value::I32(condition)];
+        assert_eq!(call(&mut store, instance, "select", &args).unwrap(), [chosen]);
+    }
+    let swapped = call(&mut store, instance, "swap", &[vector(1, 2), vector(3, 4)]).unwrap();
+    assert_eq!(swapped, [vector(3, 4), vector(1, 2)]);
+    let branched = call(&mut store, instance, "branch", &[Value::I32(1), vector(1, 2)]).unwrap();
+    assert_eq!(branched, [vector(2, 3)]);
+
+    let get = |store: &Store, name: &str| match store.export(instance, name) {
+        Some(Extern::Global(global)) => (global, store.global_get(global).unwrap()),
+        other => panic!("{other:?}"),
+    };
+    let (own, value) = get(&store, "own");
+    assert_eq!((value, get(&store, "copy").1), (vector(1, 2), vector(3, 4)));
+    store.global_set(own, vector(u64::MAX, 1)).unwrap();
+    assert_eq!(get(&store, "own").1, vector(u64::MAX, 1));
+    assert_eq!(store.global_set(own, Value::I64(0)).unwrap_err().kind(), ErrorKind::Usage);
+    assert_eq!(kind(call(&mut store, instance, "swap", &[vector(1, 2), Value::I32(3)])), ErrorKind::Usage);
+}

@@ -3,7 +3,7 @@
 
 use assay_interp::{Config, Extern, Module, Store, ValType, Value};
 
-const MODULES: [&str; 3] = [
+const MODULES: [&str; 4] = [
     r#"(module
         (rec (type $s (sub (struct (field (mut (ref null $a))) (field (mut i8)) (field i64))))
              (type $a (array (mut (ref null $s)))))
@@ -51,6 +51,32 @@ const MODULES: [&str; 3] = [
             (i32.add (table.grow $t (local.get 0) (i32.const 2)) (table.size $t)))
         (func (export "float") (param f64) (result i64)
             (i64.trunc_sat_f64_s (f64.add (f64.sqrt (local.get 0)) (f64.promote_f32 (f32.const 1.5))))))"#,
+    r#"(module
+        (type $a (array (mut v128)))
+        (type $s (struct (field i8) (field (mut v128)) (field (mut (ref null $a)))))
+        (memory 1) (data $d "0123456789abcdef0123456789abcdef")
+        (global $g (mut v128) (v128.const i64x2 1 2))
+        (func $pair (param v128 i32) (result v128 v128) (local v128)
+            (global.get $g) (local.get 0) (local.tee 2) (global.set $g) (local.get 2))
+        (func (export "lanes") (param v128) (result i32 v128)
+            (i16x8.extract_lane_s 3 (i8x16.shuffle 0 17 2 19 4 21 6 23 8 25 10 27 12 29 14 31 (local.get 0) (global.get $g)))
+            (call $pair (i32x4.add (local.get 0) (v128.const i32x4 1 2 3 4)) (i32.const 1))
+            (select (i32.const 0)) (i32x4.replace_lane 2 (i32.const 9))
+            (f32x4.relaxed_madd (local.get 0) (global.get $g)))
+        (func (export "heap") (param v128) (result v128)
+            (local $s (ref null $s)) (local $a (ref null $a))
+            (local.set $a (array.new_data $a $d (i32.const 0) (i32.const 2)))
+            (array.fill $a (local.get $a) (i32.const 0) (local.get 0) (i32.const 1))
+            (local.set $s (struct.new $s (i32.const 5) (array.get $a (local.get $a) (i32.const 1)) (local.get $a)))
+            (struct.set $s 1 (local.get $s) (v128.xor (local.get 0) (struct.get $s 1 (local.get $s))))
+            (array.set $a (array.new_fixed $a 2 (local.get 0) (local.get 0)) (i32.const 1) (local.get 0))
+            (array.copy $a $a (local.get $a) (i32.const 0) (local.get $a) (i32.const 1) (i32.const 1))
+            (struct.get $s 1 (local.get $s)))
+        (func (export "memory") (param i32 v128) (result v128)
+            (v128.store offset=3 (local.get 0) (local.get 1))
+            (v128.store16_lane 5 (i32.const 4) (local.get 1))
+            (block (result v128) (v128.load8x8_s (local.get 0))
+                (br_if 0 (i8x16.all_true (local.get 1))) (v128.load32_lane 2 (i32.const 8)))))"#,
     r#"(module (type $t (func (param i32 i64) (result i64 i32)))
         (func $two (type $t) (local.get 1) (local.get 0))
         (elem declare func $two)

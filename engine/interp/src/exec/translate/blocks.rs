@@ -248,6 +248,9 @@ impl Translator<'_> {
                 self.emit(Code::Return1, 0, reg, 0)
             }
             Some(&entry) => {
+                if self.top_slot() - entry.slot != self.body.results {
+                    return Err(self.crash("results of another width"));
+                }
                 self.settle_top(results)?;
                 self.emit(Code::Return, 0, entry.slot, self.body.results)
             }
