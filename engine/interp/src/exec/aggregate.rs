@@ -223,7 +223,7 @@ impl Context<'_> {
                 let id = self.id(op.b)?;
                 let element = self.element(id)?;
                 let (from, len) = (regs[at], regs[at + 1]);
-                let source = range(from, len * element.size(), self.data(op.d)?.len())
+                let source = range(from, len.saturating_mul(element.size()), self.data(op.d)?.len())
                     .ok_or_else(|| Error::trap(TrapKind::MemoryOutOfBounds))?;
                 regs[at] = self.new_array(id, element, len, |context| {
                     let mut payload = Payload::array(element, len as usize, 0);
@@ -278,7 +278,7 @@ impl Context<'_> {
                 let to = range(to, len, self.heap.get(index).ok_or_else(crash)?.payload.len())
                     .ok_or_else(array_out_of_bounds)?;
                 let data = self.datas.get(op.d as usize).ok_or_else(crash)?;
-                let source = range(from, len * element.size(), data.len())
+                let source = range(from, len.saturating_mul(element.size()), data.len())
                     .ok_or_else(|| Error::trap(TrapKind::MemoryOutOfBounds))?;
                 charge(self.fuel, len)?;
                 let payload = &mut self.heap.get_mut(index).ok_or_else(crash)?.payload;

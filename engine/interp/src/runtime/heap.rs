@@ -55,9 +55,9 @@ pub(crate) struct Heap {
     pub(crate) stats: HeapStats,
 }
 
-/// Bytes of an array by the size formula.
+/// Bytes of an array by the size formula; a length is an i32, larger ones come from invalid code only.
 pub(crate) fn array_size(element: ElementKind, len: u64) -> u64 {
-    (12 + len * element.size()).next_multiple_of(8)
+    (12 + len.min(u32::MAX.into()) * element.size()).next_multiple_of(8)
 }
 
 impl Payload {
