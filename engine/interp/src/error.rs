@@ -1,6 +1,6 @@
 //! The crate's one error type. Every failure of decoding, linking, execution and of the embedder
 //! ends here, and [`Error::kind`] keeps the spec's kinds of failure apart: a module that is
-//! malformed, a link failure, a trap, an exception, an exhausted resource, and a *crash*, which stands for
+//! malformed, one that is invalid, a link failure, a trap, an exception, an exhausted resource, and a *crash*, which stands for
 //! "cannot happen in valid code".
 
 use std::borrow::Cow;
@@ -8,6 +8,7 @@ use std::fmt;
 
 use crate::runtime::exception::Exception;
 use crate::runtime::value::{ObjectAddr, Ref, TagAddr, Value};
+use crate::valid::Rule;
 
 /// Why a computation trapped. Both executors of the project use the same set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -76,6 +77,8 @@ pub enum Resource {
 pub enum ErrorKind {
     /// The bytes are no module.
     Malformed,
+    /// The module is well-formed, but a typing rule does not hold ([`Error::rule`]).
+    Invalid,
     /// The module uses something that this interpreter does not implement, or exceeds one of its fixed limits.
     Unsupported,
     /// An import is missing or of the wrong type.
@@ -94,7 +97,7 @@ pub enum ErrorKind {
     Usage,
 }
 
-/// Where and why the bytes are not a module that can be decoded.
+/// Where and why the bytes are not a module that can be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DecodeError {
     /// Byte offset in the binary.
@@ -111,6 +114,7 @@ pub struct Error(Box<Repr>);
 struct Repr {
     kind: ErrorKind,
     offset: Option<usize>,
+    rule: Option<Rule>,
     message: Cow<'static, str>,
     exception: Option<Exception>,
 }
@@ -120,12 +124,19 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     fn new(kind: ErrorKind, offset: Option<usize>, message: impl Into<Cow<'static, str>>) -> Error {
-        Error(Box::new(Repr { kind, offset, message: message.into(), exception: None }))
+        Error(Box::new(Repr { kind, offset, rule: None, message: message.into(), exception: None }))
     }
 
     #[cold]
     pub(crate) fn malformed(offset: usize, message: impl Into<Cow<'static, str>>) -> Error {
         Error::new(ErrorKind::Malformed, Some(offset), message)
+    }
+
+    #[cold]
+    pub(crate) fn invalid(rule: Rule, offset: usize, message: impl Into<Cow<'static, str>>) -> Error {
+        let mut error = Error::new(ErrorKind::Invalid, Some(offset), message);
+        error.0.rule = Some(rule);
+        error
     }
 
     #[cold]
@@ -192,6 +203,11 @@ impl Error {
         self.0.offset
     }
 
+    /// The typing rule that does not hold, when the module is invalid.
+    pub fn rule(&self) -> Option<Rule> {
+        self.0.rule
+    }
+
     /// The reason, without the kind.
     pub fn message(&self) -> &str {
         &self.0.message
@@ -202,10 +218,10 @@ impl Error {
         self.0.exception.as_ref()
     }
 
-    /// Offset and reason, when the module could not be decoded (malformed or unsupported).
+    /// Offset and reason, when the bytes are not a module that can be used (malformed, invalid or unsupported).
     pub fn decode_error(&self) -> Option<DecodeError> {
         match self.0.kind {
-            ErrorKind::Malformed | ErrorKind::Unsupported => {
+            ErrorKind::Malformed | ErrorKind::Invalid | ErrorKind::Unsupported => {
                 Some(DecodeError { offset: self.0.offset.unwrap_or(0), message: self.0.message.clone() })
             }
             _ => None,
@@ -217,6 +233,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match self.0.kind {
             ErrorKind::Malformed => "malformed module",
+            ErrorKind::Invalid => "invalid module",
             ErrorKind::Unsupported => "unsupported module",
             ErrorKind::Link => "link error",
             ErrorKind::Trap(_) => "trap",

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use assay_interp::*;
 
 fn module(text: &str) -> Module {
-    Module::decode(&wat::parse_str(text).unwrap()).unwrap()
+    Module::new(&wat::parse_str(text).unwrap(), &Features::default()).unwrap()
 }
 
 fn instance(store: &mut Store, text: &str) -> InstanceAddr {
@@ -211,7 +211,7 @@ fn deep_nesting_costs_no_rust_stack() {
     leb(&mut bytes, section.len());
     bytes.extend(section);
     let mut store = Store::new(Config::default());
-    let instance = store.instantiate(&Module::decode(&bytes).unwrap(), &[]).unwrap();
+    let instance = store.instantiate(&Module::new(&bytes, &Features::default()).unwrap(), &[]).unwrap();
     assert_eq!(call(&mut store, instance, "f", &[]).unwrap(), []);
 }
 

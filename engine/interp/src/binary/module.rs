@@ -1,6 +1,9 @@
-//! Modules and sections (spec: Binary Format / Modules). Bodies and constant expressions go instruction by instruction
-//! through [`Translator`]; what the translator finds wrong is reported only when the whole binary has been
-//! read, so that a malformed binary is always called malformed.
+//! Modules and sections (spec: Binary Format / Modules). Each definition and each instruction is handed to the validator
+//! ([`Context`], [`Expression`]) as soon as it is read, and an instruction that is valid to the [`Translator`]: one pass for the three.
+//!
+//! Here only the grammar is judged. What the validator finds wrong is reported when the whole binary has been read, so
+//! that a malformed binary is always called malformed, and a limit of the translator's only for a valid one. After the first
+//! error of the validator, or when only decoding is wanted, the rest is read for its grammar alone.
 
 use std::sync::Arc;
 
@@ -16,10 +19,9 @@ use crate::syntax::instructions::Instr;
 use crate::syntax::module::{
     Data, Elem, ElemItems, Export, ExternIndex, Global, Import, ImportDesc, ModuleData, SegmentMode, Table,
 };
-use crate::syntax::types::{FuncType, HeapType, RefType, TypeIndex, ValType};
-
-/// Most locals of one function, parameters included.
-pub(crate) const MAX_LOCALS: u64 = 50_000;
+use crate::syntax::types::{HeapType, RefType, SubType, TypeIndex, ValType};
+use crate::valid::context::{ConstantPlace, Context};
+use crate::valid::expression::Expression;
 
 const CUSTOM: u8 = 0;
 const DATA: u8 = 11;
@@ -43,12 +45,26 @@ struct Decoder {
     defined_funcs: Vec<TypeIndex>,
     data_count: Option<u32>,
     uses_data: Option<usize>,
-    /// First thing wrong with the meaning of the module; malformed bytes further on take precedence.
-    semantic: Option<Error>,
+    phase: Phase,
+    /// The validator, while it has found nothing wrong; none for decoding only.
+    context: Option<Context>,
+    /// What the validator has found wrong; malformed bytes further on take precedence.
+    invalid: Option<Error>,
+    /// Why a valid expression could not be translated.
+    untranslated: Option<Error>,
     saw_code: bool,
 }
 
-pub(crate) fn decode(bytes: &[u8], features: &Features) -> Result<Module> {
+/// How far a module is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    Decode,
+    Validate,
+    Translate,
+}
+
+/// Takes a module's bytes through the phases up to `phase`.
+pub(crate) fn decode(bytes: &[u8], features: &Features, phase: Phase) -> Result<Module> {
     let mut r = Reader::new(bytes);
     if r.remaining() < 4 {
         return Err(r.error(if b"\0asm".starts_with(bytes) {
@@ -70,7 +86,10 @@ pub(crate) fn decode(bytes: &[u8], features: &Features) -> Result<Module> {
         defined_funcs: Vec::new(),
         data_count: None,
         uses_data: None,
-        semantic: None,
+        phase,
+        context: (phase >= Phase::Validate).then(Context::default),
+        invalid: None,
+        untranslated: None,
         saw_code: false,
     };
     decoder.sections(&mut r)?;
@@ -108,11 +127,19 @@ impl Decoder {
     fn section(&mut self, id: u8, r: &mut Reader<'_>) -> Result<()> {
         match id {
             8 => {
-                self.module.start = Some(r.u32()?);
+                let at = r.position();
+                let start = r.u32()?;
+                self.check(|context| context.start(start, at));
+                self.module.start = Some(start);
                 return Ok(());
             }
             12 => {
-                self.data_count = Some(r.u32()?);
+                let count = r.u32()?;
+                self.check(|context| {
+                    context.set_datas(count);
+                    Ok(())
+                });
+                self.data_count = Some(count);
                 return Ok(());
             }
             _ => {}
@@ -132,19 +159,23 @@ impl Decoder {
                 1 => self.type_group(r)?,
                 2 => self.import(r)?,
                 3 => {
+                    let at = r.position();
                     let ty = TypeIndex(r.u32()?);
-                    self.check_func_type(r, ty);
+                    self.check(|context| context.function(ty, at));
                     self.module.funcs.push(ty);
                     self.defined_funcs.push(ty);
                 }
                 4 => self.table(r)?,
                 5 => {
+                    let at = r.position();
                     let ty = memory_type(r)?;
+                    self.check(|context| context.add_memory(ty, at));
                     self.module.memories.push(ty);
                 }
                 13 => {
+                    let at = r.position();
                     let ty = tag_type(r)?;
-                    self.check_func_type(r, ty);
+                    self.check(|context| context.add_tag(ty, at));
                     self.module.tags.push(ty);
                 }
                 6 => self.global(r)?,
@@ -168,80 +199,33 @@ impl Decoder {
         if let (Some(offset), None) = (self.uses_data, self.data_count) {
             return Err(Error::malformed(offset, "data count section required"));
         }
-        if let Some(start) = self.module.start
-            && start as usize >= self.module.funcs.len()
+        if let Some(error) = self.invalid.or(self.untranslated) {
+            return Err(error);
+        }
+        self.module.is_complete = self.phase == Phase::Translate;
+        Ok(Module(Arc::new(self.module)))
+    }
+
+    /// Lets the validator check a definition, if it has found nothing wrong yet.
+    fn check(&mut self, rule: impl FnOnce(&mut Context) -> Result<()>) {
+        if let Some(context) = &mut self.context
+            && let Err(error) = rule(context)
         {
-            self.semantic(Error::crash("unknown start function"));
-        }
-        let spaces = [
-            self.module.funcs.len(),
-            self.module.tables.len(),
-            self.module.memories.len(),
-            self.module.globals.len(),
-            self.module.tags.len(),
-        ];
-        let unknown = self.module.exports.iter().any(|export| match export.index {
-            ExternIndex::Func(i) => i as usize >= spaces[0],
-            ExternIndex::Table(i) => i as usize >= spaces[1],
-            ExternIndex::Memory(i) => i as usize >= spaces[2],
-            ExternIndex::Global(i) => i as usize >= spaces[3],
-            ExternIndex::Tag(i) => i as usize >= spaces[4],
-        });
-        if unknown {
-            self.semantic(Error::crash("export of an unknown definition"));
-        }
-        match self.semantic {
-            Some(error) => Err(error),
-            None => Ok(Module(Arc::new(self.module))),
-        }
-    }
-
-    fn semantic(&mut self, error: Error) {
-        self.semantic.get_or_insert(error);
-    }
-
-    fn check_func_type(&mut self, r: &Reader<'_>, ty: TypeIndex) {
-        if self.module.func_type(ty).is_none() {
-            self.semantic(Error::crash_at(r.position(), "unknown function type"));
-        }
-    }
-
-    /// Remembers a concrete type outside of the type section as wrong.
-    fn check_val_type(&mut self, r: &Reader<'_>, ty: ValType) {
-        if let ValType::Ref(RefType { heap: HeapType::Index(index), .. }) = ty
-            && index.0 as usize >= self.module.type_places.len()
-        {
-            self.semantic(Error::crash_at(r.position(), "unknown type"));
+            self.invalid = Some(error);
+            self.context = None;
         }
     }
 
     /// Spec: type section.
     fn type_group(&mut self, r: &mut Reader<'_>) -> Result<()> {
-        let start = r.position();
-        let group = rec_group(r)?;
+        let at = r.position();
+        let (group, several_supers) = rec_group(r)?;
+        self.check(|context| context.rec_group(&group, several_supers, at));
         let group_index = self.module.groups.len() as u32;
-        let first = self.module.type_places.len();
         for place in 0..group.types.len() {
             self.module.type_places.push((group_index, place as u32));
         }
-        let end = self.module.type_places.len();
-        let mut unknown = false;
-        for (place, ty) in group.types.iter().enumerate() {
-            if let Some(HeapType::Index(index)) = ty.supertype {
-                unknown |= index.0 as usize >= first + place;
-            }
-            use crate::syntax::types::MapHeapTypes;
-            self.module.field_slots.push(ty.field_slots());
-            ty.map_heap_types(&mut |heap| {
-                if let HeapType::Index(index) = heap {
-                    unknown |= index.0 as usize >= end;
-                }
-                heap
-            });
-        }
-        if unknown {
-            self.semantic(Error::crash_at(start, "unknown type"));
-        }
+        self.module.field_slots.extend(group.types.iter().map(SubType::field_slots));
         self.module.groups.push(group);
         Ok(())
     }
@@ -254,14 +238,12 @@ impl Decoder {
         let desc = match r.byte()? {
             0 => {
                 let ty = TypeIndex(r.u32()?);
-                self.check_func_type(r, ty);
                 self.module.funcs.push(ty);
                 self.module.imported_funcs += 1;
                 ImportDesc::Func(ty)
             }
             1 => {
                 let ty = table_type(r)?;
-                self.check_val_type(r, ValType::Ref(ty.element));
                 self.module.tables.push(ty);
                 ImportDesc::Table(ty)
             }
@@ -272,25 +254,26 @@ impl Decoder {
             }
             3 => {
                 let ty = global_type(r)?;
-                self.check_val_type(r, ty.value);
                 self.module.globals.push(ty);
                 self.module.imported_globals += 1;
                 ImportDesc::Global(ty)
             }
             4 => {
                 let ty = tag_type(r)?;
-                self.check_func_type(r, ty);
                 self.module.tags.push(ty);
                 ImportDesc::Tag(ty)
             }
             _ => return Err(Error::malformed(start, "malformed import kind")),
         };
-        self.module.imports.push(Import { module, name, desc });
+        let import = Import { module, name, desc };
+        self.check(|context| context.import(&import, start));
+        self.module.imports.push(import);
         Ok(())
     }
 
     /// Spec: table section.
     fn table(&mut self, r: &mut Reader<'_>) -> Result<()> {
+        let at = r.position();
         let mut init = None;
         let ty = if r.peek() == Some(0x40) {
             r.byte()?;
@@ -299,12 +282,14 @@ impl Decoder {
                 return Err(Error::malformed(start, "malformed table"));
             }
             let ty = table_type(r)?;
-            init = Some(self.const_expr(r, ValType::Ref(ty.element))?);
+            init = Some(self.const_expr(r, ValType::Ref(ty.element), ConstantPlace::Table)?);
             ty
         } else {
-            table_type(r)?
+            let ty = table_type(r)?;
+            self.check(|context| context.table_default(ty, at));
+            ty
         };
-        self.check_val_type(r, ValType::Ref(ty.element));
+        self.check(|context| context.add_table(ty, at));
         self.module.tables.push(ty);
         self.module.table_defs.push(Table { ty, init });
         Ok(())
@@ -312,9 +297,10 @@ impl Decoder {
 
     /// Spec: global section.
     fn global(&mut self, r: &mut Reader<'_>) -> Result<()> {
+        let at = r.position();
         let ty = global_type(r)?;
-        self.check_val_type(r, ty.value);
-        let init = self.const_expr(r, ty.value)?;
+        let init = self.const_expr(r, ty.value, ConstantPlace::Global)?;
+        self.check(|context| context.add_global(ty, at));
         self.module.globals.push(ty);
         self.module.global_defs.push(Global { ty, init });
         Ok(())
@@ -334,6 +320,7 @@ impl Decoder {
             4 => ExternIndex::Tag(i),
             _ => return Err(Error::malformed(start, "malformed export kind")),
         };
+        self.check(|context| context.export(&name, index, start));
         self.module.exports.push(Export { name, index });
         Ok(())
     }
@@ -347,22 +334,21 @@ impl Decoder {
         }
         let mode = if flags & 1 == 0 {
             let index = if flags & 2 != 0 { r.u32()? } else { 0 };
+            self.check(|context| context.table_index(index, start));
             let addr = self.module.tables.get(index as usize).map(|table| table.addr.val_type());
-            if addr.is_none() {
-                self.semantic(Error::crash_at(start, "unknown table"));
-            }
-            SegmentMode::Active { index, offset: self.const_expr(r, addr.unwrap_or(ValType::I32))? }
+            let offset = self.const_expr(r, addr.unwrap_or(ValType::I32), ConstantPlace::ElemOffset)?;
+            SegmentMode::Active { index, offset }
         } else if flags & 2 != 0 {
             SegmentMode::Declarative
         } else {
             SegmentMode::Passive
         };
         let by_expression = flags & 4 != 0;
-        let mut ty = RefType::nullable(HeapType::Func);
+        // The short form lists functions, none of which is null.
+        let mut ty = RefType { nullable: by_expression, heap: HeapType::Func };
         if flags & 3 != 0 {
             if by_expression {
                 ty = ref_type(r)?;
-                self.check_val_type(r, ValType::Ref(ty));
             } else {
                 let start = r.position();
                 if r.byte()? != 0 {
@@ -374,20 +360,24 @@ impl Decoder {
         let items = if by_expression {
             let mut exprs = Vec::with_capacity(count.min(1024));
             for _ in 0..count {
-                exprs.push(self.const_expr(r, ValType::Ref(ty))?);
+                exprs.push(self.const_expr(r, ValType::Ref(ty), ConstantPlace::ElemItem)?);
             }
             ElemItems::Exprs(exprs)
         } else {
             let mut funcs = Vec::with_capacity(count);
             for _ in 0..count {
+                let at = r.position();
                 let func = r.u32()?;
-                if func as usize >= self.module.funcs.len() {
-                    self.semantic(Error::crash_at(start, "unknown function in element segment"));
-                }
+                self.check(|context| context.elem_func(func, at));
                 funcs.push(func);
             }
             ElemItems::Funcs(funcs)
         };
+        let table = match mode {
+            SegmentMode::Active { index, .. } => Some(index),
+            SegmentMode::Passive | SegmentMode::Declarative => None,
+        };
+        self.check(|context| context.add_elem(ty, table, start));
         self.module.elems.push(Elem { items, mode });
         Ok(())
     }
@@ -399,11 +389,10 @@ impl Decoder {
         let mode = match flags {
             0 | 2 => {
                 let index = if flags == 2 { r.u32()? } else { 0 };
+                self.check(|context| context.memory_index(index, start));
                 let addr = self.module.memories.get(index as usize).map(|memory| memory.addr.val_type());
-                if addr.is_none() {
-                    self.semantic(Error::crash_at(start, "unknown memory"));
-                }
-                SegmentMode::Active { index, offset: self.const_expr(r, addr.unwrap_or(ValType::I32))? }
+                let offset = self.const_expr(r, addr.unwrap_or(ValType::I32), ConstantPlace::DataOffset)?;
+                SegmentMode::Active { index, offset }
             }
             1 => SegmentMode::Passive,
             _ => return Err(Error::malformed(start, "malformed data segment kind")),
@@ -429,16 +418,9 @@ impl Decoder {
             if total > u64::from(u32::MAX) {
                 return Err(Error::malformed(start, "too many locals"));
             }
-            self.check_val_type(&r, ty);
             locals.push((count, ty));
         }
-        let empty = FuncType::default();
-        let ty = self.module.func_type(self.defined_funcs[i]).unwrap_or(&empty).clone();
-        if total + ty.params.len() as u64 > MAX_LOCALS {
-            self.semantic(Error::unsupported(start, format!("more than {MAX_LOCALS} locals in a function")));
-            locals.clear();
-        }
-        let body = self.expression(&mut r, ExprContext::Function { ty: &ty, locals: &locals })?;
+        let body = self.expression(&mut r, ExprContext::Function { defined: i, locals: &locals }, start)?;
         if !r.is_empty() {
             return Err(r.error("section size mismatch: END opcode expected"));
         }
@@ -446,23 +428,47 @@ impl Decoder {
         Ok(())
     }
 
-    fn const_expr(&mut self, r: &mut Reader<'_>, ty: ValType) -> Result<Arc<Body>> {
-        Ok(Arc::new(self.expression(r, ExprContext::Constant(ty))?))
+    fn const_expr(&mut self, r: &mut Reader<'_>, ty: ValType, place: ConstantPlace) -> Result<Arc<Body>> {
+        let at = r.position();
+        Ok(Arc::new(self.expression(r, ExprContext::Constant(ty, place), at)?))
     }
 
-    /// Reads instructions up to the `end` that closes the expression, translating them while they make sense.
-    fn expression(&mut self, r: &mut Reader<'_>, context: ExprContext<'_>) -> Result<Body> {
-        let data_count = self.data_count.unwrap_or(u32::MAX);
+    /// Reads instructions up to the `end` that closes the expression, validating them, and translating them while they are
+    /// valid.
+    fn expression(&mut self, r: &mut Reader<'_>, expr: ExprContext<'_>, start: usize) -> Result<Body> {
         let mut uses_data = None;
         // Only the code section's data indices need a count (spec "Modules", binary grammar of `module`).
-        let in_code = matches!(context, ExprContext::Function { .. });
-        let mut failed = None;
-        let mut translator = match context {
-            ExprContext::Function { ty, locals } => {
-                Translator::function(&self.module, data_count, ty, locals)
+        let in_code = matches!(expr, ExprContext::Function { .. });
+        let mut context = self.context.take();
+        let mut typing = None;
+        let mut invalid = None;
+        if let Some(context) = &mut context {
+            let buffers = std::mem::take(&mut context.buffers);
+            let begun = match expr {
+                ExprContext::Function { defined, locals } => {
+                    let index = self.module.imported_funcs + defined as u32;
+                    context.body(index, locals, buffers, start)
+                }
+                ExprContext::Constant(ty, place) => context.constant(ty, place, buffers, start),
+            };
+            match begun {
+                Ok(expression) => typing = Some(expression),
+                Err(error) => invalid = Some(error),
             }
-            ExprContext::Constant(ty) => Translator::constant(&self.module, ty),
-        };
+        }
+        let mut untranslated = None;
+        let mut translator = None;
+        if typing.is_some() && self.phase == Phase::Translate && self.untranslated.is_none() {
+            let data_count = self.data_count.unwrap_or(u32::MAX);
+            translator = match expr {
+                ExprContext::Function { defined, locals } => self
+                    .defined_funcs
+                    .get(defined)
+                    .and_then(|&ty| self.module.func_type(ty))
+                    .map(|ty| Translator::function(&self.module, data_count, ty, locals)),
+                ExprContext::Constant(ty, _) => Some(Translator::constant(&self.module, ty)),
+            };
+        }
         let mut open: Vec<Opened> = vec![Opened::Block];
         while !open.is_empty() {
             let at = r.position();
@@ -510,32 +516,51 @@ impl Decoder {
                 }
                 _ => {}
             }
-            if failed.is_none()
-                && let Err(error) = translator.instruction(instr, at)
+            if let Some(expression) = &mut typing
+                && let Err(error) = expression.instruction(&instr, at)
             {
-                failed = Some(error);
+                invalid = Some(error);
+                typing = None;
+                translator = None;
+            }
+            if let Some(current) = &mut translator
+                && let Err(error) = current.instruction(instr, at)
+            {
+                untranslated = Some(error);
+                translator = None;
             }
         }
-        let body = match failed {
-            None => translator.finish(),
-            Some(error) => Err(error),
-        };
+        let body = translator.map(Translator::finish).unwrap_or_else(|| Ok(Body::default()));
+        let buffers = typing.map(Expression::into_buffers);
+        if let (Some(mut context), Some(buffers)) = (context, buffers) {
+            context.finish(buffers);
+            self.context = Some(context);
+        }
         if self.uses_data.is_none() {
             self.uses_data = uses_data;
         }
-        match body {
-            Ok(body) => Ok(body),
-            Err(error) => {
-                self.semantic(error);
-                Ok(Body::default())
-            }
+        if self.invalid.is_none() {
+            self.invalid = invalid;
         }
+        let body = match untranslated {
+            None => body,
+            Some(error) => Err(error),
+        };
+        Ok(body.unwrap_or_else(|error| {
+            self.untranslated.get_or_insert(error);
+            Body::default()
+        }))
     }
 }
 
+#[derive(Clone, Copy)]
 enum ExprContext<'a> {
-    Function { ty: &'a FuncType, locals: &'a [(u32, ValType)] },
-    Constant(ValType),
+    /// The function defined at this place, its locals without the parameters.
+    Function {
+        defined: usize,
+        locals: &'a [(u32, ValType)],
+    },
+    Constant(ValType, ConstantPlace),
 }
 
 /// What the innermost open block may go on with beside its `end`.

@@ -119,7 +119,9 @@ fn composite_type(r: &mut Reader<'_>) -> Result<CompositeType> {
     }
 }
 
-fn sub_type(r: &mut Reader<'_>) -> Result<SubType> {
+/// Spec: sub types. The grammar allows any number of supertypes, validation at most one: the first is kept, and
+/// `several_supers` remembers where there were more.
+fn sub_type(r: &mut Reader<'_>, several_supers: &mut Option<usize>) -> Result<SubType> {
     let is_final = match r.peek() {
         Some(0x50) => false,
         Some(0x4F) => true,
@@ -129,19 +131,27 @@ fn sub_type(r: &mut Reader<'_>) -> Result<SubType> {
     let start = r.position();
     let supers = vector(r, |r| r.u32())?;
     if supers.len() > 1 {
-        return Err(Error::crash_at(start, "sub type with several supertypes"));
+        several_supers.get_or_insert(start);
     }
     let supertype = supers.first().map(|&index| HeapType::Index(TypeIndex(index)));
     Ok(SubType { is_final, supertype, composite: composite_type(r)? })
 }
 
-/// Spec: recursive types.
-pub(crate) fn rec_group(r: &mut Reader<'_>) -> Result<RecGroup> {
+/// Spec: recursive types. Also gives the place of a list of several supertypes, if there is one.
+pub(crate) fn rec_group(r: &mut Reader<'_>) -> Result<(RecGroup, Option<usize>)> {
+    let mut several_supers = None;
+    let mut types = Vec::new();
     if r.peek() == Some(0x4E) {
         r.byte()?;
-        return Ok(RecGroup { types: vector(r, sub_type)? });
+        let count = r.count()?;
+        types.reserve(count.min(1024));
+        for _ in 0..count {
+            types.push(sub_type(r, &mut several_supers)?);
+        }
+    } else {
+        types.push(sub_type(r, &mut several_supers)?);
     }
-    Ok(RecGroup { types: vec![sub_type(r)?] })
+    Ok((RecGroup { types }, several_supers))
 }
 
 fn limits(r: &mut Reader<'_>) -> Result<(AddrType, Limits)> {

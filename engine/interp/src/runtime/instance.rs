@@ -31,6 +31,9 @@ impl Store {
     /// segments, only for the start function. When an active segment or the start function traps, the effects up to
     /// there stay, as the spec has it.
     pub fn instantiate(&mut self, module: &Module, imports: &[Extern]) -> Result<InstanceAddr> {
+        if !module.0.is_complete {
+            return Err(Error::usage("the module is decoded but not validated: make it by Module::new"));
+        }
         let fuel = self.fuel.take();
         let instance = self.instantiate_without_start(module, imports);
         self.fuel = fuel;

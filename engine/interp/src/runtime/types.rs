@@ -103,6 +103,7 @@ impl CanonicalType {
     }
 }
 
+#[derive(Default)]
 pub(crate) struct Types {
     types: Vec<CanonicalType>,
     groups: Vec<(TypeId, Arc<RecGroup>)>,
@@ -118,28 +119,34 @@ impl Types {
     pub(crate) fn add_module(&mut self, groups: &[RecGroup]) -> Result<Vec<TypeId>> {
         let mut ids: Vec<TypeId> = Vec::new();
         for group in groups {
-            let first_index = ids.len() as u32;
-            let mut failed = false;
-            let mut close = |heap| match heap {
-                HeapType::Index(TypeIndex(index)) => match ids.get(index as usize) {
-                    Some(&id) => HeapType::Canon(id),
-                    None => {
-                        let place = index - first_index;
-                        failed |= place as usize >= group.types.len();
-                        HeapType::Rec(place)
-                    }
-                },
-                other => other,
-            };
-            let types = group.types.iter().map(|ty| ty.map_heap_types(&mut close)).collect();
-            if failed {
-                return Err(Error::crash("unknown type in a rec group"));
-            }
-            let id = self.add_group(RecGroup { types })?;
-            let first = self.groups[id.index()].0;
-            ids.extend((0..group.types.len() as u32).map(|place| TypeId(first.0 + place)));
+            self.add_rec_group(group, &mut ids)?;
         }
         Ok(ids)
+    }
+
+    /// Gives ids to a module's next rec group; `ids` has those of the groups before.
+    pub(crate) fn add_rec_group(&mut self, group: &RecGroup, ids: &mut Vec<TypeId>) -> Result<()> {
+        let first_index = ids.len() as u32;
+        let mut failed = false;
+        let mut close = |heap| match heap {
+            HeapType::Index(TypeIndex(index)) => match ids.get(index as usize) {
+                Some(&id) => HeapType::Canon(id),
+                None => {
+                    let place = index - first_index;
+                    failed |= place as usize >= group.types.len();
+                    HeapType::Rec(place)
+                }
+            },
+            other => other,
+        };
+        let types = group.types.iter().map(|ty| ty.map_heap_types(&mut close)).collect();
+        if failed {
+            return Err(Error::crash("unknown type in a rec group"));
+        }
+        let id = self.add_group(RecGroup { types })?;
+        let first = self.groups[id.index()].0;
+        ids.extend((0..group.types.len() as u32).map(|place| TypeId(first.0 + place)));
+        Ok(())
     }
 
     /// Gives an id to a function type whose concrete heap types are canonical, as a group of its own.
@@ -320,6 +327,19 @@ impl Types {
         match (sub, sup) {
             (ValType::Ref(sub), ValType::Ref(sup)) => self.ref_matches(sub, sup),
             _ => sub == sup,
+        }
+    }
+
+    /// Spec: result type matching.
+    pub(crate) fn vals_match(&self, sub: &[ValType], sup: &[ValType]) -> bool {
+        sub.len() == sup.len() && sub.iter().zip(sup).all(|(&sub, &sup)| self.val_matches(sub, sup))
+    }
+
+    /// Spec: storage type matching.
+    pub(crate) fn storage_matches(&self, sub: StorageType, sup: StorageType) -> bool {
+        match (sub, sup) {
+            (StorageType::Val(sub), StorageType::Val(sup)) => self.val_matches(sub, sup),
+            (StorageType::I8 | StorageType::I16 | StorageType::Val(_), _) => sub == sup,
         }
     }
 }

@@ -7,6 +7,7 @@ use super::features::Features;
 use super::types::{
     CompositeType, ExternType, FuncType, GlobalType, MemoryType, RecGroup, SubType, TableType, TypeIndex,
 };
+use crate::binary::module::Phase;
 use crate::error::Result;
 use crate::exec::code::Body;
 
@@ -128,6 +129,8 @@ pub(crate) struct ModuleData {
     pub(crate) start: Option<u32>,
     pub(crate) elems: Vec<Elem>,
     pub(crate) datas: Vec<Data>,
+    /// Whether it has been found valid and translated; only then are bodies and constant expressions here.
+    pub(crate) is_complete: bool,
     /// Bodies of the functions that are not imported.
     pub(crate) bodies: Vec<Body>,
 }
@@ -167,16 +170,26 @@ impl ModuleData {
 }
 
 impl Module {
-    /// Decodes a binary module. Malformed bytes give [`crate::ErrorKind::Malformed`] with an offset,
-    /// exception instructions [`crate::ErrorKind::Unsupported`]; an invalid module is mostly *not* found
-    /// out here (there is no validator yet), but one that has no meaning gives [`crate::ErrorKind::Crash`].
+    /// Decodes and validates a binary module. Malformed bytes give [`crate::ErrorKind::Malformed`], else a module that breaks a
+    /// typing rule [`crate::ErrorKind::Invalid`], both with an offset; a valid one that goes beyond a fixed limit of this
+    /// interpreter gives [`crate::ErrorKind::Unsupported`].
+    pub fn new(bytes: &[u8], features: &Features) -> Result<Module> {
+        crate::binary::module::decode(bytes, features, Phase::Translate)
+    }
+
+    /// Only judges a binary module: the same errors as [`Module::new`], but for limits of execution.
+    pub fn validate(bytes: &[u8], features: &Features) -> Result<()> {
+        crate::binary::module::decode(bytes, features, Phase::Validate).map(drop)
+    }
+
+    /// Decodes a binary module without judging whether it is valid: it can be looked at, but not instantiated.
     pub fn decode(bytes: &[u8]) -> Result<Module> {
         Module::decode_with(bytes, &Features::default())
     }
 
     /// The same with extensions beyond the specification's core.
     pub fn decode_with(bytes: &[u8], features: &Features) -> Result<Module> {
-        crate::binary::module::decode(bytes, features)
+        crate::binary::module::decode(bytes, features, Phase::Decode)
     }
 
     /// The imports, in order. Concrete heap types are type indices of this module.

@@ -44,7 +44,7 @@ impl Subject for InterpSubject {
 
     fn supports(&self) -> Features {
         Features {
-            validates: false,
+            validates: true,
             gc: true,
             simd: false,
             exceptions: true,
@@ -92,16 +92,13 @@ impl Executor for Interp {
     type Id = ObjectAddr;
 
     fn module(&mut self, bytes: &[u8]) -> Result<Module, Outcome> {
-        Module::decode(bytes).map_err(|e| outcome(&e))
+        Module::new(bytes, &wasm::Features::default()).map_err(|e| outcome(&e))
     }
 
     fn check(&mut self, bytes: &[u8]) -> Outcome {
-        match Module::decode(bytes) {
-            Err(error) if matches!(error.kind(), ErrorKind::Malformed | ErrorKind::Unsupported) => {
-                outcome(&error)
-            }
-            // It has no validator yet.
-            Ok(_) | Err(_) => Outcome::Unchecked,
+        match self.module(bytes) {
+            Ok(_) => Outcome::Done,
+            Err(outcome) => outcome,
         }
     }
 
@@ -398,6 +395,7 @@ fn outcome(error: &wasm::Error) -> Outcome {
     let text = error.to_string();
     match error.kind() {
         ErrorKind::Malformed => Outcome::Rejected(RejectStage::Malformed, text),
+        ErrorKind::Invalid => Outcome::Rejected(RejectStage::Invalid, text),
         ErrorKind::Unsupported => Outcome::Unsupported(text),
         ErrorKind::Link => Outcome::Rejected(RejectStage::Unlinkable, text),
         ErrorKind::Trap(kind) => Outcome::Trapped(trap(kind)),

@@ -1,0 +1,326 @@
+//! The context *C* and the definitions that extend it (spec: Validation / Conventions, Contexts; Validation / Modules).
+//!
+//! The decoder calls one method for each definition, in the order of the binary. That order makes each index space just as long
+//! as the rule at hand may see it: a global's initial value finds the globals before it, a table's the imported ones,
+//! function bodies everything. All types in here are canonical.
+
+use std::collections::HashSet;
+
+use super::Rule;
+use super::expression::{Buffers, Expression};
+use crate::error::{Error, Result};
+use crate::runtime::types::Types;
+use crate::syntax::module::{ExternIndex, Import, ImportDesc};
+use crate::syntax::types::{
+    CompositeType, FieldType, FuncType, GlobalType, HeapType, MemoryType, RefType, TableType, TypeId,
+    TypeIndex, ValType,
+};
+
+/// A place where a constant expression stands; it gives the rule for the type of its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ConstantPlace {
+    Global,
+    Table,
+    ElemOffset,
+    ElemItem,
+    DataOffset,
+}
+
+/// The context of a module.
+#[derive(Default)]
+pub(crate) struct Context {
+    pub(super) types: Types,
+    /// Canonical type of each type index.
+    pub(super) ids: Vec<TypeId>,
+    pub(super) funcs: Vec<TypeId>,
+    pub(super) tables: Vec<TableType>,
+    pub(super) memories: Vec<MemoryType>,
+    pub(super) globals: Vec<GlobalType>,
+    pub(super) tags: Vec<TypeId>,
+    pub(super) elems: Vec<RefType>,
+    pub(super) datas: u32,
+    /// Functions that occur outside of function bodies, by index (spec: *C*.refs).
+    refs: Vec<bool>,
+    /// Names of the exports so far.
+    exports: HashSet<String>,
+    /// Memory of the expression at hand, kept for the next one.
+    pub(crate) buffers: Buffers,
+}
+
+impl Context {
+    // Index spaces.
+
+    pub(super) fn func_type(&self, id: TypeId, at: usize) -> Result<&FuncType> {
+        match self.types.func_type(id) {
+            Some(ty) => Ok(ty),
+            None => Err(Error::invalid(Rule::ExpandFunc, at, "unknown type: not a function type")),
+        }
+    }
+
+    fn composite(&self, index: u32, at: usize) -> Result<(TypeId, Option<&CompositeType>)> {
+        let id = self.type_id(TypeIndex(index), at)?;
+        Ok((id, self.types.get(id).map(|ty| &ty.ty.composite)))
+    }
+
+    pub(super) fn struct_type(&self, index: u32, at: usize) -> Result<(TypeId, &[FieldType])> {
+        match self.composite(index, at)? {
+            (id, Some(CompositeType::Struct(fields))) => Ok((id, fields)),
+            _ => Err(Error::invalid(Rule::ExpandStruct, at, "type mismatch: not a struct type")),
+        }
+    }
+
+    pub(super) fn array_type(&self, index: u32, at: usize) -> Result<(TypeId, FieldType)> {
+        match self.composite(index, at)? {
+            (id, Some(CompositeType::Array(field))) => Ok((id, *field)),
+            _ => Err(Error::invalid(Rule::ExpandArray, at, "type mismatch: not an array type")),
+        }
+    }
+
+    pub(super) fn func(&self, index: u32, at: usize) -> Result<TypeId> {
+        known(&self.funcs, index, Rule::UnknownFunc, "function", at)
+    }
+
+    pub(super) fn table(&self, index: u32, at: usize) -> Result<TableType> {
+        known(&self.tables, index, Rule::UnknownTable, "table", at)
+    }
+
+    pub(super) fn memory(&self, index: u32, at: usize) -> Result<MemoryType> {
+        known(&self.memories, index, Rule::UnknownMemory, "memory", at)
+    }
+
+    pub(super) fn global(&self, index: u32, at: usize) -> Result<GlobalType> {
+        known(&self.globals, index, Rule::UnknownGlobal, "global", at)
+    }
+
+    /// The payload of a tag.
+    pub(super) fn tag(&self, index: u32, at: usize) -> Result<&[ValType]> {
+        let id = known(&self.tags, index, Rule::UnknownTag, "tag", at)?;
+        Ok(&self.func_type(id, at)?.params)
+    }
+
+    pub(super) fn elem(&self, index: u32, at: usize) -> Result<RefType> {
+        known(&self.elems, index, Rule::UnknownElem, "elem segment", at)
+    }
+
+    pub(super) fn data(&self, index: u32, at: usize) -> Result<()> {
+        if index < self.datas {
+            return Ok(());
+        }
+        Err(Error::invalid(Rule::UnknownData, at, format!("unknown data segment {index}")))
+    }
+
+    pub(super) fn is_declared(&self, func: u32) -> bool {
+        self.refs.get(func as usize).copied().unwrap_or(false)
+    }
+
+    /// Makes a function one that bodies may refer to.
+    fn declare(&mut self, func: u32) {
+        let index = func as usize;
+        if index >= self.refs.len() {
+            self.refs.resize(self.funcs.len().max(index + 1), false);
+        }
+        self.refs[index] = true;
+    }
+
+    // Definitions.
+
+    /// Spec: external types, of an import.
+    pub(crate) fn import(&mut self, import: &Import, at: usize) -> Result<()> {
+        match import.desc {
+            ImportDesc::Func(ty) => self.add_func(ty, Rule::ImportFunc, at),
+            ImportDesc::Table(ty) => self.add_table(ty, at),
+            ImportDesc::Memory(ty) => self.add_memory(ty, at),
+            ImportDesc::Global(ty) => self.add_global(ty, at),
+            ImportDesc::Tag(ty) => self.add_tag(ty, at),
+        }
+    }
+
+    /// Declares a function of the module; its body comes later.
+    pub(crate) fn function(&mut self, ty: TypeIndex, at: usize) -> Result<()> {
+        self.add_func(ty, Rule::FuncType, at)
+    }
+
+    fn add_func(&mut self, ty: TypeIndex, rule: Rule, at: usize) -> Result<()> {
+        let id = self.type_id(ty, at)?;
+        if self.types.func_type(id).is_none() {
+            return Err(Error::invalid(
+                rule,
+                at,
+                "unknown type: function of a type that is no function type",
+            ));
+        }
+        self.funcs.push(id);
+        Ok(())
+    }
+
+    pub(crate) fn add_table(&mut self, ty: TableType, at: usize) -> Result<()> {
+        let ty = self.table_type(ty, at)?;
+        self.tables.push(ty);
+        Ok(())
+    }
+
+    /// Spec: tables without an initial value, which stands for a null reference.
+    pub(crate) fn table_default(&mut self, ty: TableType, at: usize) -> Result<()> {
+        if !ty.element.nullable {
+            let message = "type mismatch: table of non-nullable references without an initial value";
+            return Err(Error::invalid(Rule::TableDefault, at, message));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn add_memory(&mut self, ty: MemoryType, at: usize) -> Result<()> {
+        let ty = self.memory_type(ty, at)?;
+        self.memories.push(ty);
+        Ok(())
+    }
+
+    pub(crate) fn add_global(&mut self, ty: GlobalType, at: usize) -> Result<()> {
+        let ty = self.global_type(ty, at)?;
+        self.globals.push(ty);
+        Ok(())
+    }
+
+    /// Spec: tag types.
+    pub(crate) fn add_tag(&mut self, ty: TypeIndex, at: usize) -> Result<()> {
+        let id = self.type_id(ty, at)?;
+        match self.types.func_type(id) {
+            None => {
+                Err(Error::invalid(Rule::TagType, at, "unknown type: tag of a type that is no function type"))
+            }
+            Some(ty) if !ty.results.is_empty() => {
+                Err(Error::invalid(Rule::TagResults, at, "non-empty tag result type"))
+            }
+            Some(_) => {
+                self.tags.push(id);
+                Ok(())
+            }
+        }
+    }
+
+    /// Spec: exports.
+    pub(crate) fn export(&mut self, name: &str, index: ExternIndex, at: usize) -> Result<()> {
+        match index {
+            ExternIndex::Func(func) => {
+                self.func(func, at)?;
+                self.declare(func);
+            }
+            ExternIndex::Table(table) => drop(self.table(table, at)?),
+            ExternIndex::Memory(memory) => drop(self.memory(memory, at)?),
+            ExternIndex::Global(global) => drop(self.global(global, at)?),
+            ExternIndex::Tag(tag) => drop(self.tag(tag, at)?),
+        }
+        if !self.exports.insert(name.to_owned()) {
+            return Err(Error::invalid(Rule::ExportName, at, "duplicate export name"));
+        }
+        Ok(())
+    }
+
+    /// Spec: start function.
+    pub(crate) fn start(&self, func: u32, at: usize) -> Result<()> {
+        let ty = self.func_type(self.func(func, at)?, at)?;
+        if !ty.params.is_empty() || !ty.results.is_empty() {
+            return Err(Error::invalid(Rule::StartType, at, "start function with parameters or results"));
+        }
+        Ok(())
+    }
+
+    /// Spec: element segments, active mode: the table exists.
+    pub(crate) fn table_index(&self, table: u32, at: usize) -> Result<()> {
+        self.table(table, at).map(drop)
+    }
+
+    /// Spec: element segments; `table` where it is active.
+    pub(crate) fn add_elem(&mut self, ty: RefType, table: Option<u32>, at: usize) -> Result<()> {
+        let ty = self.ref_type(ty, at)?;
+        if let Some(table) = table {
+            let element = self.table(table, at)?.element;
+            if !self.types.ref_matches(ty, element) {
+                let message = "type mismatch: element segment does not match the type of its table";
+                return Err(Error::invalid(Rule::ElemTable, at, message));
+            }
+        }
+        self.elems.push(ty);
+        Ok(())
+    }
+
+    /// Spec: an element segment's item in its short form, a function index.
+    pub(crate) fn elem_func(&mut self, func: u32, at: usize) -> Result<()> {
+        self.func(func, at)?;
+        self.declare(func);
+        Ok(())
+    }
+
+    /// Spec: data segments, active mode: the memory exists.
+    pub(crate) fn memory_index(&self, memory: u32, at: usize) -> Result<()> {
+        self.memory(memory, at).map(drop)
+    }
+
+    /// The number of data segments, known before the bodies.
+    pub(crate) fn set_datas(&mut self, count: u32) {
+        self.datas = count;
+    }
+
+    // Expressions.
+
+    /// Begins a constant expression of a type, which must have been checked.
+    pub(crate) fn constant(
+        &self,
+        ty: ValType,
+        place: ConstantPlace,
+        buffers: Buffers,
+        at: usize,
+    ) -> Result<Expression<'_>> {
+        Ok(Expression::constant(self, self.val_type(ty, at)?, place, buffers))
+    }
+
+    /// Begins the body of a function.
+    pub(crate) fn body(
+        &self,
+        func: u32,
+        locals: &[(u32, ValType)],
+        buffers: Buffers,
+        at: usize,
+    ) -> Result<Expression<'_>> {
+        Expression::body(self, self.func(func, at)?, locals, buffers, at)
+    }
+
+    /// Ends an expression: takes back its memory and the functions that a constant expression refers to.
+    pub(crate) fn finish(&mut self, buffers: Buffers) {
+        self.buffers = buffers;
+        let named = std::mem::take(&mut self.buffers.named);
+        for &func in &named {
+            self.declare(func);
+        }
+        self.buffers.named = named;
+        self.buffers.named.clear();
+    }
+
+    /// The canonical form of a reference to a type.
+    pub(super) fn non_null(id: TypeId) -> ValType {
+        ValType::Ref(RefType::non_null(HeapType::Canon(id)))
+    }
+
+    pub(super) fn nullable(id: TypeId) -> ValType {
+        ValType::Ref(RefType::nullable(HeapType::Canon(id)))
+    }
+}
+
+fn known<T: Copy>(space: &[T], index: u32, rule: Rule, what: &'static str, at: usize) -> Result<T> {
+    match space.get(index as usize) {
+        Some(&found) => Ok(found),
+        None => Err(Error::invalid(rule, at, format!("unknown {what} {index}"))),
+    }
+}
+
+impl ConstantPlace {
+    /// The rule for the type of the value.
+    pub(super) fn rule(self) -> Rule {
+        match self {
+            ConstantPlace::Global => Rule::GlobalInit,
+            ConstantPlace::Table => Rule::TableInitValue,
+            ConstantPlace::ElemOffset => Rule::ElemOffset,
+            ConstantPlace::ElemItem => Rule::ElemItem,
+            ConstantPlace::DataOffset => Rule::DataOffset,
+        }
+    }
+}
