@@ -6,7 +6,9 @@
 
 use std::collections::BTreeSet;
 
-use assay_interp::{Config, ErrorKind, Extern, FuncAddr, MemoryAddr, Module, Store, TrapKind, Value};
+use assay_interp::{
+    Config, ErrorKind, Extern, Features, FuncAddr, MemoryAddr, Module, Store, TrapKind, Value,
+};
 
 /// A function of the module under test and what it should compute; scalars stand in the low bits.
 struct Case {
@@ -531,7 +533,7 @@ fn bits_of(value: Value) -> u128 {
 
 fn instance(text: &str, names: impl Iterator<Item = String>) -> (Store, Vec<FuncAddr>, Option<MemoryAddr>) {
     let mut store = Store::new(Config::default());
-    let module = Module::decode(&wat::parse_str(text).unwrap()).unwrap();
+    let module = Module::new(&wat::parse_str(text).unwrap(), &Features::default()).unwrap();
     let instance = store.instantiate(&module, &[]).unwrap();
     let func = |name: String| match store.export(instance, &name) {
         Some(Extern::Func(func)) => func,
