@@ -5,7 +5,7 @@
 //! |---|---|
 //! | 0..4 | type id (low 17 bits), collector flags (upper bits; all clear while the mutator runs under `null`/`copying`) |
 //! | 4..8 | the collector's word (forwarding offset, count, mark); mutator code writes 0 at allocation and never reads it |
-//! | 8..  | struct: fields · array: u32 length at 8, then elements · host box: u32 host index at 8 |
+//! | 8..  | struct: fields · array: u32 length at 8, then elements · host box: u32 host index at 8 · exception: u32 tag at 8, then fields |
 
 /// Bytes of the header.
 pub const HEADER_SIZE: u32 = 8;
@@ -17,6 +17,8 @@ pub const GC_WORD: u32 = 4;
 pub const ARRAY_LENGTH: u32 = 8;
 /// Offset of a host box's u32 index into the store's table of host values.
 pub const HOST_INDEX: u32 = 8;
+/// Offset of an exception's tag: its u32 number in the store.
+pub const EXCEPTION_TAG: u32 = 8;
 /// Number of type ids; a power of two.
 pub const MAX_TYPES: u32 = 1 << 17;
 /// Mask that leaves a valid index of type rows of any header word.

@@ -71,7 +71,7 @@ impl Slot {
 /// The layout of a struct, array or host box.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Layout {
-    /// A struct.
+    /// A struct, or an exception: its tag ([`EXCEPTION_TAG_SLOT`]), then its payload.
     Struct(StructLayout),
     /// An array.
     Array(ArrayLayout),
@@ -137,6 +137,9 @@ impl ArrayLayout {
         (bytes <= u64::from(MAX_OBJECT_SIZE)).then_some(bytes as u32)
     }
 }
+
+/// Field 0 of an exception: the store's number of its tag. The payload's fields follow.
+pub const EXCEPTION_TAG_SLOT: Slot = Slot::I32;
 
 /// Bytes of a host box.
 pub const HOST_SIZE: u32 = 16;

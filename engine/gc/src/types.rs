@@ -103,6 +103,9 @@ pub enum CompositeType {
     Struct(Box<[FieldType]>),
     /// `(array …)`
     Array(FieldType),
+    /// The objects behind exception references: a hidden type for each list of payload types. No wasm type definition
+    /// makes it; it has no supertype but `exn` and no subtypes. Made by [`SubType::exception`].
+    Exception(Box<[ValType]>),
 }
 
 /// A type definition.
@@ -114,6 +117,13 @@ pub struct SubType {
     pub supertype: Option<HeapType>,
     /// Its shape.
     pub composite: CompositeType,
+}
+
+impl SubType {
+    /// The type of the exceptions that hold a payload of these types.
+    pub fn exception(payload: &[ValType]) -> SubType {
+        SubType { is_final: true, supertype: None, composite: CompositeType::Exception(payload.into()) }
+    }
 }
 
 /// Number of ancestors (itself included) that a [`TypeRow`] can name.
@@ -137,5 +147,7 @@ pub const KIND_STRUCT: u32 = 2;
 pub const KIND_ARRAY: u32 = 3;
 /// The type of boxes that hold a host's externref: a subtype of `any` and `extern` only, not of `eq`.
 pub const KIND_HOST: u32 = 4;
+/// The type of exceptions: a subtype of `exn` only.
+pub const KIND_EXCEPTION: u32 = 5;
 /// log2 of the size of a [`TypeRow`].
 pub const ROW_SHIFT: u32 = 8;

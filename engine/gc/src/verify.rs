@@ -14,12 +14,14 @@ use std::collections::HashMap;
 
 use crate::bits::Bits;
 use crate::collector::Constraints;
-use crate::header::{ARRAY_LENGTH, GC_WORD, HEADER_SIZE, POISON_WORD, TYPE_ID_MASK, TYPE_WORD};
+use crate::header::{
+    ARRAY_LENGTH, EXCEPTION_TAG, GC_WORD, HEADER_SIZE, POISON_WORD, TYPE_ID_MASK, TYPE_WORD,
+};
 use crate::heap::HeapCore;
 use crate::layout::{HOST_SIZE, MAX_OBJECT_SIZE};
 use crate::memory::View;
 use crate::types::{
-    AbstractHeapType, CompositeType, FieldType, HeapType, KIND_FUNC, RefType, StorageType, TypeId,
+    AbstractHeapType, CompositeType, HeapType, KIND_EXCEPTION, KIND_FUNC, RefType, StorageType, TypeId,
     TypeRegistry, ValType,
 };
 use crate::{Error, ErrorKind, GcRef, RootPhase, RootSet};
@@ -138,22 +140,35 @@ impl Shape {
         match &registry.get(id)?.composite {
             CompositeType::Func(_) => None,
             CompositeType::Struct(fields) => {
-                let mut end = HEADER_SIZE;
-                let mut references = Vec::new();
-                for field in fields {
-                    let width = width(field);
-                    let at = end.next_multiple_of(width.min(8));
-                    references.extend(traced(field, registry).map(|reference| (at, reference)));
-                    end = at + width;
-                }
-                Some(Shape::Struct { size: u64::from(end).next_multiple_of(8), references })
+                Some(Shape::of_fields(HEADER_SIZE, fields.iter().map(|field| &field.storage), registry))
+            }
+            CompositeType::Exception(payload) => {
+                let payload: Vec<StorageType> = payload.iter().copied().map(StorageType::Val).collect();
+                // The tag's number comes first; only the store knows which ones exist.
+                Some(Shape::of_fields(EXCEPTION_TAG + 4, payload.iter(), registry))
             }
             CompositeType::Array(element) => {
-                let stride = width(element);
+                let stride = width(&element.storage);
                 let base = if stride > 4 { 16 } else { 12 };
-                Some(Shape::Array { base, stride, element: traced(element, registry) })
+                Some(Shape::Array { base, stride, element: traced(&element.storage, registry) })
             }
         }
+    }
+
+    /// Fields one after the other from offset `end`.
+    fn of_fields<'t>(
+        mut end: u32,
+        fields: impl Iterator<Item = &'t StorageType>,
+        registry: &TypeRegistry,
+    ) -> Shape {
+        let mut references = Vec::new();
+        for field in fields {
+            let width = width(field);
+            let at = end.next_multiple_of(width.min(8));
+            references.extend(traced(field, registry).map(|reference| (at, reference)));
+            end = at + width;
+        }
+        Shape::Struct { size: u64::from(end).next_multiple_of(8), references }
     }
 
     fn size(&self, view: &View<'_>, at: u32) -> Option<u64> {
@@ -188,8 +203,8 @@ impl Shape {
 }
 
 /// Bytes of a stored field.
-fn width(field: &FieldType) -> u32 {
-    match field.storage {
+fn width(field: &StorageType) -> u32 {
+    match field {
         StorageType::I8 => 1,
         StorageType::I16 => 2,
         StorageType::Val(ValType::I32 | ValType::F32 | ValType::Ref(_)) => 4,
@@ -199,8 +214,8 @@ fn width(field: &FieldType) -> u32 {
 }
 
 /// The declared type of a traced field. Functions are no business of a collector's.
-fn traced(field: &FieldType, registry: &TypeRegistry) -> Option<RefType> {
-    let StorageType::Val(ValType::Ref(reference)) = field.storage else { return None };
+fn traced(field: &StorageType, registry: &TypeRegistry) -> Option<RefType> {
+    let StorageType::Val(ValType::Ref(reference)) = *field else { return None };
     let func = match reference.heap {
         HeapType::Abstract(of) => matches!(of, AbstractHeapType::Func | AbstractHeapType::NoFunc),
         HeapType::Concrete(id) => registry.kind(id) == KIND_FUNC,
@@ -265,15 +280,15 @@ impl Trace<'_> {
 
     /// Whether a field of heap type `declared` may hold an i31. Anything internal may have become external.
     fn holds_i31(&self, declared: HeapType) -> bool {
-        use AbstractHeapType::{Any, Eq, Exn, Extern, I31};
-        matches!(declared, HeapType::Abstract(Any | Eq | I31 | Extern | Exn))
+        use AbstractHeapType::{Any, Eq, Extern, I31};
+        matches!(declared, HeapType::Abstract(Any | Eq | I31 | Extern))
     }
 
-    /// Whether a field of heap type `declared` may hold an object of type `actual`. How exceptions are represented is
-    /// the runtime's choice, so any object will do for them.
+    /// Whether a field of heap type `declared` may hold an object of type `actual`. Anything internal may have become
+    /// external; an exception is neither.
     fn holds(&self, declared: HeapType, actual: TypeId) -> bool {
         match declared {
-            HeapType::Abstract(AbstractHeapType::Extern | AbstractHeapType::Exn) => true,
+            HeapType::Abstract(AbstractHeapType::Extern) => self.registry.kind(actual) != KIND_EXCEPTION,
             _ => self.registry.heap_matches(HeapType::Concrete(actual), declared),
         }
     }

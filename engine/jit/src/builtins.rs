@@ -1,6 +1,6 @@
 //! What generated code calls of the runtime. Each builtin is a SystemV function with `*mut VmCtx` first; the addresses
 //! stand in [`Builtins`], one pointer each, in the order of [`Builtin`]. They are stubs that record the exit frame, so a
-//! collection can walk from there. Every one is a safepoint, except that `Raise` does not return. A builtin that fails
+//! collection can walk from there. Every one is a safepoint, except that `Raise` and `Throw` do not return. A builtin that fails
 //! does not return either: it raises the trap.
 
 /// The builtins. "ref" = i32 reference word, "idx" = i32 index constant, lengths and array indices i32 unsigned.
@@ -46,6 +46,8 @@ pub enum Builtin {
     TableInit,
     /// `(elem idx)`.
     ElemDrop,
+    /// `(exception: ref)` never returns: continues at the innermost handler in the callers, or leaves wasm.
+    Throw,
     /// `(values: *mut u128 as i64)`: calls host function `vmctx.host_func`; arguments at `values[i]` (low bytes), results
     /// are written there. Called by host thunks only.
     HostCall,
@@ -53,7 +55,7 @@ pub enum Builtin {
 
 impl Builtin {
     /// All, in table order.
-    pub const ALL: [Builtin; 20] = [
+    pub const ALL: [Builtin; 21] = [
         Builtin::Raise,
         Builtin::AllocStruct,
         Builtin::AllocArray,
@@ -73,12 +75,13 @@ impl Builtin {
         Builtin::TableFill,
         Builtin::TableInit,
         Builtin::ElemDrop,
+        Builtin::Throw,
         Builtin::HostCall,
     ];
     /// CLIF-level parameter kinds after the vmctx ('i' = i32, 'l' = i64) and the result (none, 'i' or 'l').
     pub const fn signature(self) -> (&'static str, Option<char>) {
         match self {
-            Builtin::Raise => ("i", None),
+            Builtin::Raise | Builtin::Throw => ("i", None),
             Builtin::AllocStruct => ("i", Some('i')),
             Builtin::AllocArray => ("ii", Some('i')),
             Builtin::ArrayFill => ("iilli", None),

@@ -11,6 +11,8 @@ pub struct CodeMap {
     pub len: usize,
     /// Sorted by `return_offset`.
     pub stack_maps: Vec<StackMap>,
+    /// Calls in the reach of an exception handler; sorted by `return_offset`.
+    pub landings: Vec<Landing>,
     /// (offset of the instruction, raw trap code), sorted.
     pub traps: Vec<(u32, u8)>,
     /// (start offset, function index), sorted, for backtraces.
@@ -28,6 +30,18 @@ pub struct StackMap {
     pub slots: Box<[u32]>,
 }
 
+/// Where an exception continues that comes out of a call. The handler takes it in the payload register and expects
+/// nothing of the others but the stack and frame pointers.
+#[derive(Clone, Copy, Debug)]
+pub struct Landing {
+    /// Offset of the call's return address.
+    pub return_offset: u32,
+    /// Offset of the handler.
+    pub handler: u32,
+    /// Bytes from the stack pointer to the frame pointer.
+    pub span: u32,
+}
+
 impl CodeMap {
     /// Whether `pc` lies in this code.
     pub fn contains(&self, pc: usize) -> bool {
@@ -37,6 +51,11 @@ impl CodeMap {
     pub fn stack_map(&self, pc: usize) -> Option<&StackMap> {
         let offset = u32::try_from(pc.checked_sub(self.base)?).ok()?;
         self.stack_maps.binary_search_by_key(&offset, |m| m.return_offset).ok().map(|i| &self.stack_maps[i])
+    }
+    /// The landing of the call that returns to `pc`; `None` when exceptions pass it.
+    pub fn landing(&self, pc: usize) -> Option<&Landing> {
+        let offset = u32::try_from(pc.checked_sub(self.base)?).ok()?;
+        self.landings.binary_search_by_key(&offset, |l| l.return_offset).ok().map(|i| &self.landings[i])
     }
     /// The trap recorded at the instruction at `pc`.
     pub fn trap(&self, pc: usize) -> Option<TrapCode> {

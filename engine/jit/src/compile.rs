@@ -45,6 +45,9 @@ pub struct CompileOptions {
     pub verifier: bool,
     /// Whether Cranelift's alias analysis runs (a bisect switch).
     pub alias_analysis: bool,
+    /// Whether modules may use the exception instructions that WebAssembly 3.0 left out (`try`, `catch`, `rethrow`,
+    /// `delegate`).
+    pub legacy_exceptions: bool,
 }
 
 impl Default for CompileOptions {
@@ -55,6 +58,7 @@ impl Default for CompileOptions {
             fuel: false,
             verifier: cfg!(debug_assertions),
             alias_analysis: true,
+            legacy_exceptions: false,
         }
     }
 }
@@ -127,7 +131,8 @@ impl Compiler {
     /// See [`ErrorKind`](crate::ErrorKind).
     pub fn compile(&self, wasm: &[u8]) -> Result<CompiledModule, Error> {
         self.validate(wasm)?;
-        let Decoded { info, defs, bodies } = decode::module(wasm, &self.types)?;
+        let Decoded { info, defs, bodies } =
+            decode::module(wasm, &self.types, self.options.legacy_exceptions)?;
         let module = translate::Module {
             info: &info,
             types: &self.types,
@@ -151,8 +156,8 @@ impl Compiler {
     /// # Errors
     /// See [`ErrorKind`](crate::ErrorKind).
     pub fn validate(&self, wasm: &[u8]) -> Result<(), Error> {
-        decode::structure(wasm)?;
-        decode::validate(wasm)
+        decode::structure(wasm, self.options.legacy_exceptions)?;
+        decode::validate(wasm, self.options.legacy_exceptions)
     }
 }
 

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use assay_gc::{AbstractHeapType, HeapType, RefType, TypeRegistry};
+use assay_gc::{AbstractHeapType, CompositeType, HeapType, RefType, SubType, TypeId, TypeRegistry};
 use wasmparser::{
     BinaryReader, DataKind, ElementItems, ElementKind, Encoding, ExternalKind, FromReader, FunctionBody,
     KnownCustom, Name, NameSectionReader, Operator, Parser, Payload, SectionLimited, TableInit, TypeRef,
@@ -39,8 +39,14 @@ const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::GC_TYPES)
     .union(WasmFeatures::SIMD)
     .union(WasmFeatures::RELAXED_SIMD)
-    // Tags and the types of exception references; the translator refuses the instructions.
     .union(WasmFeatures::EXCEPTIONS);
+
+/// What the engine runs, perhaps with the legacy exception instructions.
+fn features(legacy_exceptions: bool) -> WasmFeatures {
+    let mut features = FEATURES;
+    features.set(WasmFeatures::LEGACY_EXCEPTIONS, legacy_exceptions);
+    features
+}
 
 /// What decoding yields.
 pub(crate) struct Decoded<'a> {
@@ -57,6 +63,8 @@ fn malformed(error: wasmparser::Error) -> Error {
 fn invalid(error: wasmparser::Error) -> Error {
     let (offset, message) = (error.offset() as usize, error.message().to_owned());
     Error::new(match error.missing_wasm_feature() {
+        // Well-formed: of stack switching, wasmparser asks for this typing rule alone outside of new encodings.
+        Some(_) if message.contains("non-empty tag result type") => ErrorKind::Invalid { offset, message },
         // The encoding does not exist in WebAssembly 3.0.
         Some(_) => ErrorKind::Malformed { offset, message },
         None => ErrorKind::Invalid { offset, message },
@@ -67,9 +75,9 @@ fn unread(error: wasmparser::Error) -> Error {
     internal(&format!("a validated module cannot be read: {error}"))
 }
 
-fn parser() -> Parser {
+fn parser(legacy_exceptions: bool) -> Parser {
     let mut parser = Parser::new(0);
-    parser.set_features(FEATURES);
+    parser.set_features(features(legacy_exceptions));
     parser
 }
 
@@ -77,9 +85,9 @@ fn parser() -> Parser {
 ///
 /// # Errors
 /// `Malformed`.
-pub(crate) fn structure(wasm: &[u8]) -> Result<(), Error> {
+pub(crate) fn structure(wasm: &[u8], legacy_exceptions: bool) -> Result<(), Error> {
     let mut structure = Structure::default();
-    for payload in parser().parse_all(wasm) {
+    for payload in parser(legacy_exceptions).parse_all(wasm) {
         payload.and_then(|payload| structure.payload(payload)).map_err(malformed)?;
         if let Some((offset, message)) = structure.fault {
             return Err(Error::new(ErrorKind::Malformed {
@@ -196,17 +204,21 @@ impl Structure {
 ///
 /// # Errors
 /// `Invalid`, `Malformed`.
-pub(crate) fn validate(wasm: &[u8]) -> Result<(), Error> {
-    Validator::new_with_features(FEATURES).validate_all(wasm).map(drop).map_err(invalid)
+pub(crate) fn validate(wasm: &[u8], legacy_exceptions: bool) -> Result<(), Error> {
+    Validator::new_with_features(features(legacy_exceptions)).validate_all(wasm).map(drop).map_err(invalid)
 }
 
 /// Reads a valid module.
 ///
 /// # Errors
 /// `Types` when the registry refuses, `Internal`.
-pub(crate) fn module<'a>(wasm: &'a [u8], types: &Arc<TypeRegistry>) -> Result<Decoded<'a>, Error> {
+pub(crate) fn module<'a>(
+    wasm: &'a [u8],
+    types: &Arc<TypeRegistry>,
+    legacy_exceptions: bool,
+) -> Result<Decoded<'a>, Error> {
     let mut decoded = Decoded { info: ModuleInfo::default(), defs: HashMap::new(), bodies: Vec::new() };
-    for payload in parser().parse_all(wasm) {
+    for payload in parser(legacy_exceptions).parse_all(wasm) {
         decoded.payload(payload.map_err(unread)?, types)?;
     }
     Ok(decoded)
@@ -223,7 +235,7 @@ impl<'a> Decoded<'a> {
             }
             Payload::ImportSection(section) => {
                 for import in section.into_imports() {
-                    self.import(import.map_err(unread)?)?;
+                    self.import(import.map_err(unread)?, types)?;
                 }
             }
             Payload::FunctionSection(section) => {
@@ -250,7 +262,8 @@ impl<'a> Decoded<'a> {
             }
             Payload::TagSection(section) => {
                 for tag in section {
-                    info.tags.push(info.types[tag.map_err(unread)?.func_type_idx as usize]);
+                    let ty = self.info.types[tag.map_err(unread)?.func_type_idx as usize];
+                    self.tag(ty, types)?;
                 }
             }
             Payload::GlobalSection(section) => {
@@ -320,7 +333,19 @@ impl<'a> Decoded<'a> {
         Ok(())
     }
 
-    fn import(&mut self, import: wasmparser::Import<'_>) -> Result<(), Error> {
+    /// Adds a tag of function type `ty`, and the type of its exceptions.
+    fn tag(&mut self, ty: TypeId, types: &Arc<TypeRegistry>) -> Result<(), Error> {
+        let Some(CompositeType::Func(func)) = self.defs.get(&ty).map(|def| &def.composite) else {
+            return Err(internal("a tag of no function type"));
+        };
+        let group = types.register(&[SubType::exception(&func.params)])?;
+        self.info.tags.push(ty);
+        self.info.exceptions.push(group.ids()[0]);
+        self.info.rec_groups.push(group);
+        Ok(())
+    }
+
+    fn import(&mut self, import: wasmparser::Import<'_>, types: &Arc<TypeRegistry>) -> Result<(), Error> {
         let info = &mut self.info;
         let convert = Convert::new(&info.types);
         let ty = match import.ty {
@@ -348,11 +373,11 @@ impl<'a> Decoded<'a> {
                 info.imported_globals += 1;
             }
             ExternType::Tag(ty) => {
-                info.tags.push(ty);
-                info.imported_tags += 1;
+                self.tag(ty, types)?;
+                self.info.imported_tags += 1;
             }
         }
-        info.imports.push(Import { module: import.module.to_owned(), name: import.name.to_owned(), ty });
+        self.info.imports.push(Import { module: import.module.to_owned(), name: import.name.to_owned(), ty });
         Ok(())
     }
 

@@ -19,7 +19,7 @@ mod decode;
 mod link;
 mod translate;
 
-pub use code::{CodeMap, StackMap};
+pub use code::{CodeMap, Landing, StackMap};
 pub use compile::{CompileOptions, CompiledModule, Compiler, OptLevel, RegAlloc};
 pub use error::{Error, ErrorKind};
 pub use trap::TrapCode;

@@ -6,13 +6,13 @@
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::Function;
 use cranelift_codegen::isa::OwnedTargetIsa;
-use cranelift_codegen::{CodegenError, Context};
+use cranelift_codegen::{CodegenError, Context, FinalizedMachCallSite, FinalizedMachExceptionHandler};
 use cranelift_jit::{ArenaMemoryProvider, JITBuilder, JITModule};
 use cranelift_module::{FuncId, Module, ModuleReloc, ModuleRelocTarget};
 
 use crate::convert::internal;
 use crate::translate::trap_of;
-use crate::{CodeMap, Error, ErrorKind, StackMap};
+use crate::{CodeMap, Error, ErrorKind, Landing, StackMap};
 
 /// Most machine code of a module: near calls reach everything.
 const MAX_CODE: u64 = 1 << 30;
@@ -54,6 +54,7 @@ struct Piece {
     alignment: u64,
     relocs: Vec<ModuleReloc>,
     stack_maps: Vec<StackMap>,
+    landings: Vec<Landing>,
     traps: Vec<(u32, u8)>,
     /// For backtraces.
     index: u32,
@@ -95,6 +96,7 @@ impl Linker {
             span: *span,
             slots: map.entries().map(|(_, offset)| offset).collect(),
         });
+        let landings = buffer.call_sites().filter_map(landing).collect::<Result<_, _>>()?;
         let traps = buffer
             .traps()
             .iter()
@@ -108,6 +110,7 @@ impl Linker {
             alignment: u64::from(buffer.alignment).max(16),
             relocs: relocs.collect(),
             stack_maps: stack_maps.collect(),
+            landings,
             traps,
             index,
         };
@@ -158,6 +161,17 @@ impl Linker {
     }
 }
 
+/// The landing of a call site that has one.
+fn landing(site: FinalizedMachCallSite<'_>) -> Option<Result<Landing, Error>> {
+    match (site.exception_handlers, site.frame_offset) {
+        ([], _) => None,
+        (&[FinalizedMachExceptionHandler::Default(handler)], Some(span)) => {
+            Some(Ok(Landing { return_offset: site.ret_addr, handler, span }))
+        }
+        _ => Some(Err(internal("an exception table of another form"))),
+    }
+}
+
 /// The tables in address order.
 fn code_map(pieces: Vec<Piece>, entries: &[usize]) -> Result<CodeMap, Error> {
     let mut placed: Vec<(usize, Piece)> = entries.iter().copied().zip(pieces).collect();
@@ -173,10 +187,16 @@ fn code_map(pieces: Vec<Piece>, entries: &[usize]) -> Result<CodeMap, Error> {
         map.stack_maps.extend(
             piece.stack_maps.into_iter().map(|m| StackMap { return_offset: m.return_offset + start, ..m }),
         );
+        map.landings.extend(piece.landings.into_iter().map(|l| Landing {
+            return_offset: l.return_offset + start,
+            handler: l.handler + start,
+            ..l
+        }));
         map.traps.extend(piece.traps.into_iter().map(|(offset, code)| (offset + start, code)));
     }
     // Each function's tables come in code order; a lookup must not depend on it.
     map.stack_maps.sort_by_key(|m| m.return_offset);
+    map.landings.sort_by_key(|l| l.return_offset);
     map.traps.sort_by_key(|t| t.0);
     Ok(map)
 }

@@ -37,6 +37,8 @@ pub struct ModuleInfo {
     pub global_inits: Vec<ConstExpr>,
     /// Function types of tags, imported ones first.
     pub tags: Vec<TypeId>,
+    /// Hidden type of the exceptions of each tag.
+    pub exceptions: Vec<TypeId>,
     /// How many of `tags` are imported.
     pub imported_tags: u32,
     /// Data segments.

@@ -33,6 +33,8 @@ pub struct VmCtx {
     pub imported_funcs: *const ImportedFunc,
     /// Per function index (imported ones included): its func id in the store.
     pub func_ids: *const u32,
+    /// Per tag index: its number in the store.
+    pub tags: *const u32,
     /// The instance's number in its store (runtime only).
     pub instance: u32,
     /// The host function's number in its store, for a host function's context (runtime only).

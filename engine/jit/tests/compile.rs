@@ -10,7 +10,14 @@ fn all_options() -> Vec<CompileOptions> {
     for opt in [OptLevel::None, OptLevel::Speed] {
         for regalloc in [RegAlloc::SinglePass, RegAlloc::Backtracking] {
             for (fuel, alias_analysis) in [(false, true), (true, false)] {
-                all.push(CompileOptions { opt, regalloc, fuel, verifier: true, alias_analysis });
+                all.push(CompileOptions {
+                    opt,
+                    regalloc,
+                    fuel,
+                    verifier: true,
+                    alias_analysis,
+                    ..CompileOptions::default()
+                });
             }
         }
     }
@@ -160,8 +167,12 @@ fn errors_tell_malformed_invalid_and_unsupported_apart() {
     assert!(matches!(bytes(illegal), ErrorKind::Malformed { .. }));
     assert!(matches!(kind("(module (func (result i32)))"), ErrorKind::Invalid { .. }));
     assert!(matches!(kind("(module (func (result i32) i64.const 1))"), ErrorKind::Invalid { .. }));
-    let exceptions = "(module (tag $t) (func (throw $t)))";
-    assert!(matches!(kind(exceptions), ErrorKind::Unsupported { .. }), "{:?}", kind(exceptions));
+    let result = "(module (tag (result i32)))";
+    assert!(matches!(kind(result), ErrorKind::Invalid { .. }), "{:?}", kind(result));
+    let legacy = "(module (tag $t) (func try throw $t catch_all end))";
+    assert!(matches!(kind(legacy), ErrorKind::Malformed { .. }), "{:?}", kind(legacy));
+    let on = compiler(CompileOptions { legacy_exceptions: true, ..CompileOptions::default() });
+    on.compile(&wat::parse_str(legacy).expect("the text is right")).expect("legacy exceptions are on");
     let unannounced = "(module (memory 1) (func (data.drop 0)) (data \"\"))";
     let wasm = wat::parse_str(unannounced).expect("text");
     assert!(compiler(CompileOptions::default()).compile(&wasm).is_ok());

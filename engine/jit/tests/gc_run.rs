@@ -180,6 +180,7 @@ impl Machine {
             globals: std::ptr::null(),
             imported_funcs: std::ptr::null(),
             func_ids: ids.as_ptr(),
+            tags: std::ptr::null(),
             instance: 0,
             host_func: 0,
         };

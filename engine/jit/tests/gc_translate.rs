@@ -34,7 +34,7 @@ fn configurations() -> Vec<(CompileOptions, &'static Constraints)> {
             for fuel in [false, true] {
                 for constraints in [&BUMP, &CALL] {
                     all.push((
-                        CompileOptions { opt, regalloc, fuel, verifier: true, alias_analysis: true },
+                        CompileOptions { opt, regalloc, fuel, verifier: true, ..Default::default() },
                         constraints,
                     ));
                 }

@@ -18,6 +18,8 @@ pub struct Config {
     pub verifier: bool,
     /// Whether Cranelift's alias analysis runs.
     pub alias_analysis: bool,
+    /// Whether modules may use the exception instructions that WebAssembly 3.0 left out.
+    pub legacy_exceptions: bool,
     /// Testing modes of the heap.
     pub stress: Stress,
     /// Most bytes of objects in a store's heap.
@@ -45,6 +47,7 @@ impl Default for Config {
             fuel: false,
             verifier: cfg!(debug_assertions),
             alias_analysis: true,
+            legacy_exceptions: false,
             stress: Stress::default(),
             gc_heap_max: 1 << 30,
             gc_heap_initial: 1 << 20,

@@ -54,6 +54,7 @@ impl Engine {
             fuel: config.fuel,
             verifier: config.verifier,
             alias_analysis: config.alias_analysis,
+            legacy_exceptions: config.legacy_exceptions,
         };
         let compiler = Compiler::new(options, collector.constraints, types.clone())?;
         crate::signal::install();

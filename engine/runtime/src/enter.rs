@@ -2,7 +2,7 @@
 //!
 //! The way: [`enter`] saves the outer activation's records, sets a stack limit, calls the entry trampoline. A builtin
 //! that fails stores what happened in [`State::pending`](crate::store::State) and jumps to the trampoline's landing pad
-//! ([`raise`]); a fault does the same through the signal handler and its [`TrapRecord`]. Back in `enter`, the outer
+//! ([`Departure`]); a fault does the same through the signal handler and its [`TrapRecord`]. Back in `enter`, the outer
 //! records are restored, then the pending error is returned or the panic resumed.
 //!
 //! Invariant: nothing unwinds through generated code, and nothing is jumped over that has a destructor.
@@ -239,30 +239,48 @@ fn forget_stack_poison() {
     }
 }
 
-/// Leaves the newest activation of `vmctx`'s store by its landing pad.
-///
-/// # Safety
-/// Called from a builtin of that activation with nothing to drop between here and the entry trampoline, with
-/// `pending` set.
-pub(crate) unsafe fn raise(vmctx: *mut VmCtx) -> ! {
-    // SAFETY: generated code passes its own live context.
-    let ctx = unsafe { (*vmctx).store };
-    // SAFETY: the store's context is pinned.
-    let Activation { entry_handler, entry_sp, entry_fp, .. } = unsafe { Activation::of_raw(ctx) };
-    forget_stack_poison();
-    // SAFETY: the entry trampoline stored its landing pad, stack and frame pointer there; its frame is live; the
-    // frames between have no destructors (caller's promise and generated code).
-    unsafe {
-        std::arch::asm!(
-            "mov rsp, rcx",
-            "mov rbp, rsi",
-            "jmp rdi",
-            in("rax") 0usize,
-            in("rdx") 0usize,
-            in("rcx") entry_sp,
-            in("rsi") entry_fp,
-            in("rdi") entry_handler,
-            options(noreturn)
-        )
+/// Where generated code continues instead of behind its call of a builtin.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Departure {
+    /// A landing pad.
+    pub(crate) pc: usize,
+    /// Stack pointer of its frame.
+    pub(crate) sp: usize,
+    /// Frame pointer of its frame.
+    pub(crate) fp: usize,
+    /// What it takes in the first payload register.
+    pub(crate) payload: usize,
+}
+
+impl Departure {
+    /// To the entry trampoline of the newest activation, for what is pending.
+    pub(crate) fn to_entry(ctx: &Pinned<StoreCtx>) -> Departure {
+        let Activation { entry_handler, entry_sp, entry_fp, .. } = Activation::of(ctx);
+        Departure { pc: entry_handler, sp: entry_sp, fp: entry_fp, payload: 0 }
+    }
+
+    /// Goes there.
+    ///
+    /// # Safety
+    /// Called from a builtin of the newest activation, with nothing to drop between here and the frame, which is one of
+    /// that activation's generated code; the departure is [`to_entry`](Departure::to_entry) with `pending` set, or a
+    /// handler's landing and its exception.
+    pub(crate) unsafe fn go(self) -> ! {
+        forget_stack_poison();
+        // SAFETY: the pad expects the stack and frame pointers of its frame and the payload, nothing else; the frame is
+        // live; the frames below it have no destructors (caller's promise and generated code).
+        unsafe {
+            std::arch::asm!(
+                "mov rsp, rcx",
+                "mov rbp, rsi",
+                "jmp rdi",
+                in("rax") self.payload,
+                in("rdx") 0usize,
+                in("rcx") self.sp,
+                in("rsi") self.fp,
+                in("rdi") self.pc,
+                options(noreturn)
+            )
+        }
     }
 }

@@ -5,6 +5,8 @@ use std::fmt;
 
 use assay_jit::TrapCode;
 
+use crate::Exception;
+
 /// A resource that ran out. The program may be right: another limit may let it finish.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Resource {
@@ -111,6 +113,8 @@ pub enum ErrorKind {
     },
     /// The program trapped.
     Trap(TrapCode),
+    /// An exception that no handler took. A host function that returns it throws the same exception on.
+    Exception(Exception),
     /// A resource ran out.
     Exhausted(Resource),
     /// A host function failed.
@@ -164,6 +168,13 @@ impl Error {
     /// The wasm frames that were active, youngest first, at most 64.
     pub fn backtrace(&self) -> &[Frame] {
         &self.0.frames
+    }
+    /// The exception, if it is one.
+    pub fn exception(&self) -> Option<&Exception> {
+        match &self.0.kind {
+            ErrorKind::Exception(exception) => Some(exception),
+            _ => None,
+        }
     }
     /// The trap, if it is one.
     pub fn trap(&self) -> Option<TrapCode> {
@@ -283,6 +294,9 @@ impl fmt::Display for Error {
                 write!(f, "incompatible import type of {module:?} {name:?}")
             }
             ErrorKind::Trap(code) => write!(f, "trap: {}", trap_text(*code)),
+            ErrorKind::Exception(exception) => {
+                write!(f, "uncaught exception of tag {}", exception.tag().number())
+            }
             ErrorKind::Exhausted(what) => write!(f, "{what}"),
             ErrorKind::Host(error) => write!(f, "host function: {error}"),
             ErrorKind::Corrupt(what) => write!(f, "corrupt heap: {what}"),

@@ -1,6 +1,6 @@
 //! What instances import and export, and tags.
 
-use assay_gc::TypeId;
+use assay_gc::{CompositeType, SubType, TypeId};
 use assay_jit::module::ExternType;
 
 use crate::store::StoreInner;
@@ -64,17 +64,38 @@ pub struct Tag {
 #[derive(Debug)]
 pub(crate) struct TagData {
     pub(crate) ty: TypeId,
+    /// Hidden type of its exceptions.
+    pub(crate) exception: TypeId,
 }
 
 impl Tag {
-    /// A new tag of a function type.
+    /// A new tag of a function type without results.
     ///
     /// # Errors
-    /// `WrongEngine` when the type is not live in the store's engine.
+    /// `WrongEngine` when the type is not live in the store's engine; `Type` when it is no such type; `Limit`.
     pub fn new(store: &mut StoreInner, ty: TypeId) -> Result<Tag, Error> {
+        let definition = store.types().get(ty).ok_or_else(|| Error::usage(Usage::WrongEngine))?;
+        let params = match &definition.composite {
+            CompositeType::Func(func) if func.results.is_empty() => &func.params,
+            _ => return Err(Error::usage(Usage::Type { index: 0 })),
+        };
+        let group = store.engine().register(&[SubType::exception(params)])?;
+        Tag::with_exception(store, ty, group.ids()[0])
+    }
+    /// A new tag of a function type whose type of exceptions is known, and live.
+    pub(crate) fn with_exception(
+        store: &mut StoreInner,
+        ty: TypeId,
+        exception: TypeId,
+    ) -> Result<Tag, Error> {
         store.retain_type(ty)?;
-        store.state.tags.push(TagData { ty });
+        store.retain_type(exception)?;
+        store.state.tags.push(TagData { ty, exception });
         Ok(Tag { store: store.id(), index: store.state.tags.len() as u32 - 1 })
+    }
+    /// Its number in the store, in the order of creation.
+    pub fn number(self) -> u32 {
+        self.index
     }
     /// Its function type.
     ///

@@ -68,7 +68,7 @@ impl Handles {
     }
 }
 
-/// A rooted reference of the `any` or `extern` hierarchy, never null. Keeps its object alive and follows its moves;
+/// A rooted reference of the `any`, `extern` or `exn` hierarchy, never null. Keeps its object alive and follows its moves;
 /// cheap to clone; dropping it frees the root. Sending it to another thread is fine, reading it needs its store.
 pub struct Rooted {
     table: Arc<Handles>,

@@ -8,6 +8,8 @@ use std::any::Any;
 use assay_gc::layout::{Layout, Slot};
 use assay_gc::{CompositeType, FieldType, GcRef, StorageType, TypeId, ValType};
 
+use crate::Tag;
+use crate::exception::tag_of;
 use crate::store::StoreInner;
 
 /// What a reference word refers to.
@@ -23,6 +25,8 @@ pub enum RefKind {
     Array(TypeId),
     /// A host value of that index in the store.
     Host(u32),
+    /// An exception of that tag.
+    Exception(Tag),
 }
 
 /// A field, element, global or table element as it lies in memory.
@@ -112,8 +116,17 @@ impl<'s> Inspector<'s> {
             assay_gc::types::KIND_STRUCT => Some(RefKind::Struct(ty)),
             assay_gc::types::KIND_ARRAY => Some(RefKind::Array(ty)),
             assay_gc::types::KIND_HOST => self.store.heap.host_index(word).map(RefKind::Host),
+            assay_gc::types::KIND_EXCEPTION => tag_of(self.store, word, ty).map(RefKind::Exception),
             _ => None,
         }
+    }
+    /// The payload of an exception; `None` for anything else.
+    pub fn payload(&self, word: GcRef) -> Option<Vec<RawVal>> {
+        let RefKind::Exception(_) = self.kind(word)? else { return None };
+        let layout = self.store.types().layout(self.store.heap.type_of(word)?)?;
+        let Layout::Struct(layout) = &*layout else { return None };
+        let fields = layout.fields.iter().skip(1);
+        fields.map(|&(offset, slot)| self.read(word, offset, slot)).collect()
     }
     /// All fields of a struct; `None` for anything else.
     pub fn struct_fields(&self, word: GcRef) -> Option<Vec<RawVal>> {
@@ -185,8 +198,12 @@ impl<'s> Inspector<'s> {
         Some((unpacked(element), raw))
     }
 
+    /// The layout of a struct, an array or a host box.
     fn layout(&self, word: GcRef) -> Option<std::sync::Arc<Layout>> {
         let ty = if word.is_object() { self.store.heap.type_of(word)? } else { return None };
+        if self.store.types().kind(ty) == assay_gc::types::KIND_EXCEPTION {
+            return None;
+        }
         self.store.types().layout(ty)
     }
     fn read(&self, word: GcRef, offset: u32, slot: Slot) -> Option<RawVal> {

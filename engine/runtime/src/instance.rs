@@ -46,7 +46,7 @@ pub(crate) struct InstanceData {
     pub(crate) memories: Box<[u32]>,
     pub(crate) tables: Box<[u32]>,
     pub(crate) globals: Box<[u32]>,
-    pub(crate) tags: Box<[u32]>,
+    tags: Pinned<[u32]>,
     pub(crate) data: Vec<Arc<[u8]>>,
     pub(crate) elements: Vec<ElementData>,
 }
@@ -57,6 +57,13 @@ impl InstanceData {
         // SAFETY: written once, before the instance was published.
         let ids = unsafe { &*self.func_ids.as_ptr() };
         ids.get(index as usize).copied()
+    }
+
+    /// Number in the store of tag `index`.
+    pub(crate) fn tag(&self, index: u32) -> Option<u32> {
+        // SAFETY: written once, before the instance was published.
+        let tags = unsafe { &*self.tags.as_ptr() };
+        tags.get(index as usize).copied()
     }
 }
 
@@ -193,7 +200,10 @@ impl Instance {
             ExportItem::Global(index) => {
                 Extern::Global(Global { store, index: data.globals[index as usize] })
             }
-            ExportItem::Tag(index) => Extern::Tag(Tag { store, index: data.tags[index as usize] }),
+            ExportItem::Tag(index) => {
+                let index = data.tag(index).expect("exports name existing tags");
+                Extern::Tag(Tag { store, index })
+            }
         }
     }
 }
@@ -214,8 +224,9 @@ fn allocate(store: &mut StoreInner, module: &Module, mut items: Items) -> Result
     for ty in &info.globals[info.imported_globals as usize..] {
         items.globals.push(Global::alloc(store, *ty, 0).index);
     }
-    for ty in &info.tags[info.imported_tags as usize..] {
-        items.tags.push(Tag::new(store, *ty)?.index);
+    let defined = info.tags.iter().zip(&info.exceptions).skip(info.imported_tags as usize);
+    for (ty, exception) in defined {
+        items.tags.push(Tag::with_exception(store, *ty, *exception)?.index);
     }
     let index = store.state.instances.len() as u32;
     let vmctx = Pinned::new(VmCtx { instance: index, ..store.bare_vmctx() });
@@ -246,6 +257,7 @@ fn allocate(store: &mut StoreInner, module: &Module, mut items: Items) -> Result
     let cells = items.globals.iter().map(|&at| state.globals[at as usize].cell.as_ptr().cast::<u8>());
     let global_cells = Pinned::slice(cells.collect());
     let func_ids = Pinned::slice(items.funcs);
+    let tags = Pinned::slice(items.tags);
     // SAFETY: pinned, and no code runs on it yet.
     let context = unsafe { &mut *vmctx.as_ptr() };
     context.memories = memory_defs.first();
@@ -253,6 +265,7 @@ fn allocate(store: &mut StoreInner, module: &Module, mut items: Items) -> Result
     context.globals = global_cells.first();
     context.imported_funcs = imported.first();
     context.func_ids = func_ids.first();
+    context.tags = tags.first();
 
     let elements = info.elements.iter().map(|segment| {
         let traced = is_traced(store, &assay_gc::ValType::Ref(segment.ty));
@@ -270,7 +283,7 @@ fn allocate(store: &mut StoreInner, module: &Module, mut items: Items) -> Result
         memories: items.memories.into(),
         tables: items.tables.into(),
         globals: items.globals.into(),
-        tags: items.tags.into(),
+        tags,
         data: info.data.iter().map(|segment| segment.bytes.clone()).collect(),
         elements,
     });

@@ -6,7 +6,7 @@
 //!
 //! Contents: [`Engine`], [`Config`] · [`Module`] · [`Store`], [`StoreInner`], [`Caller`] · [`Instance`], [`Linker`],
 //! [`Extern`] · [`Func`], [`Table`], [`Memory`], [`Global`], [`Tag`] · [`Val`], [`Rooted`], [`ExternRef`] ·
-//! [`Inspector`] · [`Error`].
+//! [`Inspector`] · [`Error`], [`Exception`].
 //!
 //! ```
 //! use assay_runtime::{Config, Engine, Instance, Module, Store};
@@ -40,6 +40,7 @@ mod constant;
 mod engine;
 mod enter;
 mod error;
+mod exception;
 mod externs;
 mod func;
 mod global;
@@ -70,6 +71,7 @@ pub use assay_jit::{OptLevel, RegAlloc, TrapCode};
 pub use config::Config;
 pub use engine::Engine;
 pub use error::{Error, ErrorKind, Frame, LinkReason, Resource, Usage};
+pub use exception::Exception;
 pub use externs::{Extern, Tag};
 pub use func::{Caller, Func};
 pub use global::Global;

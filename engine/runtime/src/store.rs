@@ -518,6 +518,7 @@ impl StoreInner {
             globals: std::ptr::null(),
             imported_funcs: std::ptr::null(),
             func_ids: std::ptr::null(),
+            tags: std::ptr::null(),
             instance: u32::MAX,
             host_func: u32::MAX,
         }

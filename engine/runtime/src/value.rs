@@ -5,6 +5,7 @@
 
 use std::any::Any;
 
+use assay_gc::types::{KIND_EXCEPTION, KIND_FUNC};
 use assay_gc::{AbstractHeapType, GcRef, HeapType, RefType, ValType};
 
 use crate::handle::Rooted;
@@ -51,7 +52,11 @@ impl Hierarchy {
             HeapType::Abstract(A::Func | A::NoFunc) => Hierarchy::Func,
             HeapType::Abstract(A::Extern | A::NoExtern) => Hierarchy::Extern,
             HeapType::Abstract(A::Exn | A::NoExn) => Hierarchy::Exn,
-            HeapType::Concrete(id) if store.types().kind(id) == assay_gc::types::KIND_FUNC => Hierarchy::Func,
+            HeapType::Concrete(id) => match store.types().kind(id) {
+                KIND_FUNC => Hierarchy::Func,
+                KIND_EXCEPTION => Hierarchy::Exn,
+                _ => Hierarchy::Any,
+            },
             _ => Hierarchy::Any,
         }
     }
@@ -154,15 +159,21 @@ fn traced_bits(
     Ok(word_matches(store, word, of).then_some(u128::from(word.0)))
 }
 
-/// Whether the reference `word` is a value of `of` (any and extern hierarchies).
+/// Whether the reference `word` is a value of `of` (`any`, `extern` and `exn` hierarchies).
 pub(crate) fn word_matches(store: &StoreInner, word: GcRef, of: &RefType) -> bool {
     if word.is_null() {
         return of.nullable;
     }
     let types = store.types();
+    let kind = |word| store.heap.type_of(word).map(|ty| types.kind(ty));
     match Hierarchy::of(store, of.heap) {
-        Hierarchy::Extern => of.heap == HeapType::Abstract(AbstractHeapType::Extern),
-        Hierarchy::Exn => of.heap == HeapType::Abstract(AbstractHeapType::Exn),
+        Hierarchy::Extern => {
+            of.heap == HeapType::Abstract(AbstractHeapType::Extern)
+                && (word.is_i31() || kind(word).is_some_and(|kind| kind != KIND_EXCEPTION))
+        }
+        Hierarchy::Exn => {
+            of.heap == HeapType::Abstract(AbstractHeapType::Exn) && kind(word) == Some(KIND_EXCEPTION)
+        }
         Hierarchy::Func => false,
         Hierarchy::Any if word.is_i31() => {
             types.heap_matches(HeapType::Abstract(AbstractHeapType::I31), of.heap)

@@ -1,4 +1,4 @@
-//! Drives the embedding API with the official scripts of what this engine runs (no exceptions). The real
+//! Drives the embedding API with the official scripts, legacy exceptions included where they are on. The real
 //! runner is the crate `assay-spec-tests`; this one is small and knows the API directly. Does nothing where the suite
 //! is absent. `SPEC_FILTER` and `SPEC_CONFIG` narrow it.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -14,7 +14,7 @@ use wast::core::{
 use wast::parser::{ParseBuffer, parse};
 use wast::{QuoteWat, QuoteWatTest, Wast, WastArg, WastDirective, WastExecute, WastInvoke, WastRet, Wat};
 
-const SUITE: &str = "/work/shared/spec-suite/core";
+const SUITE: &str = "/work/shared/spec-suite";
 
 /// Why a directive failed; quoted text that the text parser refuses is no matter of ours.
 enum Failure {
@@ -208,6 +208,10 @@ impl Runner {
                     Ok(_) => return wrong(format!("returned instead of {message}")),
                 }
             }
+            WastDirective::AssertException { exec, .. } => match self.execute(exec)? {
+                Err(error) if error.exception().is_some() => {}
+                other => return wrong(format!("{other:?} instead of an exception")),
+            },
             WastDirective::AssertExhaustion { call, message, .. } => match self.invoke(call)? {
                 Err(error) if error.exhausted() == Some(Resource::CallStack) => {}
                 other => return wrong(format!("{other:?} instead of {message}")),
@@ -376,11 +380,8 @@ fn files(dir: &Path, into: &mut Vec<PathBuf>) {
     for path in entries {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         if path.is_dir() {
-            if name != "exceptions" {
-                files(&path, into);
-            }
-        } else if name.ends_with(".wast") && name != "instance.wast" {
-            // instance.wast throws in each of its modules.
+            files(&path, into);
+        } else if name.ends_with(".wast") {
             into.push(path);
         }
     }
@@ -430,7 +431,8 @@ fn run(name: &str, filter: &str, config: Config) {
     let mut total = (0, 0, 0);
     for path in paths {
         let shown = path.display().to_string();
-        if !shown.contains(filter) || !shown.contains(&narrow) {
+        let off = shown.contains("/legacy/") && !engine.config().legacy_exceptions;
+        if off || !shown.contains(filter) || !shown.contains(&narrow) {
             continue;
         }
         if std::env::var_os("SPEC_VERBOSE").is_some() {
@@ -501,5 +503,25 @@ fn vectors_in_other_configurations() {
         ("copying", OptLevel::Speed, RegAlloc::SinglePass),
     ] {
         run("vectors", "simd/", config(collector, opt, regalloc));
+    }
+}
+
+/// Exceptions in every configuration, the legacy instructions too.
+#[test]
+fn exceptions() {
+    let stress = Stress { every_alloc: true, poison: true, verify: true, ..Stress::default() };
+    for collector in ["null", "copying"] {
+        for opt in [OptLevel::None, OptLevel::Speed] {
+            for regalloc in [RegAlloc::SinglePass, RegAlloc::Backtracking] {
+                let plain =
+                    Config { legacy_exceptions: true, verifier: true, ..config(collector, opt, regalloc) };
+                for filter in
+                    ["/core/exceptions", "/core/imports.wast", "/core/instance.wast", "/core/ref_null.wast"]
+                {
+                    run("exceptions", filter, plain.clone());
+                    run("exceptions", filter, Config { stress, ..plain.clone() });
+                }
+            }
+        }
     }
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::registry::Table;
 use super::rows::Rows;
 use super::{
-    AbstractHeapType, CompositeType, DISPLAY_DEPTH, FieldType, FuncType, HeapType, KIND_ARRAY, KIND_FUNC,
-    KIND_STRUCT, StorageType, SubType, ValType,
+    AbstractHeapType, CompositeType, DISPLAY_DEPTH, FieldType, FuncType, HeapType, KIND_ARRAY,
+    KIND_EXCEPTION, KIND_FUNC, KIND_STRUCT, StorageType, SubType, ValType,
 };
-use crate::layout::{ArrayLayout, Layout, Slot, StructLayout};
+use crate::layout::{ArrayLayout, EXCEPTION_TAG_SLOT, Layout, Slot, StructLayout};
 use crate::{Error, ErrorKind};
 
 fn bad<T>(what: &'static str) -> Result<T, Error> {
@@ -22,6 +22,7 @@ pub(super) fn kind_of(composite: &CompositeType) -> u32 {
         CompositeType::Func(_) => KIND_FUNC,
         CompositeType::Struct(_) => KIND_STRUCT,
         CompositeType::Array(_) => KIND_ARRAY,
+        CompositeType::Exception(_) => KIND_EXCEPTION,
     }
 }
 
@@ -31,6 +32,7 @@ pub(super) fn references(ty: &SubType) -> impl Iterator<Item = HeapType> + '_ {
         CompositeType::Func(func) => (&[], &func.params, &func.results),
         CompositeType::Struct(fields) => (fields, &[], &[]),
         CompositeType::Array(field) => (std::slice::from_ref(field), &[], &[]),
+        CompositeType::Exception(payload) => (&[], payload, &[]),
     };
     let stored = fields.iter().filter_map(|field| match &field.storage {
         StorageType::Val(value) => Some(value),
@@ -106,6 +108,10 @@ impl<'a> Candidate<'a> {
                 let slots = fields.iter().map(|field| self.slot(&field.storage));
                 Layout::Struct(StructLayout::new(slots)?)
             }
+            CompositeType::Exception(payload) => {
+                let slots = payload.iter().map(|ty| self.slot(&StorageType::Val(*ty)));
+                Layout::Struct(StructLayout::new(std::iter::once(EXCEPTION_TAG_SLOT).chain(slots))?)
+            }
         };
         Ok(Some(layout))
     }
@@ -118,6 +124,9 @@ impl<'a> Candidate<'a> {
         own: Option<&Layout>,
         inherited: Option<&Layout>,
     ) -> Result<(), Error> {
+        if kind_of(&ty.composite) == KIND_EXCEPTION || kind_of(&parent.composite) == KIND_EXCEPTION {
+            return bad("exceptions have no declared supertypes");
+        }
         let fits = match (&ty.composite, &parent.composite) {
             (CompositeType::Func(own), CompositeType::Func(inherited)) => self.same_signature(own, inherited),
             _ => match (own, inherited) {

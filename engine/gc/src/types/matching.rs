@@ -2,7 +2,8 @@
 //! no lock, constant time.
 
 use super::{
-    AbstractHeapType, HeapType, KIND_ARRAY, KIND_FUNC, KIND_HOST, KIND_STRUCT, TypeId, TypeRegistry, ValType,
+    AbstractHeapType, HeapType, KIND_ARRAY, KIND_EXCEPTION, KIND_FUNC, KIND_HOST, KIND_STRUCT, TypeId,
+    TypeRegistry, ValType,
 };
 
 impl TypeRegistry {
@@ -31,6 +32,7 @@ impl TypeRegistry {
             (HeapType::Abstract(sub), HeapType::Concrete(sup)) => match self.kind(sup) {
                 KIND_FUNC => sub == AbstractHeapType::NoFunc,
                 KIND_STRUCT | KIND_ARRAY => sub == AbstractHeapType::None,
+                KIND_EXCEPTION => sub == AbstractHeapType::NoExn,
                 _ => false,
             },
             (HeapType::Rec(sub), HeapType::Rec(sup)) => sub == sup,
@@ -41,12 +43,13 @@ impl TypeRegistry {
 
 /// Whether each concrete type of `kind` matches `sup`. Host boxes are values of `any` and `extern`, of nothing between.
 fn kind_matches(kind: u32, sup: AbstractHeapType) -> bool {
-    use AbstractHeapType::{Any, Array, Eq, Extern, Func, Struct};
+    use AbstractHeapType::{Any, Array, Eq, Exn, Extern, Func, Struct};
     match kind {
         KIND_FUNC => sup == Func,
         KIND_STRUCT => matches!(sup, Struct | Eq | Any),
         KIND_ARRAY => matches!(sup, Array | Eq | Any),
         KIND_HOST => matches!(sup, Any | Extern),
+        KIND_EXCEPTION => sup == Exn,
         _ => false,
     }
 }

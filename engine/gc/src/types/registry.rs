@@ -307,6 +307,9 @@ fn resolve(ty: &SubType, ids: &[TypeId]) -> SubType {
             }),
             CompositeType::Struct(fields) => CompositeType::Struct(fields.iter().map(field).collect()),
             CompositeType::Array(element) => CompositeType::Array(field(element)),
+            CompositeType::Exception(payload) => {
+                CompositeType::Exception(payload.iter().map(value).collect())
+            }
         },
     }
 }

@@ -167,7 +167,7 @@ impl World {
         match &self.registry.get(self.id(ty)).unwrap().composite {
             CompositeType::Struct(fields) => fields[index].storage,
             CompositeType::Array(element) => element.storage,
-            CompositeType::Func(_) => unreachable!(),
+            CompositeType::Func(_) | CompositeType::Exception(_) => unreachable!(),
         }
     }
 

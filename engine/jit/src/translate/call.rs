@@ -25,6 +25,7 @@ pub(crate) fn wasm_signature(params: &[ValType], results: &[ValType]) -> ir::Sig
 }
 
 /// Whom a call calls.
+#[derive(Clone, Copy, Debug)]
 enum Callee {
     Direct(FuncRef),
     Indirect(SigRef, Value),
@@ -147,6 +148,10 @@ impl FuncTranslator<'_> {
             self.die();
             return Ok(());
         }
+        if let Some(handler) = self.active_handler() {
+            self.emit_try_call(handler, callee, &args, ty);
+            return Ok(());
+        }
         let call = match callee {
             Callee::Direct(func) => self.b.ins().call(func, &args),
             Callee::Indirect(sig, code) => self.b.ins().call_indirect(sig, code, &args),
@@ -156,5 +161,22 @@ impl FuncTranslator<'_> {
             self.push_typed(value, ty);
         }
         Ok(())
+    }
+
+    /// Calls where `handler` is active: the call ends its block, and the results are parameters of the next.
+    fn emit_try_call(&mut self, handler: usize, callee: Callee, args: &[Value], ty: &FuncType) {
+        let sig = match callee {
+            Callee::Direct(func) => self.b.func.dfg.ext_funcs[func].signature,
+            Callee::Indirect(sig, _) => sig,
+        };
+        let normal = self.block_of(&ty.results);
+        let table = self.exception_table(handler, sig, normal, ty.results.len());
+        match callee {
+            Callee::Direct(func) => self.b.ins().try_call(func, args, table),
+            Callee::Indirect(_, code) => self.b.ins().try_call_indirect(code, args, table),
+        };
+        self.b.seal_block(normal);
+        self.b.switch_to_block(normal);
+        self.stack.extend_from_slice(self.b.block_params(normal));
     }
 }

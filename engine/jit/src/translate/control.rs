@@ -1,4 +1,4 @@
-//! Control instructions: blocks and branches (calls stand in `call.rs`). While the code at hand cannot be reached,
+//! Control instructions: blocks and branches (calls stand in `call.rs`, exceptions in `exceptions.rs`). While the code at hand cannot be reached,
 //! nothing is translated and only the nesting of blocks is counted.
 //!
 //! Invariant: a block's parameters are declared for stack maps when the block is made, so that a branch cannot bring a
@@ -11,8 +11,9 @@ use assay_gc::{FuncType, ValType};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{Block, InstBuilder, JumpTableData, Value};
-use wasmparser::{BlockType, BrTable};
+use wasmparser::{BlockType, BrTable, TryTable};
 
+use super::exceptions::Caught;
 use super::{FuncTranslator, Region, Values, block_args, clif_type};
 use crate::convert::internal;
 use crate::vmctx::StoreCtx;
@@ -29,6 +30,12 @@ pub(super) enum LabelKind {
     If(Block),
     /// `else`.
     Else,
+    /// `try_table`; its clauses stand in the innermost handler.
+    TryTable,
+    /// A legacy `try` before its first clause.
+    Try,
+    /// A clause of a legacy `try`.
+    Catch(Caught),
 }
 
 /// An open block.
@@ -112,8 +119,8 @@ impl FuncTranslator<'_> {
         });
     }
 
-    /// `block`, `loop` and `if`.
-    pub(super) fn open(&mut self, op: LabelOp, ty: BlockType) -> Result<(), Error> {
+    /// `block`, `loop`, `if`, `try_table` and `try`.
+    pub(super) fn open(&mut self, op: LabelOp<'_>, ty: BlockType) -> Result<(), Error> {
         if self.dead {
             self.dead_depth += 1;
             return Ok(());
@@ -149,7 +156,12 @@ impl FuncTranslator<'_> {
             self.stack.extend_from_slice(self.b.block_params(header));
             label.kind = LabelKind::Loop;
             (label.target, label.arity) = (header, params.len());
+        } else if let LabelOp::TryTable(_) = op {
+            label.kind = LabelKind::TryTable;
+        } else if op == LabelOp::Try {
+            label.kind = LabelKind::Try;
         }
+        self.open_handler(&op);
         self.control.push(label);
         if op == LabelOp::Loop {
             self.charge_fuel();
@@ -176,7 +188,7 @@ impl FuncTranslator<'_> {
     }
 
     /// Jumps to what follows the innermost block, with its results.
-    fn leave(&mut self) -> Result<(), Error> {
+    pub(super) fn leave(&mut self) -> Result<(), Error> {
         let label = self.control.last_mut().ok_or_else(|| internal("end outside of a block"))?;
         label.reached = true;
         let (next, results) = (label.next, label.results);
@@ -196,6 +208,7 @@ impl FuncTranslator<'_> {
             self.leave()?;
         }
         let mut label = self.control.pop().ok_or_else(|| internal("end outside of a block"))?;
+        self.stack.truncate(label.height);
         match label.kind {
             LabelKind::Loop => self.b.seal_block(label.target),
             LabelKind::If(alternative) => {
@@ -203,8 +216,17 @@ impl FuncTranslator<'_> {
                 self.b.ins().jump(label.next, block_args(&label.params).iter());
                 label.reached = true;
             }
+            LabelKind::TryTable => self.close_try_table()?,
+            LabelKind::Try => self.close_try()?,
+            LabelKind::Catch(caught) => self.close_catch(caught),
             LabelKind::Block | LabelKind::Else => {}
         }
+        self.resume_after(&label);
+        Ok(self.control.is_empty())
+    }
+
+    /// Continues behind a block whose label has been popped.
+    pub(super) fn resume_after(&mut self, label: &Label) {
         self.stack.truncate(label.height);
         self.dead = !label.reached;
         if label.reached {
@@ -212,7 +234,6 @@ impl FuncTranslator<'_> {
             self.b.switch_to_block(label.next);
             self.stack.extend_from_slice(self.b.block_params(label.next));
         }
-        Ok(self.control.is_empty())
     }
 
     /// Everything up to the `end` or `else` of the innermost block is unreachable.
@@ -224,13 +245,17 @@ impl FuncTranslator<'_> {
 
 /// The instruction that opens a block.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum LabelOp {
+pub(super) enum LabelOp<'a> {
     /// `block`
     Block,
     /// `loop`
     Loop,
     /// `if`
     If,
+    /// `try_table`
+    TryTable(&'a TryTable),
+    /// `try` (legacy)
+    Try,
 }
 
 /// Branches.

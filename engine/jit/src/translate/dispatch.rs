@@ -19,6 +19,13 @@ impl FuncTranslator<'_> {
             O::Loop { blockty } => return self.open(LabelOp::Loop, *blockty).map(|()| false),
             O::If { blockty } => return self.open(LabelOp::If, *blockty).map(|()| false),
             O::Else => return self.open_else().map(|()| false),
+            O::TryTable { try_table } => {
+                return self.open(LabelOp::TryTable(try_table), try_table.ty).map(|()| false);
+            }
+            O::Try { blockty } => return self.open(LabelOp::Try, *blockty).map(|()| false),
+            O::Catch { tag_index } => return self.open_catch(Some(*tag_index)).map(|()| false),
+            O::CatchAll => return self.open_catch(None).map(|()| false),
+            O::Delegate { relative_depth } => return self.delegate(*relative_depth).map(|()| false),
             O::End => return self.close(),
             _ if self.dead => return Ok(false),
             _ => {}
@@ -41,6 +48,9 @@ impl FuncTranslator<'_> {
             O::BrOnNull { relative_depth } => self.br_on_null(*relative_depth)?,
             O::BrOnNonNull { relative_depth } => self.br_on_non_null(*relative_depth)?,
             O::Return => self.return_values(),
+            O::Throw { tag_index } => self.throw(*tag_index)?,
+            O::ThrowRef => self.throw_ref(),
+            O::Rethrow { relative_depth } => self.rethrow(*relative_depth)?,
             O::Call { function_index } => self.call(*function_index, false)?,
             O::CallIndirect { type_index, table_index } => {
                 self.call_indirect(*type_index, *table_index, false)?

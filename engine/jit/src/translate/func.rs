@@ -1,8 +1,7 @@
 //! One function's body: locals, fuel, instructions, trap blocks.
 //!
 //! A first pass over the body finds the locals that it names (unnamed ones cost nothing, however many are declared)
-//! and how many blocks it has, which bounds the work of building SSA form; and refuses exception instructions, whose
-//! modules are valid, since their types are supported.
+//! and how many blocks it has, which bounds the work of building SSA form.
 
 use assay_gc::{Constraints, FuncType, TypeRegistry, ValType};
 use cranelift_codegen::ir::{self, InstBuilder, UserFuncName};
@@ -71,8 +70,7 @@ fn scan(body: &FunctionBody<'_>) -> Result<Scan, Error> {
     let mut scan = Scan::default();
     let mut reader = body.get_operators_reader().map_err(read_error)?;
     while !reader.eof() {
-        let (op, offset) = reader.read_with_offset().map_err(read_error)?;
-        match op {
+        match reader.read().map_err(read_error)? {
             Operator::LocalGet { local_index }
             | Operator::LocalSet { local_index }
             | Operator::LocalTee { local_index } => {
@@ -89,10 +87,10 @@ fn scan(body: &FunctionBody<'_>) -> Result<Scan, Error> {
                 scan.loops += 1;
             }
             Operator::If { .. } => scan.blocks += 2,
-            Operator::Throw { .. } | Operator::ThrowRef | Operator::TryTable { .. } => {
-                let message = "exception instructions".to_owned();
-                return Err(Error::new(ErrorKind::Unsupported { offset: offset as usize, message }));
-            }
+            // Landing, dispatch and end; a test and a jump for each clause.
+            Operator::TryTable { try_table } => scan.blocks += 3 + 2 * try_table.catches.len() as u64,
+            Operator::Try { .. } => scan.blocks += 3,
+            Operator::Catch { .. } | Operator::CatchAll => scan.blocks += 2,
             _ => scan.branches += 1,
         }
     }
@@ -145,6 +143,7 @@ pub(crate) fn translate_function(
         vmctx,
         stack: Vec::new(),
         control: Vec::new(),
+        handlers: Vec::new(),
         dead: false,
         dead_depth: 0,
         passed: 0,
@@ -176,12 +175,7 @@ impl FuncTranslator<'_> {
         self.open_body(&ty.results);
         let mut reader = body.get_operators_reader().map_err(read_error)?;
         loop {
-            let offset = reader.original_position() as usize;
             let op = reader.read().map_err(read_error)?;
-            if let Operator::Throw { .. } | Operator::ThrowRef | Operator::TryTable { .. } = op {
-                let message = "exception handling instructions".to_owned();
-                return Err(Error::new(ErrorKind::Unsupported { offset, message }));
-            }
             if self.translate(&op)? {
                 break;
             }

@@ -9,6 +9,7 @@ pub(crate) mod gc;
 mod call;
 mod control;
 mod dispatch;
+mod exceptions;
 mod func;
 mod memory;
 mod numeric;
@@ -62,6 +63,8 @@ pub(crate) struct FuncTranslator<'a> {
     pub(crate) vmctx: Value,
     pub(crate) stack: Vec<Value>,
     control: Vec<control::Label>,
+    /// Active exception handlers, innermost last.
+    handlers: Vec<exceptions::Handler>,
     /// Whether the code at hand is unreachable, and how many blocks it has opened.
     dead: bool,
     dead_depth: u32,

@@ -1,8 +1,8 @@
 //! What generated code calls: a naked stub per builtin that records the exit frame, a shim behind it, the operation.
 //!
 //! The way: stub (exit frame → `StoreCtx`) → shim ([`run`]: the store behind the context, panics caught) → an operation
-//! on [`StoreInner`] that returns a `Result`. On an error the shim has nothing to drop and leaves by
-//! [`raise`](crate::enter::raise).
+//! on [`StoreInner`] that returns a `Result`. On an error the shim has nothing to drop and leaves by a
+//! [`Departure`]: to a handler if the error is an exception and there is one, else to the entry trampoline.
 //!
 //! Every operation checks in the contract's order: null and bounds, then fuel, then effect.
 
@@ -12,36 +12,94 @@ mod tables;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use assay_gc::TypeId;
+use assay_gc::{GcRef, TypeId};
 use assay_jit::TrapCode;
 use assay_jit::builtins::{Builtin, Builtins};
 use assay_jit::vmctx::{StoreCtx, VmCtx};
 
 use crate::Error;
-use crate::enter::{Pending, add_backtrace, raise};
+use crate::enter::{Departure, Pending, add_backtrace};
+use crate::exception::{Exception, landing};
 use crate::func::host_call;
 use crate::store::StoreInner;
 
-/// Runs an operation on the store and instance of `vmctx`; `None` after storing what is to be raised.
+/// Why an operation does not return.
+enum Leave {
+    Error(Error),
+    /// The exception there is thrown.
+    Throw(GcRef),
+}
+
+impl From<Error> for Leave {
+    fn from(error: Error) -> Leave {
+        Leave::Error(error)
+    }
+}
+
+impl Leave {
+    /// The handler that it comes to, or else the error that ends the activation.
+    fn landing(self, store: &mut StoreInner) -> Result<Departure, Error> {
+        let word = match &self {
+            Leave::Error(error) => error.exception().and_then(|exception| exception.word(store)),
+            Leave::Throw(word) => Some(*word),
+        };
+        if let Some(departure) = word.and_then(|word| landing(store, word)) {
+            return Ok(departure);
+        }
+        Err(match self {
+            Leave::Error(error) => error,
+            Leave::Throw(word) => match Exception::of_word(store, word) {
+                Ok(exception) => exception.into(),
+                Err(error) => error,
+            },
+        })
+    }
+}
+
+/// Runs an operation on the store and instance of `vmctx`. If it fails: where to go, after storing what is pending
+/// there.
 ///
 /// # Safety
 /// Called from a builtin's shim: `vmctx` is generated code's own, and its store's code is what called.
-unsafe fn run<R>(vmctx: *mut VmCtx, f: impl FnOnce(&mut StoreInner, u32) -> Result<R, Error>) -> Option<R> {
+unsafe fn run<R, E: Into<Leave>>(
+    vmctx: *mut VmCtx,
+    f: impl FnOnce(&mut StoreInner, u32) -> Result<R, E>,
+) -> Result<R, Departure> {
     // SAFETY: the caller's promise.
     let (ctx, instance) = unsafe { ((*vmctx).store, (*vmctx).instance) };
     // SAFETY: the store's context is pinned; `owner` was set at entry from the reference that `enter` holds and does
     // not use until generated code returns.
     let store = unsafe { &mut *(*ctx).owner.cast::<StoreInner>() };
     let pending = match catch_unwind(AssertUnwindSafe(|| f(store, instance))) {
-        Ok(Ok(value)) => return Some(value),
-        Ok(Err(mut error)) => {
-            add_backtrace(store, &mut error);
-            Pending::Error(error)
-        }
+        Ok(Ok(value)) => return Ok(value),
+        Ok(Err(leave)) => match leave.into().landing(store) {
+            Ok(departure) => return Err(departure),
+            Err(mut error) => {
+                add_backtrace(store, &mut error);
+                Pending::Error(error)
+            }
+        },
         Err(payload) => Pending::Panic(payload),
     };
     store.state.pending = Some(pending);
-    None
+    Err(Departure::to_entry(&store.state.ctx))
+}
+
+/// The body of a stub: records the exit frame and goes on to `$shim`.
+macro_rules! exit_to {
+    ($shim:path) => {
+        core::arch::naked_asm!(
+            "mov r11, [rdi + {store}]",
+            "mov rax, [rsp]",
+            "mov [r11 + {pc}], rax",
+            "mov [r11 + {fp}], rbp",
+            "jmp {shim}",
+            store = const std::mem::offset_of!(VmCtx, store),
+            pc = const std::mem::offset_of!(StoreCtx, exit_pc),
+            fp = const std::mem::offset_of!(StoreCtx, exit_fp),
+            shim = sym $shim,
+        )
+    };
 }
 
 /// Defines the stub `$stub` and its shim: `$body` runs on `$store` and `$instance`.
@@ -50,26 +108,17 @@ macro_rules! builtin {
         #[unsafe(naked)]
         unsafe extern "C" fn $stub() {
             extern "C" fn shim($vmctx: *mut VmCtx $(, $arg: $ty)*) $(-> $result)? {
-                let operation = |$store: &mut StoreInner, $instance: u32| $body;
+                let operation =
+                    |$store: &mut StoreInner, $instance: u32| -> Result<_, Error> { $body };
                 // SAFETY: this is a shim, called by its stub only.
                 let outcome = unsafe { run($vmctx, operation) };
                 match outcome {
-                    Some(value) => value,
+                    Ok(value) => value,
                     // SAFETY: `run` stored the reason, and only copies of numbers live here.
-                    None => unsafe { raise($vmctx) },
+                    Err(departure) => unsafe { departure.go() },
                 }
             }
-            core::arch::naked_asm!(
-                "mov r11, [rdi + {store}]",
-                "mov rax, [rsp]",
-                "mov [r11 + {pc}], rax",
-                "mov [r11 + {fp}], rbp",
-                "jmp {shim}",
-                store = const std::mem::offset_of!(VmCtx, store),
-                pc = const std::mem::offset_of!(StoreCtx, exit_pc),
-                fp = const std::mem::offset_of!(StoreCtx, exit_fp),
-                shim = sym shim,
-            )
+            exit_to!(shim)
         }
     };
 }
@@ -139,6 +188,21 @@ builtin!(call_host(vmctx; store, _, values: *mut u128) {
     unsafe { host_call(store, host, values) }
 });
 
+/// The builtin `Throw`: no error is made unless the exception leaves the activation.
+#[unsafe(naked)]
+unsafe extern "C" fn throw() {
+    extern "C" fn shim(vmctx: *mut VmCtx, exception: u32) {
+        let operation = |_: &mut StoreInner, _: u32| Err::<(), Leave>(Leave::Throw(GcRef(exception)));
+        // SAFETY: this is a shim, called by its stub only.
+        let outcome = unsafe { run(vmctx, operation) };
+        if let Err(departure) = outcome {
+            // SAFETY: `run` found the handler or stored the reason, and only copies of numbers live here.
+            unsafe { departure.go() }
+        }
+    }
+    exit_to!(shim)
+}
+
 struct Table(Builtins);
 
 // SAFETY: code addresses, never written.
@@ -168,6 +232,7 @@ static TABLE: Table = Table(Builtins({
             Builtin::TableFill => table_fill,
             Builtin::TableInit => table_init,
             Builtin::ElemDrop => elem_drop,
+            Builtin::Throw => throw,
             Builtin::HostCall => call_host,
         };
         addresses[index] = stub as *const u8;

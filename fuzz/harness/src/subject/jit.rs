@@ -520,6 +520,7 @@ fn traced(store: &StoreInner, value: &Val) -> Result<Value, Error> {
                 RefKind::I31(v) => NodeRef::I31(v),
                 RefKind::Struct(_) => NodeRef::Opaque(ObjectKind::Struct),
                 RefKind::Array(_) => NodeRef::Opaque(ObjectKind::Array),
+                RefKind::Exception(_) => NodeRef::Opaque(ObjectKind::Exn),
                 RefKind::Host(_) => {
                     let token =
                         ExternRef::value(store, reference)?.and_then(|value| value.downcast_ref::<Token>());
@@ -580,7 +581,7 @@ fn word(store: &StoreInner, reference: GcRef) -> Result<RawValue<u32>, Outcome> 
         None => return Err(Outcome::Crashed("a reference to no object".into())),
         Some(RefKind::Null) => RawValue::Null,
         Some(RefKind::I31(v)) => RawValue::I31(v),
-        Some(RefKind::Struct(_) | RefKind::Array(_)) => RawValue::Object(reference.0),
+        Some(RefKind::Struct(_) | RefKind::Array(_) | RefKind::Exception(_)) => RawValue::Object(reference.0),
         Some(RefKind::Host(_)) => {
             let token = inspector.host_value(reference).and_then(|value| value.downcast_ref::<Token>());
             match token {
@@ -620,6 +621,7 @@ fn outcome(error: &Error) -> Outcome {
             Some(kind) => Outcome::Trapped(kind),
             None => Outcome::Crashed(error.to_string()),
         },
+        ErrorKind::Exception(_) => Outcome::Thrown,
         ErrorKind::Exhausted(resource) => Outcome::Exhausted(match resource {
             wasm::Resource::CallStack => Resource::CallStack,
             wasm::Resource::Fuel => Resource::Fuel,
@@ -662,12 +664,20 @@ struct View<'a> {
     broken: Option<Outcome>,
 }
 
+impl View<'_> {
+    fn untyped(&mut self, why: String) -> TypeKey {
+        self.broken = Some(Outcome::Crashed(why));
+        TypeKey { group: 0, index: 0 }
+    }
+}
+
 impl HeapView for View<'_> {
     type Id = u32;
 
     fn kind(&self, id: u32) -> ObjectKind {
         match self.store.inspector().kind(GcRef(id)) {
             Some(RefKind::Array(_)) => ObjectKind::Array,
+            Some(RefKind::Exception(_)) => ObjectKind::Exn,
             _ => ObjectKind::Struct,
         }
     }
@@ -675,10 +685,12 @@ impl HeapView for View<'_> {
     fn type_key(&mut self, id: u32) -> TypeKey {
         match self.store.inspector().kind(GcRef(id)) {
             Some(RefKind::Struct(ty) | RefKind::Array(ty)) => self.keys.key(&Types(self.store), ty),
-            _ => {
-                self.broken = Some(Outcome::Crashed("an object without a type".into()));
-                TypeKey { group: 0, index: 0 }
-            }
+            // An exception has the type of its tag.
+            Some(RefKind::Exception(tag)) => match tag.type_id(self.store) {
+                Ok(ty) => self.keys.key(&Types(self.store), ty),
+                Err(error) => self.untyped(error.to_string()),
+            },
+            _ => self.untyped("an object without a type".into()),
         }
     }
 
@@ -689,7 +701,11 @@ impl HeapView for View<'_> {
             Ok(value) => out.push(value),
             Err(outcome) => self.broken = Some(outcome),
         };
-        if let Some(fields) = inspector.struct_fields(word) {
+        // An exception's tag comes first, by its number in the store.
+        if let Some(RefKind::Exception(tag)) = inspector.kind(word) {
+            push(RawVal::I32(tag.number() as i32));
+        }
+        if let Some(fields) = inspector.struct_fields(word).or_else(|| inspector.payload(word)) {
             let all = fields.len() <= limit;
             fields.into_iter().take(limit).for_each(&mut push);
             return all;
@@ -736,6 +752,8 @@ impl TypeView for Types<'_> {
             }
             wasm::CompositeType::Array(field) => CompositeShape::Array(field_shape(field)),
             wasm::CompositeType::Func(ty) => CompositeShape::Func(values(&ty.params), values(&ty.results)),
+            // Hidden; exceptions are shown with their tag's type.
+            wasm::CompositeType::Exception(payload) => CompositeShape::Func(values(payload), Vec::new()),
         };
         SubTypeShape { is_final: ty.is_final, supertype, composite }
     }

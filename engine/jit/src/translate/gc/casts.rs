@@ -192,6 +192,7 @@ impl FuncTranslator<'_> {
                 match self.def(id)?.composite {
                     CompositeType::Func(_) => Check::Func(target),
                     CompositeType::Struct(_) | CompositeType::Array(_) => Check::Object(target),
+                    CompositeType::Exception(_) => return Err(internal("a cast to a hidden type")),
                 }
             }
             HeapType::Rec(_) => return Err(internal("a target inside of an unregistered rec group")),

@@ -1,7 +1,7 @@
 //! The instructions of the GC proposal: everything behind the prefix 0xFB, and `br_on_cast*`.
 //!
 //! The way of the data: [`FuncTranslator`]'s operator dispatch hands such an operator to
-//! [`FuncTranslator::translate_gc`]; the families `structs`, `arrays`, `i31` and `casts` pop their operands, emit CLIF
+//! [`FuncTranslator::translate_gc`]; the families `structs`, `arrays`, `exceptions`, `i31` and `casts` pop their operands, emit CLIF
 //! and push their results; `slots` is the only place that knows how a field is loaded and stored, and
 //! [`barrier`](crate::barrier) the only one that knows how objects are allocated and references written.
 //!
@@ -15,6 +15,7 @@
 
 mod arrays;
 mod casts;
+mod exceptions;
 mod i31;
 mod slots;
 mod structs;
