@@ -12,7 +12,7 @@ use crate::convert::internal;
 use crate::decode::{self, Decoded};
 use crate::link::{CodeMemory, Linked, Linker};
 use crate::module::ModuleInfo;
-use crate::{CodeMap, Error, translate};
+use crate::{CodeMap, Cpu, Error, translate};
 
 /// Cranelift's optimisation level.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -39,6 +39,8 @@ pub struct CompileOptions {
     pub opt: OptLevel,
     /// Register allocator.
     pub regalloc: RegAlloc,
+    /// Which of the processor's instructions code may use (a bisect switch).
+    pub cpu: Cpu,
     /// Whether code counts fuel.
     pub fuel: bool,
     /// Whether Cranelift's verifier runs.
@@ -55,6 +57,7 @@ impl Default for CompileOptions {
         CompileOptions {
             opt: OptLevel::Speed,
             regalloc: RegAlloc::Backtracking,
+            cpu: Cpu::Native,
             fuel: false,
             verifier: cfg!(debug_assertions),
             alias_analysis: true,
@@ -104,19 +107,15 @@ fn isa(options: &CompileOptions) -> Result<OwnedTargetIsa, Error> {
     ] {
         builder.set(name, value).map_err(|error| refuse(&error))?;
     }
-    #[cfg(target_arch = "x86_64")]
-    if !std::arch::is_x86_feature_detected!("sse4.1") {
-        return Err(refuse(&"this processor lacks SSE4.1"));
-    }
-    let native = cranelift_native::builder().map_err(|error| refuse(&error))?;
-    native.finish(settings::Flags::new(builder)).map_err(|error| refuse(&error))
+    let machine = options.cpu.builder()?;
+    machine.finish(settings::Flags::new(builder)).map_err(|error| refuse(&error))
 }
 
 impl Compiler {
     /// A compiler for this machine.
     ///
     /// # Errors
-    /// `Internal` when Cranelift refuses the settings.
+    /// `Machine` when the processor lacks what the engine demands; `Internal` when Cranelift refuses the settings.
     pub fn new(
         options: CompileOptions,
         constraints: &'static Constraints,

@@ -38,6 +38,8 @@ pub enum ErrorKind {
     },
     /// The type registry refused.
     Types(assay_gc::ErrorKind),
+    /// This machine cannot run the code.
+    Machine(String),
     /// A fault of this compiler: always a bug.
     Internal(String),
 }
@@ -73,6 +75,7 @@ impl fmt::Display for Error {
                 write!(f, "too many {what}: {given}, the limit is {limit}")
             }
             ErrorKind::Types(kind) => write!(f, "{}", assay_gc::Error::new(kind.clone())),
+            ErrorKind::Machine(message) => write!(f, "this machine cannot run the engine: {message}"),
             ErrorKind::Internal(message) => write!(f, "internal compiler error: {message}"),
         }
     }

@@ -15,11 +15,13 @@ pub mod vmctx;
 
 mod barrier;
 mod convert;
+mod cpu;
 mod decode;
 mod link;
 mod translate;
 
 pub use code::{CodeMap, Landing, StackMap};
 pub use compile::{CompileOptions, CompiledModule, Compiler, OptLevel, RegAlloc};
+pub use cpu::Cpu;
 pub use error::{Error, ErrorKind};
 pub use trap::TrapCode;

@@ -1,7 +1,7 @@
 //! What an embedder chooses once per engine: collector, code generation, limits, testing modes.
 
 use assay_gc::Stress;
-use assay_jit::{OptLevel, RegAlloc};
+use assay_jit::{Cpu, OptLevel, RegAlloc};
 
 /// An engine's configuration. All stores of an engine share it.
 #[derive(Clone, Debug)]
@@ -12,6 +12,8 @@ pub struct Config {
     pub opt: OptLevel,
     /// Cranelift's register allocator.
     pub regalloc: RegAlloc,
+    /// Which of the processor's instructions code may use.
+    pub cpu: Cpu,
     /// Whether code counts fuel; a new store then has none until [`StoreInner::set_fuel`](crate::StoreInner::set_fuel).
     pub fuel: bool,
     /// Whether Cranelift's verifier runs.
@@ -44,6 +46,7 @@ impl Default for Config {
             collector: "copying".to_owned(),
             opt: OptLevel::Speed,
             regalloc: RegAlloc::Backtracking,
+            cpu: Cpu::Native,
             fuel: false,
             verifier: cfg!(debug_assertions),
             alias_analysis: true,

@@ -41,7 +41,8 @@ impl Engine {
     /// An engine of this configuration.
     ///
     /// # Errors
-    /// `Usage(UnknownCollector)`; `Exhausted` when address space is out; `Internal` when Cranelift refuses the machine.
+    /// `Usage(UnknownCollector)`; `Exhausted` when address space is out; `Machine` when the processor lacks
+    /// SSE4.1.
     pub fn new(config: Config) -> Result<Engine, Error> {
         let collector = assay_gc::registry()
             .iter()
@@ -51,6 +52,7 @@ impl Engine {
         let options = CompileOptions {
             opt: config.opt,
             regalloc: config.regalloc,
+            cpu: config.cpu,
             fuel: config.fuel,
             verifier: config.verifier,
             alias_analysis: config.alias_analysis,

@@ -119,6 +119,8 @@ pub enum ErrorKind {
     Exhausted(Resource),
     /// A host function failed.
     Host(Box<dyn std::error::Error + Send + Sync>),
+    /// This machine cannot run the engine.
+    Machine(String),
     /// The heap held a word that no valid program writes: a bug of the engine.
     Corrupt(String),
     /// What cannot happen: a bug of the engine.
@@ -299,6 +301,7 @@ impl fmt::Display for Error {
             }
             ErrorKind::Exhausted(what) => write!(f, "{what}"),
             ErrorKind::Host(error) => write!(f, "host function: {error}"),
+            ErrorKind::Machine(what) => write!(f, "this machine cannot run the engine: {what}"),
             ErrorKind::Corrupt(what) => write!(f, "corrupt heap: {what}"),
             ErrorKind::Internal(what) => write!(f, "internal error: {what}"),
             ErrorKind::Usage(usage) => write!(f, "{usage}"),
@@ -332,6 +335,7 @@ impl From<assay_jit::Error> for Error {
             Jit::Unsupported { offset, message } => ErrorKind::Unsupported { offset, message },
             Jit::Limit { what, given, limit } => ErrorKind::Limit { what, given, limit },
             Jit::Types(kind) => return Error::from(assay_gc::Error::new(kind)),
+            Jit::Machine(why) => ErrorKind::Machine(why),
             other => ErrorKind::Internal(assay_jit::Error::new(other).to_string()),
         })
     }

@@ -67,7 +67,7 @@ pub use assay_gc::{
     Stats, StorageType, Stress, SubType, TypeId, TypeRegistry, ValType,
 };
 pub use assay_jit::module::{ExternType, GlobalType, Import, MemoryType, TableType};
-pub use assay_jit::{OptLevel, RegAlloc, TrapCode};
+pub use assay_jit::{Cpu, OptLevel, RegAlloc, TrapCode};
 pub use config::Config;
 pub use engine::Engine;
 pub use error::{Error, ErrorKind, Frame, LinkReason, Resource, Usage};

@@ -486,11 +486,14 @@ fn gc_files_under_stress() {
     }
 }
 
-/// With the two tests of everything above: each optimisation level with each register allocator.
+/// With the two tests of everything above: each optimisation level with each register allocator, and each kind of
+/// processor.
 #[test]
 fn vectors() {
-    run("vectors_none", "simd/", config("copying", OptLevel::None, RegAlloc::Backtracking));
-    run("vectors_speed", "simd/", config("null", OptLevel::Speed, RegAlloc::SinglePass));
+    let cpu = Cpu::Sse41;
+    run("vectors_none", "simd/", Config { cpu, ..config("copying", OptLevel::None, RegAlloc::Backtracking) });
+    let cpu = Cpu::Avx2;
+    run("vectors_speed", "simd/", Config { cpu, ..config("null", OptLevel::Speed, RegAlloc::SinglePass) });
 }
 
 #[test]
@@ -522,6 +525,17 @@ fn exceptions() {
                     run("exceptions", filter, Config { stress, ..plain.clone() });
                 }
             }
+        }
+    }
+}
+
+/// What Cranelift chooses for older processors.
+#[test]
+#[cfg_attr(debug_assertions, ignore = "an unoptimised Cranelift takes a quarter of a minute for each")]
+fn older_processors() {
+    for cpu in [Cpu::Sse41, Cpu::Avx2] {
+        for opt in [OptLevel::None, OptLevel::Speed] {
+            run("older", "", Config { cpu, ..config("copying", opt, RegAlloc::SinglePass) });
         }
     }
 }
