@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use assay_interp::*;
 
 fn decode(text: &str) -> Module {
-    Module::decode(&wat::parse_str(text).unwrap()).unwrap()
+    Module::new(&wat::parse_str(text).unwrap(), &Features::default()).unwrap()
 }
 
 fn instance(store: &mut Store, text: &str, imports: &[Extern]) -> InstanceAddr {
@@ -213,7 +213,7 @@ fn caught_values_are_roots() {
     }
     let bytes = wat::parse_str(legacy).unwrap();
     assert_eq!(Module::decode(&bytes).unwrap_err().kind(), ErrorKind::Malformed);
-    let module = Module::decode_with(&bytes, &Features { legacy_exceptions: true }).unwrap();
+    let module = Module::new(&bytes, &Features { legacy_exceptions: true }).unwrap();
     let legacy = store.instantiate(&module, &[collect]).unwrap();
     assert_eq!(call(&mut store, legacy, "rethrow", &[]).unwrap(), [Value::I32(40)]);
     // The structs alone; with the exception; with the exception of the frame's hidden slot. Slots of frames that are gone keep
@@ -431,7 +431,7 @@ fn legacy_tries() {
             end))"#;
     let mut store = Store::new(Config::default());
     let features = Features { legacy_exceptions: true };
-    let module = Module::decode_with(&wat::parse_str(text).unwrap(), &features).unwrap();
+    let module = Module::new(&wat::parse_str(text).unwrap(), &features).unwrap();
     let instance = store.instantiate(&module, &[]).unwrap();
     let mut run = |name, args: &[i32]| -> Vec<i32> {
         let args: Vec<_> = args.iter().map(|&arg| Value::I32(arg)).collect();
@@ -476,7 +476,7 @@ fn body(bytes: &[u8]) -> Vec<u8> {
 #[test]
 fn clauses_out_of_place_are_malformed() {
     let features = Features { legacy_exceptions: true };
-    let kind = |bytes: &[u8]| Module::decode_with(&body(bytes), &features).map(drop).map_err(|e| e.kind());
+    let kind = |bytes: &[u8]| Module::new(&body(bytes), &features).map(drop).map_err(|e| e.kind());
     assert_eq!(kind(&[0x06, 0x40, 0x19, 0x0b, 0x0b]), Ok(()));
     assert_eq!(kind(&[0x06, 0x40, 0x18, 0x00, 0x0b]), Ok(()));
     for bytes in [
@@ -501,10 +501,10 @@ fn very_deep_nesting_needs_no_rust_stack() {
     bytes.extend([0x18, 0x00].repeat(n));
     bytes.push(0x0b);
     let features = Features { legacy_exceptions: true };
-    let module = Module::decode_with(&body(&bytes), &features).unwrap();
+    let module = Module::new(&body(&bytes), &features).unwrap();
     let mut bytes = [0x1f, 0x40, 0x01, 0x02, 0x00].repeat(n);
     bytes.extend([0x0b].repeat(n + 1));
-    let other = Module::decode(&body(&bytes)).unwrap();
+    let other = Module::new(&body(&bytes), &Features::default()).unwrap();
     let mut store = Store::new(Config::default());
     store.instantiate(&module, &[]).unwrap();
     store.instantiate(&other, &[]).unwrap();
