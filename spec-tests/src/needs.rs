@@ -19,6 +19,8 @@ pub enum Need {
     Simd,
     /// Tags, `throw`, `try_table`, `exnref`.
     Exceptions,
+    /// `try`, `catch`, `rethrow`, `delegate`.
+    LegacyExceptions,
     /// `return_call*`.
     TailCalls,
     /// 64-bit memories and tables.
@@ -29,8 +31,15 @@ pub enum Need {
 
 impl Need {
     /// All of them.
-    pub const ALL: [Need; 6] =
-        [Need::Gc, Need::Simd, Need::Exceptions, Need::TailCalls, Need::Memory64, Need::MultiMemory];
+    pub const ALL: [Need; 7] = [
+        Need::Gc,
+        Need::Simd,
+        Need::Exceptions,
+        Need::LegacyExceptions,
+        Need::TailCalls,
+        Need::Memory64,
+        Need::MultiMemory,
+    ];
 
     /// Whether `features` has it.
     pub fn met_by(self, features: &Features) -> bool {
@@ -38,6 +47,7 @@ impl Need {
             Need::Gc => features.gc,
             Need::Simd => features.simd,
             Need::Exceptions => features.exceptions,
+            Need::LegacyExceptions => features.legacy_exceptions,
             Need::TailCalls => features.tail_calls,
             Need::Memory64 => features.memory64,
             Need::MultiMemory => features.multi_memory,
@@ -51,6 +61,7 @@ impl fmt::Display for Need {
             Need::Gc => "gc",
             Need::Simd => "simd",
             Need::Exceptions => "exceptions",
+            Need::LegacyExceptions => "legacy-exceptions",
             Need::TailCalls => "tail-calls",
             Need::Memory64 => "memory64",
             Need::MultiMemory => "multi-memory",
@@ -80,10 +91,7 @@ pub const DIRECTORIES: &[(&str, Directory)] = &[
     ("core/multi-memory", Directory::Needs(&[Need::MultiMemory])),
     ("core/relaxed-simd", Directory::Needs(&[Need::Simd])),
     ("core/simd", Directory::Needs(&[Need::Simd])),
-    (
-        "legacy/exceptions-core",
-        Directory::Beyond("legacy exception handling, which WebAssembly 3.0 left out"),
-    ),
+    ("legacy/exceptions-core", Directory::Needs(&[Need::Exceptions, Need::LegacyExceptions])),
     ("proposals/annotations", OLDER),
     ("proposals/custom-descriptors", BEYOND),
     ("proposals/custom-page-sizes", BEYOND),

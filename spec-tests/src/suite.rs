@@ -33,6 +33,11 @@ impl TestFile {
         if self.dir.is_empty() { self.name.clone() } else { format!("{}/{}", self.dir, self.name) }
     }
 
+    /// Whether its text names a reference type or an instruction on references: what a collector can spoil.
+    pub fn mentions_references(&self) -> bool {
+        ["(ref ", "ref.", "ref)", "ref ", "struct.", "array."].iter().any(|mark| self.text.contains(mark))
+    }
+
     /// Whether a subject with `features` runs it.
     pub fn scope(&self, features: &Features) -> Scope {
         needs::scope(&self.dir, &self.name, features)

@@ -8,13 +8,14 @@ use assay_harness::{Case, Source};
 use assay_spec_tests::{Need, TestFile, needs, suite};
 use wasmparser::{Operator, Parser, Payload, Validator, WasmFeatures};
 
-const FULL: WasmFeatures = WasmFeatures::WASM3;
+const FULL: WasmFeatures = WasmFeatures::WASM3.union(WasmFeatures::LEGACY_EXCEPTIONS);
 
 fn flag(need: Need) -> WasmFeatures {
     match need {
         Need::Gc => WasmFeatures::GC,
         Need::Simd => WasmFeatures::SIMD.union(WasmFeatures::RELAXED_SIMD),
         Need::Exceptions => WasmFeatures::EXCEPTIONS,
+        Need::LegacyExceptions => WasmFeatures::LEGACY_EXCEPTIONS,
         Need::TailCalls => WasmFeatures::TAIL_CALL,
         Need::Memory64 => WasmFeatures::MEMORY64,
         Need::MultiMemory => WasmFeatures::MULTI_MEMORY,

@@ -140,7 +140,7 @@ fn right() -> Vec<Outcome> {
         returned(&[Value::I32(7)]),
         Outcome::Trapped(TrapKind::IntegerDivideByZero),
         Outcome::Exhausted(Resource::CallStack),
-        Outcome::Thrown,
+        Outcome::Thrown { graph: HeapGraph::default() },
         rejected(RejectStage::Malformed),
         Outcome::Unchecked,
         rejected(RejectStage::Invalid),
@@ -260,7 +260,7 @@ fn wrong() -> Vec<(u32, Outcome)> {
         (34, Outcome::Unchecked),
         // A bare invocation must succeed.
         (35, Outcome::Trapped(TrapKind::Unreachable)),
-        (35, Outcome::Thrown),
+        (35, Outcome::Thrown { graph: HeapGraph::default() }),
         (35, Outcome::Exhausted(Resource::CallStack)),
     ];
     for line in (1..=35).filter(|line| *line != 31) {
@@ -271,7 +271,7 @@ fn wrong() -> Vec<(u32, Outcome)> {
             wrong.push((line, rejected(RejectStage::Malformed)));
         }
         if (3..=26).contains(&line) {
-            wrong.push((line, Outcome::Thrown));
+            wrong.push((line, Outcome::Thrown { graph: HeapGraph::default() }));
             wrong.push((line, Outcome::Trapped(TrapKind::CastFailure)));
         }
     }

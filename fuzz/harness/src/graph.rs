@@ -24,6 +24,8 @@ pub enum NodeRef {
     Node(u32),
     /// A function: defining instance (order of instantiation; `u32::MAX` = host) and index in it.
     Func(u32, u32),
+    /// A tag, as an exception's first slot: defining instance and index, as for functions.
+    Tag(u32, u32),
     /// A host value, by the harness's token.
     Host(u64),
     /// An object shown by kind only (in traces).
@@ -59,7 +61,7 @@ pub struct Node {
     pub kind: ObjectKind,
     /// Index into [`HeapGraph::types`].
     pub ty: u32,
-    /// Fields or elements; packed ones zero-extended as I32.
+    /// Fields or elements, packed ones zero-extended as I32; of an exception its tag, then its payload.
     pub slots: Vec<Value>,
 }
 

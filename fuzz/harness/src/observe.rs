@@ -33,8 +33,11 @@ pub enum Outcome {
     },
     /// Trapped.
     Trapped(TrapKind),
-    /// An exception reached the host (tag identity and payload: later).
-    Thrown,
+    /// An exception reached the host.
+    Thrown {
+        /// What it reaches; the exception itself is the first node: its tag, then its payload.
+        graph: HeapGraph,
+    },
     /// Ran out of something.
     Exhausted(Resource),
     /// The module was refused.

@@ -121,6 +121,15 @@ impl Store {
         self.types.is_subtype(sub, sup)
     }
 
+    /// The instance that defines a tag and its index there; none for one that the embedder made. It looks through the
+    /// instances: the first that has it is the one that others import it from.
+    pub fn tag_origin(&self, tag: TagAddr) -> Option<(InstanceAddr, u32)> {
+        self.instances.iter().enumerate().find_map(|(number, instance)| {
+            let index = instance.tags.iter().position(|addr| *addr == tag.0)?;
+            Some((InstanceAddr(number as u32), index as u32))
+        })
+    }
+
     /// Where a function comes from.
     pub fn func_origin(&self, func: FuncAddr) -> Option<FuncOrigin> {
         Some(match self.funcs.get(func.index())?.kind {

@@ -139,7 +139,7 @@ fn state_cut(seen: &Observation) -> bool {
 }
 
 fn truncated(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Returned { graph, .. } if graph.truncated)
+    matches!(outcome, Outcome::Returned { graph, .. } | Outcome::Thrown { graph } if graph.truncated)
 }
 
 /// How two outcomes differ; the text names no values.
@@ -159,6 +159,9 @@ fn outcomes(x: &Outcome, y: &Outcome) -> Option<(FindingKind, String)> {
                 }
             }
             graphs(g, h).map(|what| (FindingKind::GraphMismatch, what))
+        }
+        (Outcome::Thrown { graph: g }, Outcome::Thrown { graph: h }) => {
+            graphs(g, h).map(|what| (FindingKind::GraphMismatch, format!("exception: {what}")))
         }
         (Outcome::Rejected(a, _), Outcome::Rejected(b, _)) if a == b => None,
         (Outcome::BadStep(_), Outcome::BadStep(_)) => None,
@@ -284,6 +287,7 @@ fn sort(value: Value) -> &'static str {
         Value::Ref(NodeRef::I31(_)) => "i31",
         Value::Ref(NodeRef::Node(_)) => "object",
         Value::Ref(NodeRef::Func(..)) => "function",
+        Value::Ref(NodeRef::Tag(..)) => "tag",
         Value::Ref(NodeRef::Host(_)) => "host value",
         Value::Ref(NodeRef::Opaque(_)) => "opaque object",
         Value::Ref(NodeRef::Cut) => "cut object",
@@ -296,13 +300,19 @@ fn class(outcome: &Outcome) -> String {
         Outcome::Done => "done".into(),
         Outcome::Returned { .. } => "returned".into(),
         Outcome::Trapped(kind) => format!("trap {kind:?}"),
-        Outcome::Thrown => "exception".into(),
+        Outcome::Thrown { .. } => "exception".into(),
         Outcome::Exhausted(what) => format!("exhausted {what:?}"),
         Outcome::Rejected(stage, _) => format!("rejected as {stage:?}"),
         Outcome::Unchecked => "unchecked".into(),
         Outcome::BadStep(_) => "faulty step".into(),
         Outcome::Unsupported(_) => "unsupported".into(),
         Outcome::Crashed(_) => "crash".into(),
+    }
+}
+
+fn show_nodes(out: &mut String, graph: &HeapGraph) {
+    for (n, node) in graph.nodes.iter().take(12).enumerate() {
+        out.push_str(&format!("\n    node {n}: {:?} type {} {:?}", node.kind, node.ty, node.slots));
     }
 }
 
@@ -313,13 +323,13 @@ pub(super) fn show(outcome: &Outcome) -> String {
             let mut out = format!("returned {values:?}");
             if !graph.nodes.is_empty() {
                 out.push_str(&format!(", which reach {} objects:", graph.nodes.len()));
-                for (n, node) in graph.nodes.iter().take(12).enumerate() {
-                    out.push_str(&format!(
-                        "\n    node {n}: {:?} type {} {:?}",
-                        node.kind, node.ty, node.slots
-                    ));
-                }
+                show_nodes(&mut out, graph);
             }
+            short(&out)
+        }
+        Outcome::Thrown { graph } => {
+            let mut out = "exception:".to_owned();
+            show_nodes(&mut out, graph);
             short(&out)
         }
         Outcome::Rejected(_, why)

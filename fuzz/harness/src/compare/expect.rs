@@ -48,7 +48,7 @@ fn holds(expect: &Expect, outcome: &Outcome) -> bool {
         (Expect::Return(patterns), Outcome::Returned { values, graph }) => {
             patterns.len() == values.len() && patterns.iter().zip(values).all(|(p, v)| matches(p, *v, graph))
         }
-        (Expect::Trap(TrapKind::UncaughtException) | Expect::Exception, Outcome::Thrown) => true,
+        (Expect::Trap(TrapKind::UncaughtException) | Expect::Exception, Outcome::Thrown { .. }) => true,
         (Expect::Trap(kind), Outcome::Trapped(seen)) => kind == seen,
         (Expect::Exhaustion(what), Outcome::Exhausted(seen)) => what == seen,
         (Expect::Reject(stage), Outcome::Rejected(seen, _)) => stage == seen,

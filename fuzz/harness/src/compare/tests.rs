@@ -39,7 +39,7 @@ fn observation() -> Observation {
             Outcome::Done,
             Outcome::Returned { values: vec![object(0), Value::I32(1), Value::F32(2)], graph: graph() },
             Outcome::Trapped(TrapKind::CastFailure),
-            Outcome::Thrown,
+            Outcome::Thrown { graph: graph() },
             Outcome::Exhausted(Resource::Fuel),
             Outcome::Rejected(RejectStage::Invalid, "a".into()),
         ],
@@ -161,6 +161,7 @@ fn edits() -> Vec<Observation> {
     for graph in graphs() {
         edit(&|o| o.graph = graph.clone());
         edit(&|o| o.outcomes[1] = Outcome::Returned { values: returned.clone(), graph: graph.clone() });
+        edit(&|o| o.outcomes[3] = Outcome::Thrown { graph: graph.clone() });
     }
     for (i, value) in returned.iter().enumerate() {
         for value in values(*value) {
@@ -176,7 +177,7 @@ fn edits() -> Vec<Observation> {
         Outcome::Returned { values: vec![], graph: HeapGraph::default() },
         Outcome::Trapped(TrapKind::Unreachable),
         Outcome::Trapped(TrapKind::NullReference),
-        Outcome::Thrown,
+        Outcome::Thrown { graph: HeapGraph::default() },
         Outcome::Exhausted(Resource::Fuel),
         Outcome::Exhausted(Resource::GcHeap),
         Outcome::Exhausted(Resource::Memory),
@@ -413,7 +414,7 @@ fn each_expectation_wants_its_outcome() {
         Outcome::Trapped(TrapKind::CastFailure),
         Outcome::Exhausted(Resource::CallStack),
         Outcome::Exhausted(Resource::Fuel),
-        Outcome::Thrown,
+        Outcome::Thrown { graph: HeapGraph::default() },
         Outcome::Rejected(RejectStage::Malformed, String::new()),
         Outcome::Rejected(RejectStage::Invalid, String::new()),
         Outcome::Rejected(RejectStage::Unlinkable, String::new()),

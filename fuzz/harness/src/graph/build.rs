@@ -26,8 +26,12 @@ pub enum RawValue<Id> {
     Func(u32, u32),
     /// The harness's token.
     Host(u64),
-    /// A struct, array or exception.
+    /// The tag of an exception: defining instance and index.
+    Tag(u32, u32),
+    /// A struct or array.
     Object(Id),
+    /// An exception. No program can tell whether two references are to the same one, so each is a node of its own.
+    Exception(Id),
 }
 
 /// A heap that can be walked while it stands still.
@@ -36,9 +40,9 @@ pub trait HeapView {
     type Id: Copy + Eq + Hash;
     /// Its kind.
     fn kind(&self, id: Self::Id) -> ObjectKind;
-    /// Its runtime type.
+    /// Its runtime type; of an exception that of its tag.
     fn type_key(&mut self, id: Self::Id) -> TypeKey;
-    /// Appends its fields or elements to `out`, at most `limit` of them; packed ones zero-extended as I32. Whether
+    /// Appends its fields or elements (of an exception its tag, then its payload) to `out`, at most `limit` of them; packed ones zero-extended as I32. Whether
     /// that was all.
     fn slots(&mut self, id: Self::Id, limit: usize, out: &mut Vec<RawValue<Self::Id>>) -> bool;
 }
@@ -85,7 +89,9 @@ impl<Id: Copy + Eq + Hash> GraphBuilder<Id> {
             RawValue::I31(v) => Value::Ref(NodeRef::I31(v)),
             RawValue::Func(instance, index) => Value::Ref(NodeRef::Func(instance, index)),
             RawValue::Host(token) => Value::Ref(NodeRef::Host(token)),
+            RawValue::Tag(instance, index) => Value::Ref(NodeRef::Tag(instance, index)),
             RawValue::Object(id) => Value::Ref(self.number(id)),
+            RawValue::Exception(id) => Value::Ref(self.append(id)),
         }
     }
 
@@ -121,13 +127,20 @@ impl<Id: Copy + Eq + Hash> GraphBuilder<Id> {
         if let Some(&number) = self.numbers.get(&id) {
             return NodeRef::Node(number);
         }
+        let node = self.append(id);
+        if let NodeRef::Node(number) = node {
+            self.numbers.insert(id, number);
+        }
+        node
+    }
+
+    fn append(&mut self, id: Id) -> NodeRef {
         if self.order.len() >= self.limits.nodes {
             self.truncated = true;
             return NodeRef::Cut;
         }
         let number = narrow(self.order.len());
         self.order.push(id);
-        self.numbers.insert(id, number);
         NodeRef::Node(number)
     }
 }
@@ -179,6 +192,17 @@ mod tests {
         let split = Toy(vec![vec![Object(1), Object(2)], vec![], vec![]]);
         let limits = GraphLimits::default();
         assert_ne!(graph(shared, 0, limits), graph(split, 0, limits));
+    }
+
+    #[test]
+    fn sharing_of_exceptions_is_not_seen() {
+        let exception = RawValue::Exception;
+        let shared = Toy(vec![vec![exception(1), exception(1)], vec![I32(7)]]);
+        let split = Toy(vec![vec![exception(1), exception(2)], vec![I32(7)], vec![I32(7)]]);
+        let limits = GraphLimits::default();
+        let graphs = (graph(shared, 0, limits), graph(split, 0, limits));
+        assert_eq!(graphs.0, graphs.1);
+        assert_eq!(graphs.0.nodes.len(), 3);
     }
 
     #[test]

@@ -37,6 +37,9 @@ impl InterpSubject {
     }
 }
 
+/// What it takes beyond 3.0.
+const FEATURES: wasm::Features = wasm::Features { legacy_exceptions: true };
+
 impl Subject for InterpSubject {
     fn name(&self) -> &str {
         "interp"
@@ -48,6 +51,7 @@ impl Subject for InterpSubject {
             gc: true,
             simd: false,
             exceptions: true,
+            legacy_exceptions: true,
             tail_calls: true,
             memory64: true,
             multi_memory: true,
@@ -92,7 +96,7 @@ impl Executor for Interp {
     type Id = ObjectAddr;
 
     fn module(&mut self, bytes: &[u8]) -> Result<Module, Outcome> {
-        Module::new(bytes, &wasm::Features::default()).map_err(|e| outcome(&e))
+        Module::new(bytes, &FEATURES).map_err(|e| outcome(&e))
     }
 
     fn check(&mut self, bytes: &[u8]) -> Outcome {
@@ -107,7 +111,7 @@ impl Executor for Interp {
     }
 
     fn instantiate(&mut self, module: &Module, imports: &[Extern]) -> Result<InstanceAddr, Outcome> {
-        self.store.instantiate(module, imports).map_err(|e| outcome(&e))
+        self.store.instantiate(module, imports).map_err(|e| self.failed(&e))
     }
 
     fn provide(&mut self, item: HostItem) -> Result<Extern, Outcome> {
@@ -193,7 +197,7 @@ impl Executor for Interp {
             }
         }
         match self.store.invoke(func, &values) {
-            Err(error) => outcome(&error),
+            Err(error) => self.failed(&error),
             Ok(results) => {
                 let mut builder = GraphBuilder::new(GraphLimits::default());
                 let values = results.iter().map(|value| builder.root(self.raw(*value))).collect();
@@ -270,6 +274,17 @@ impl Executor for Interp {
 }
 
 impl Interp {
+    /// A call's failure; an exception with what it reaches.
+    fn failed(&mut self, error: &wasm::Error) -> Outcome {
+        let Some(exception) = error.exception() else { return outcome(error) };
+        let mut builder = GraphBuilder::new(GraphLimits::default());
+        builder.root(self.raw(wasm::Value::Ref(exception.reference)));
+        match self.graph(builder) {
+            Ok(graph) => Outcome::Thrown { graph },
+            Err(outcome) => outcome,
+        }
+    }
+
     fn argument(&self, value: Value, ty: wasm::ValType) -> Option<wasm::Value> {
         let external = matches!(
             ty,
@@ -303,7 +318,8 @@ impl Interp {
             wasm::Value::Ref(reference) => match reference {
                 Ref::Null => RawValue::Null,
                 Ref::I31(v) | Ref::Extern(ExternRef::I31(v)) => RawValue::I31(v),
-                Ref::Struct(id) | Ref::Array(id) | Ref::Exn(id) => RawValue::Object(id),
+                Ref::Struct(id) | Ref::Array(id) => RawValue::Object(id),
+                Ref::Exn(id) => RawValue::Exception(id),
                 Ref::Extern(ExternRef::Struct(id) | ExternRef::Array(id)) => RawValue::Object(id),
                 Ref::Host(token) | Ref::Extern(ExternRef::Host(token)) => RawValue::Host(token),
                 Ref::Func(func) => match self.store.func_origin(func) {
@@ -399,7 +415,8 @@ fn outcome(error: &wasm::Error) -> Outcome {
         ErrorKind::Unsupported => Outcome::Unsupported(text),
         ErrorKind::Link => Outcome::Rejected(RejectStage::Unlinkable, text),
         ErrorKind::Trap(kind) => Outcome::Trapped(trap(kind)),
-        ErrorKind::Exception => Outcome::Thrown,
+        // Thrown where nothing can be called: see `Interp::failed`.
+        ErrorKind::Exception => Outcome::Thrown { graph: HeapGraph::default() },
         ErrorKind::Exhausted(resource) => Outcome::Exhausted(match resource {
             wasm::Resource::CallStack => Resource::CallStack,
             wasm::Resource::Fuel => Resource::Fuel,
@@ -464,9 +481,12 @@ impl HeapView for View<'_> {
 
     fn slots(&mut self, id: ObjectAddr, limit: usize, out: &mut Vec<RawValue<ObjectAddr>>) -> bool {
         let len = self.interp.store.object_len(id).unwrap_or(0);
-        // An exception shows its tag first, by its number in the store.
+        // An exception shows its tag first.
         let tag = self.interp.store.exception_tag(id);
-        out.extend(tag.filter(|_| limit > 0).map(|tag| RawValue::I32(narrow(tag.index()).cast_signed())));
+        out.extend(tag.filter(|_| limit > 0).map(|tag| match self.interp.store.tag_origin(tag) {
+            Some((instance, index)) => RawValue::Tag(narrow(instance.index()), index),
+            None => RawValue::Tag(u32::MAX, narrow(tag.index())),
+        }));
         let limit = limit.saturating_sub(usize::from(tag.is_some()));
         for index in 0..len.min(limit) {
             match self.interp.store.object_get(id, index) {

@@ -183,6 +183,7 @@ impl Subject for JitSubject {
             gc: true,
             simd: false,
             exceptions: false,
+            legacy_exceptions: false,
             tail_calls: true,
             memory64: true,
             multi_memory: true,

@@ -26,6 +26,8 @@ pub struct Features {
     pub simd: bool,
     /// Exceptions with exnref.
     pub exceptions: bool,
+    /// The exception handling of before 3.0 (`try`, `catch`, `rethrow`, `delegate`).
+    pub legacy_exceptions: bool,
     /// Tail calls.
     pub tail_calls: bool,
     /// 64-bit memories and tables.
