@@ -97,6 +97,16 @@ impl Tag {
     pub fn number(self) -> u32 {
         self.index
     }
+    /// The number of the instance that defines it and its index there; none if the embedder made it. It looks through the
+    /// instances: the first that has it is the one that others import it from.
+    ///
+    /// # Errors
+    /// `WrongStore`.
+    pub fn origin(self, store: &StoreInner) -> Result<Option<(u32, u32)>, Error> {
+        check(store, self.store)?;
+        let mut instances = (0u32..).zip(&store.state.instances);
+        Ok(instances.find_map(|(number, instance)| Some((number, instance.index_of_tag(self.index)?))))
+    }
     /// Its function type.
     ///
     /// # Errors

@@ -59,6 +59,13 @@ impl InstanceData {
         ids.get(index as usize).copied()
     }
 
+    /// Index of the tag that has this number in the store.
+    pub(crate) fn index_of_tag(&self, number: u32) -> Option<u32> {
+        // SAFETY: written once, before the instance was published.
+        let tags = unsafe { &*self.tags.as_ptr() };
+        tags.iter().position(|tag| *tag == number).map(|index| index as u32)
+    }
+
     /// Number in the store of tag `index`.
     pub(crate) fn tag(&self, index: u32) -> Option<u32> {
         // SAFETY: written once, before the instance was published.

@@ -148,6 +148,7 @@ impl JitSubject {
             max_table_elements: u64::from(MAX_TABLE_ELEMENTS),
             // Cranelift's own check of its input: the engine's tests run it, and it takes half of a case's time.
             verifier: false,
+            legacy_exceptions: true,
             ..wasm::Config::default()
         })?;
         if self.engines.len() >= MAX_ENGINES {
@@ -183,7 +184,7 @@ impl Subject for JitSubject {
             gc: true,
             simd: false,
             exceptions: false,
-            legacy_exceptions: false,
+            legacy_exceptions: true,
             tail_calls: true,
             memory64: true,
             multi_memory: true,
@@ -274,7 +275,7 @@ impl Executor for Jit {
     }
 
     fn instantiate(&mut self, module: &Module, imports: &[Extern]) -> Result<Instance, Outcome> {
-        Instance::new(&mut self.store, module, imports).map_err(|e| outcome(&e))
+        Instance::new(&mut self.store, module, imports).map_err(|e| self.failed(&e))
     }
 
     fn provide(&mut self, item: HostItem) -> Result<Extern, Outcome> {
@@ -356,7 +357,7 @@ impl Executor for Jit {
         drop(values);
         match results {
             // The only wrong use that is left is an argument of the wrong type.
-            Err(error) => outcome(&error),
+            Err(error) => self.failed(&error),
             Ok(results) => {
                 let mut builder = GraphBuilder::new(GraphLimits::default());
                 let mut values = Vec::with_capacity(results.len());
@@ -441,6 +442,20 @@ impl Executor for Jit {
 }
 
 impl Jit {
+    /// A call's failure; an exception with what it reaches.
+    fn failed(&mut self, error: &Error) -> Outcome {
+        let Some(exception) = error.exception() else { return outcome(error) };
+        let mut builder = GraphBuilder::new(GraphLimits::default());
+        let graph = rooted(&self.store, Some(exception.reference())).and_then(|raw| {
+            builder.root(raw);
+            self.graph(builder)
+        });
+        match graph {
+            Ok(graph) => Outcome::Thrown { graph },
+            Err(outcome) => outcome,
+        }
+    }
+
     /// `None` if the value cannot be of the type; what remains is checked by the call.
     fn argument(&mut self, value: Value, ty: &wasm::ValType) -> Result<Option<Val>, Error> {
         let default = Val::default_of(&self.store, ty);
@@ -582,7 +597,8 @@ fn word(store: &StoreInner, reference: GcRef) -> Result<RawValue<u32>, Outcome> 
         None => return Err(Outcome::Crashed("a reference to no object".into())),
         Some(RefKind::Null) => RawValue::Null,
         Some(RefKind::I31(v)) => RawValue::I31(v),
-        Some(RefKind::Struct(_) | RefKind::Array(_) | RefKind::Exception(_)) => RawValue::Object(reference.0),
+        Some(RefKind::Struct(_) | RefKind::Array(_)) => RawValue::Object(reference.0),
+        Some(RefKind::Exception(_)) => RawValue::Exception(reference.0),
         Some(RefKind::Host(_)) => {
             let token = inspector.host_value(reference).and_then(|value| value.downcast_ref::<Token>());
             match token {
@@ -622,7 +638,8 @@ fn outcome(error: &Error) -> Outcome {
             Some(kind) => Outcome::Trapped(kind),
             None => Outcome::Crashed(error.to_string()),
         },
-        ErrorKind::Exception(_) => Outcome::Thrown,
+        // Thrown where nothing can be called: see `Jit::failed`.
+        ErrorKind::Exception(_) => Outcome::Thrown { graph: HeapGraph::default() },
         ErrorKind::Exhausted(resource) => Outcome::Exhausted(match resource {
             wasm::Resource::CallStack => Resource::CallStack,
             wasm::Resource::Fuel => Resource::Fuel,
@@ -698,14 +715,22 @@ impl HeapView for View<'_> {
     fn slots(&mut self, id: u32, limit: usize, out: &mut Vec<RawValue<u32>>) -> bool {
         let inspector = self.store.inspector();
         let word = GcRef(id);
+        // An exception shows its tag first.
+        let tag = match inspector.kind(word) {
+            Some(RefKind::Exception(tag)) => Some(tag),
+            _ => None,
+        };
+        if let Some(tag) = tag.filter(|_| limit > 0) {
+            out.push(match tag.origin(self.store) {
+                Ok(Some((instance, index))) => RawValue::Tag(instance, index),
+                _ => RawValue::Tag(u32::MAX, tag.number()),
+            });
+        }
+        let limit = limit.saturating_sub(usize::from(tag.is_some()));
         let mut push = |value: RawVal| match raw(self.store, value) {
             Ok(value) => out.push(value),
             Err(outcome) => self.broken = Some(outcome),
         };
-        // An exception's tag comes first, by its number in the store.
-        if let Some(RefKind::Exception(tag)) = inspector.kind(word) {
-            push(RawVal::I32(tag.number() as i32));
-        }
         if let Some(fields) = inspector.struct_fields(word).or_else(|| inspector.payload(word)) {
             let all = fields.len() <= limit;
             fields.into_iter().take(limit).for_each(&mut push);
