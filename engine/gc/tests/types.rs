@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use assay_gc::header::MAX_TYPES;
 use assay_gc::layout::{ArrayLayout, Layout, Slot};
-use assay_gc::types::{DISPLAY_DEPTH, KIND_ARRAY, KIND_FUNC, KIND_HOST, KIND_STRUCT};
+use assay_gc::types::{DISPLAY_DEPTH, KIND_ARRAY, KIND_EXCEPTION, KIND_FUNC, KIND_HOST, KIND_STRUCT};
 use assay_gc::{
     AbstractHeapType, CompositeType, ErrorKind, FieldType, FuncType, Heap, HeapType, RecGroup, RefType,
     StorageType, SubType, TypeId, TypeRegistry, ValType,
@@ -343,4 +343,49 @@ fn heaps_and_types_may_move_between_threads() {
     sent::<RecGroup>();
     shared::<RecGroup>();
     shared::<TypeRegistry>();
+}
+
+#[test]
+fn exceptions_are_hidden_types_under_exn_alone() {
+    use AbstractHeapType::{Any, Array, Eq, Exn, Extern, Func, I31, NoExn, NoExtern, NoFunc, None, Struct};
+    let registry = TypeRegistry::new().unwrap();
+    let payload = [ValType::I64, reference(HeapType::Abstract(Any)), ValType::I32];
+    let (_a, exception) = one(&registry, SubType::exception(&payload));
+    let (_b, again) = one(&registry, SubType::exception(&payload));
+    let (_c, other) = one(&registry, SubType::exception(&payload[..2]));
+    // Neither the function type nor a struct of the same fields.
+    let (_d, function) = one(&registry, func(&payload));
+    let fields = [ValType::I32, payload[0], payload[1], payload[2]].map(field);
+    let final_struct =
+        SubType { is_final: true, supertype: Option::None, composite: CompositeType::Struct(fields.into()) };
+    let (_e, structure) = one(&registry, final_struct);
+    assert_eq!(exception, again);
+    assert!(![other, function, structure].contains(&exception));
+    assert_eq!(registry.kind(exception), KIND_EXCEPTION);
+
+    let layout = registry.layout(exception).unwrap();
+    let Layout::Struct(layout) = &*layout else { panic!("{layout:?}") };
+    assert_eq!(*layout.fields, [(8, Slot::I32), (16, Slot::I64), (24, Slot::Ref), (28, Slot::I32)]);
+    assert_eq!(*layout.ref_offsets, [24]);
+    assert_eq!(layout.size, 32);
+
+    let concrete = HeapType::Concrete(exception);
+    for sup in [Any, Array, Eq, Exn, Extern, Func, I31, NoExn, NoExtern, NoFunc, None, Struct] {
+        let sup = HeapType::Abstract(sup);
+        assert_eq!(registry.heap_matches(concrete, sup), sup == HeapType::Abstract(Exn), "{sup:?}");
+        assert_eq!(registry.heap_matches(sup, concrete), sup == HeapType::Abstract(NoExn), "{sup:?}");
+    }
+    assert!(registry.heap_matches(concrete, concrete));
+    assert!(!registry.heap_matches(concrete, HeapType::Concrete(other)));
+
+    // It has no subtypes and no supertypes.
+    for (supertype, composite) in [
+        (exception, CompositeType::Struct(fields.into())),
+        (structure, CompositeType::Exception(payload.into())),
+        (exception, CompositeType::Exception(payload.into())),
+    ] {
+        let ty = open(Some(HeapType::Concrete(supertype)), composite);
+        let error = registry.register(&[ty]).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::BadType(_)), "{error}");
+    }
 }

@@ -15,6 +15,16 @@ const PROGRAM: &str = r#"(module
     (type $longs (array (mut i64)))
     (global $head (mut (ref null $node)) (ref.null $node))
     (table $t 4 anyref)
+    (tag $node (param i32 (ref null $node) (ref null $f)))
+    (tag $any (param anyref exnref))
+    (tag $wide (param i64 i64 i64 i64))
+    (table $exns 4 exnref)
+    (func $caught (param $which i32) (result exnref)
+        (block $h (result exnref)
+            (try_table (catch_all_ref $h)
+                (if (local.get $which) (then (throw $any (global.get $head) (table.get $exns (i32.const 0)))))
+                (throw $node (i32.const 5) (global.get $head) (ref.func $one)))
+            (unreachable)))
     (func $one (export "one") (type $f) (i32.const 1))
     (func (export "build") (param $n i32) (local $a (ref null $refs))
         (local.set $a (array.new_default $refs (i32.const 8)))
@@ -26,7 +36,29 @@ const PROGRAM: &str = r#"(module
                 (struct.new $wide (local.get $n) (global.get $head) (ref.i31 (local.get $n)) (ref.func $one)
                     (i64.const 3)))
             (local.set $n (i32.sub (local.get $n) (i32.const 1)))
-            (br_if $l (local.get $n))))
+            (br_if $l (local.get $n)))
+        (table.set $exns (i32.const 0) (call $caught (i32.const 0)))
+        (table.set $exns (i32.const 1) (call $caught (i32.const 1)))
+        (table.set $exns (i32.const 2) (call $caught (i32.const 0))))
+    ;; a corrupt tag is another tag's, or nobody's
+    (func $throw (param $at i32) (throw_ref (table.get $exns (local.get $at))))
+    (func (export "throw") (param $at i32) (result i32) (local $e exnref) (local $n (ref null $node))
+        (local $c (ref null $f))
+        (block $wide (result i64 i64 i64 i64)
+            (block $any (result anyref exnref)
+                (block $node (result i32 (ref null $node) (ref null $f))
+                    (try_table (catch $node $node) (catch $any $any) (catch $wide $wide)
+                        (call $throw (local.get $at)))
+                    (unreachable))
+                (local.set $c) (local.set $n)
+                (struct.get $node $v (local.get $n)) (i32.add)
+                (call_ref $f (local.get $c)) (i32.add)
+                (return))
+            (local.set $e)
+            (if (ref.test (ref $wide) (ref.cast anyref)) (then (unreachable)))
+            (throw_ref (local.get $e)))
+        (drop) (drop) (drop)
+        (i32.wrap_i64))
     (func (export "walk") (result i32) (local $at (ref null $node)) (local $sum i32)
         (local.set $at (global.get $head))
         (loop $l
@@ -120,12 +152,18 @@ fn round(engine: &Engine, module: &Module, random: &mut Random) -> u32 {
             ("arrays", vec![]),
             ("far", vec![Val::I32(random.next() as i32)]),
             ("write", vec![Val::I32(random.next() as i32)]),
+            ("throw", vec![Val::I32(0)]),
+            ("throw", vec![Val::I32(1)]),
+            ("throw", vec![Val::I32(2)]),
         ] {
             match call(&mut store, name, &args) {
                 Ok(_) => {}
                 Err(error) => match error.kind() {
                     ErrorKind::Corrupt(_) => corrupt += 1,
                     ErrorKind::Trap(_) | ErrorKind::Exhausted(_) => {}
+                    ErrorKind::Exception(exception) => {
+                        let _ = exception.payload(&mut store);
+                    }
                     other => panic!("{other:?}"),
                 },
             }
@@ -135,9 +173,50 @@ fn round(engine: &Engine, module: &Module, random: &mut Random) -> u32 {
             let inspector = store.inspector();
             let _ =
                 (inspector.kind(object), inspector.struct_fields(object), inspector.array_elem(object, 3));
-            let _ = inspector.kind(GcRef(random.next()));
+            let _ = (inspector.kind(GcRef(random.next())), inspector.payload(object));
         }
         corrupt += u32::from(store.gc(CollectKind::Full).is_err());
     }
     corrupt
+}
+
+#[test]
+fn exceptions_of_overwritten_tags_are_no_exceptions() {
+    let wasm = wat::parse_str(PROGRAM).unwrap();
+    for entry in assay_gc::registry() {
+        for opt in [OptLevel::None, OptLevel::Speed] {
+            let collector = entry.constraints.name.to_owned();
+            let engine = Engine::new(Config { collector, opt, fuel: true, ..Config::default() }).unwrap();
+            let module = Module::new(&engine, &wasm).unwrap();
+            for at in 0..3 {
+                for word in [0, 1, 2, 3, 77, 0x8000_0000, u32::MAX] {
+                    let mut store = Store::new(&engine).unwrap();
+                    let instance = Instance::new(&mut store, &module, &[]).unwrap();
+                    store.set_fuel(100_000);
+                    let build = instance.exported_func(&store, "build").unwrap();
+                    build.call(&mut store, &[Val::I32(3)]).unwrap();
+                    let table = instance.tables(&store).unwrap()[1];
+                    let Some(Val::ExnRef(Some(handle))) = table.get(&mut store, at).unwrap() else {
+                        panic!()
+                    };
+                    let object = handle.get(&store).unwrap();
+                    let before = store.heap.read(object, assay_gc::header::EXCEPTION_TAG, 4).unwrap();
+                    store.heap.write(object, assay_gc::header::EXCEPTION_TAG, 4, u128::from(word)).unwrap();
+                    let throw = instance.exported_func(&store, "throw").unwrap();
+                    let outcome = throw.call(&mut store, &[Val::I32(at as i32)]);
+                    let unchanged = before == u128::from(word);
+                    if word > 2 {
+                        let error = outcome.map(drop).unwrap_err();
+                        assert!(matches!(error.kind(), ErrorKind::Corrupt(_)), "{at} {word:#x}: {error}");
+                    } else if let Err(error) = outcome {
+                        // What the clause of the other tag makes of the payload.
+                        let corrupt = matches!(error.kind(), ErrorKind::Corrupt(_));
+                        let ends = error.exception().is_some() || error.trap().is_some();
+                        assert!(ends || (!unchanged && corrupt), "{error}");
+                    }
+                    assert_eq!(store.inspector().payload(object).is_some(), unchanged);
+                }
+            }
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use assay_gc::header::MAX_TYPES;
 use assay_gc::{CollectKind, GcRef, HeapConfig, registry};
 
-use crate::model::{BYTES, EMPTY, NODES, REFS, Random, World};
+use crate::model::{BYTES, EMPTY, HOST, NODES, REFS, Random, World};
 
 /// A word that may do harm.
 fn hostile(random: &mut Random, world: &World, used: u32) -> u32 {
@@ -12,8 +12,8 @@ fn hostile(random: &mut Random, world: &World, used: u32) -> u32 {
         0 => random.next() as u32,
         1 => somewhere,
         2 => somewhere / 8 * 8,
-        3 => world.id(random.below(9)).0,
-        4 => world.id(random.below(9)).0 | 1 << 31,
+        3 => world.id(random.below(HOST + 1)).0,
+        4 => world.id(random.below(HOST + 1)).0 | 1 << 31,
         5 => world.id([BYTES, NODES, REFS][random.below(3)]).0,
         6 => random.below(MAX_TYPES as usize) as u32,
         7 => random.below(5000) as u32,

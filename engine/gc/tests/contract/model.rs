@@ -54,8 +54,10 @@ pub(crate) const BYTES: usize = 4;
 pub(crate) const WIDE: usize = 5;
 pub(crate) const EMPTY: usize = 6;
 pub(crate) const LIST: usize = 7;
+/// An exception.
+pub(crate) const THROWN: usize = 8;
 /// Not a type of the group.
-pub(crate) const HOST: usize = 8;
+pub(crate) const HOST: usize = 9;
 
 pub(crate) fn field(storage: StorageType) -> FieldType {
     FieldType { storage, mutable: true }
@@ -71,7 +73,7 @@ pub(crate) fn open(supertype: Option<HeapType>, composite: CompositeType) -> Sub
 }
 
 fn types() -> Vec<SubType> {
-    use AbstractHeapType::{Any, Eq, Extern, Func, I31};
+    use AbstractHeapType::{Any, Eq, Exn, Extern, Func, I31};
     let any = nullable(HeapType::Abstract(Any));
     let node = vec![
         any,
@@ -89,6 +91,15 @@ fn types() -> Vec<SubType> {
         nullable(HeapType::Abstract(I31)),
         nullable(HeapType::Rec(REFS as u32)),
     ]);
+    let reference = |heap| ValType::Ref(RefType { nullable: true, heap });
+    let payload = [
+        reference(HeapType::Abstract(Any)),
+        ValType::I64,
+        reference(HeapType::Abstract(Exn)),
+        ValType::V128,
+        reference(HeapType::Rec(NODE as u32)),
+        reference(HeapType::Abstract(Func)),
+    ];
     vec![
         open(None, CompositeType::Struct(node.into())),
         open(Some(HeapType::Rec(NODE as u32)), CompositeType::Struct(special.into())),
@@ -98,6 +109,7 @@ fn types() -> Vec<SubType> {
         open(None, CompositeType::Array(value(ValType::V128))),
         open(None, CompositeType::Struct([].into())),
         open(None, CompositeType::Struct([nullable(HeapType::Rec(LIST as u32)), value(ValType::I32)].into())),
+        SubType::exception(&payload),
     ]
 }
 
@@ -167,7 +179,9 @@ impl World {
         match &self.registry.get(self.id(ty)).unwrap().composite {
             CompositeType::Struct(fields) => fields[index].storage,
             CompositeType::Array(element) => element.storage,
-            CompositeType::Func(_) | CompositeType::Exception(_) => unreachable!(),
+            CompositeType::Exception(_) if index == 0 => StorageType::Val(ValType::I32),
+            CompositeType::Exception(payload) => StorageType::Val(payload[index - 1]),
+            CompositeType::Func(_) => unreachable!(),
         }
     }
 
@@ -277,7 +291,8 @@ impl World {
             Value::I31(_) => HeapType::Abstract(AbstractHeapType::I31),
             _ => return true,
         };
-        declared == HeapType::Abstract(AbstractHeapType::Extern)
+        let is_exception = matches!(value, Value::Object(of) if self.objects[of].ty == THROWN);
+        (declared == HeapType::Abstract(AbstractHeapType::Extern) && !is_exception)
             || self.registry.heap_matches(actual, declared)
     }
 

@@ -3,7 +3,7 @@
 use assay_gc::header::{ARRAY_LENGTH, GC_WORD, POISON_WORD, TYPE_WORD};
 use assay_gc::{AllocError, CollectKind, ErrorKind, GcRef, HeapConfig, Stress, registry};
 
-use crate::model::{EMPTY, LIST, NODE, NODES, REFS, SPECIAL, Value, World};
+use crate::model::{EMPTY, LIST, NODE, NODES, REFS, SPECIAL, THROWN, Value, World};
 
 /// A node (root 0) whose first field is a list cell, an array of nodes (root 2) and an array of anything (root 4).
 fn world(collector: &assay_gc::CollectorEntry) -> World {
@@ -20,6 +20,9 @@ fn world(collector: &assay_gc::CollectorEntry) -> World {
     world.store(4, 3, array, shadow);
     world.create(SPECIAL, 0, 6, false).unwrap();
     world.create(EMPTY, 0, 8, false).unwrap();
+    world.create(THROWN, 0, 10, false).unwrap();
+    let (exception, shadow) = world.root(10);
+    world.store(10, 3, exception, shadow);
     world
 }
 
@@ -35,6 +38,12 @@ const DAMAGES: &[(&str, Damage)] = &[
     ("field: i31 for a node", |w| put(w, 0, 2, |_| GcRef::i31(5).0)),
     ("field: array for i31ref", |w| put(w, 6, 9, |w| w.root(2).0.0)),
     ("field: supertype for a subtype's field", |w| put(w, 6, 10, |w| w.root(0).0.0)),
+    ("field: exception for a node", |w| put(w, 0, 2, |w| w.root(10).0.0)),
+    ("field: exception for anyref", |w| put(w, 0, 0, |w| w.root(10).0.0)),
+    ("field: exception for externref", |w| put(w, 0, 4, |w| w.root(10).0.0)),
+    ("payload: a struct for exnref", |w| put(w, 10, 3, |w| w.root(0).0.0)),
+    ("payload: i31 for exnref", |w| put(w, 10, 3, |_| GcRef::i31(5).0)),
+    ("payload: wild", |w| put(w, 10, 1, |_| 0xffff_fff8)),
     ("last element: object of another type", |w| put(w, 2, 3, |w| w.root(1).0.0)),
     ("last element: wild", |w| put(w, 4, 3, |_| 0xffff_fff8)),
     ("first element: wild", |w| put(w, 2, 0, |w| w.root(8).0.0 + 64)),
@@ -56,7 +65,7 @@ const DAMAGES: &[(&str, Damage)] = &[
 fn put(world: &mut World, slot: usize, index: usize, word: fn(&World) -> u32) {
     let (object, Value::Object(_)) = world.root(slot) else { panic!("an empty root") };
     let word = word(world);
-    let ty = if slot == 0 { NODE } else { [NODE, NODES, REFS, SPECIAL][slot / 2] };
+    let ty = if slot == 0 { NODE } else { [NODE, NODES, REFS, SPECIAL, EMPTY, THROWN][slot / 2] };
     let (offset, _) = world.place(ty, index);
     world.heap.write(object, offset, 4, word.into()).unwrap();
 }
