@@ -1,6 +1,5 @@
 //! Vectors wherever a value can be: fields and elements beside references that move, globals, calls of every kind, block
-//! parameters, locals in frame slots; and what the specification's scripts leave open: NaN bits and the deterministic
-//! profile of the relaxed operations.
+//! parameters, exceptions, locals in frame slots.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
@@ -324,6 +323,54 @@ fn control_carries_vectors_of_any_shape() {
         assert_eq!((run("loop", 0), run("loop", 7)), (looped(0), looped(7)), "{name}");
         assert_eq!((run("local", 0), run("local", 1)), (0, double(neg(fneg64(y), 64))), "{name}");
         assert_eq!(run("unreached", 0), fneg32(y), "{name}");
+    }
+}
+
+#[test]
+fn exceptions_carry_vectors_beside_references() {
+    let text = r#"(module
+        (type $s (struct (field v128)))
+        (tag $t (param i32 v128 (ref $s) v128))
+        (func $throw (param v128)
+            (throw $t (i32.const 1) (f32x4.neg (local.get 0)) (struct.new $s (v128.not (local.get 0)))
+                (i64x2.neg (local.get 0))))
+        (func $rethrow (param v128) (local $v v128)
+            (local.set $v (v128.not (local.get 0)))
+            (block $caught (result exnref)
+                (try_table (catch_all_ref $caught) (call $throw (local.get 0)))
+                (unreachable))
+            (drop (struct.new $s (local.get $v)))
+            (throw_ref))
+        (func (export "f") (param v128) (result i32 v128 v128 v128 v128) (local $s (ref null $s)) (local $v v128)
+            (local.set $v (i8x16.neg (local.get 0)))
+            (block $caught (result i32 v128 (ref $s) v128)
+                (try_table (catch $t $caught) (call $rethrow (local.get 0)))
+                (unreachable))
+            (local.set 0)
+            (local.set $s)
+            (drop (struct.new $s (local.get 0)))
+            (struct.get $s 0 (local.get $s))
+            (local.get 0)
+            (local.get $v)))"#;
+    let x = pattern(5);
+    let negated = |bits: u128| u128::from((bits as u64).wrapping_neg());
+    for (name, engine) in engines(|_| {}) {
+        let (mut store, instance) = instance(&engine, text);
+        let results = func(&store, instance, "f").call(&mut store, &[Val::V128(x)]).unwrap();
+        let [Val::I32(1), Val::V128(a), Val::V128(b), Val::V128(c), Val::V128(d)] = results[..] else {
+            panic!("{name}: {results:?}");
+        };
+        let bytes = u128::from_le_bytes(x.to_le_bytes().map(u8::wrapping_neg));
+        assert_eq!(
+            (a, b, c),
+            (
+                x ^ u128::from_le_bytes([0, 0, 0, 128].repeat(4).try_into().unwrap()),
+                !x,
+                negated(x >> 64) << 64 | negated(x)
+            ),
+            "{name}"
+        );
+        assert_eq!(d, bytes, "{name}");
     }
 }
 
