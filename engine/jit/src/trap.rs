@@ -36,13 +36,11 @@ pub enum TrapCode {
     GcHeapExhausted = 15,
     /// The heap holds a word that no valid program writes; an internal error and a finding.
     CorruptHeap = 16,
-    /// An exception reached the host (3.0).
-    UncaughtException = 17,
 }
 
 impl TrapCode {
     /// All codes, in numeric order.
-    pub const ALL: [TrapCode; 17] = [
+    pub const ALL: [TrapCode; 16] = [
         TrapCode::Unreachable,
         TrapCode::IntegerDivideByZero,
         TrapCode::IntegerOverflow,
@@ -59,7 +57,6 @@ impl TrapCode {
         TrapCode::OutOfFuel,
         TrapCode::GcHeapExhausted,
         TrapCode::CorruptHeap,
-        TrapCode::UncaughtException,
     ];
 
     /// The code numbered `raw`.

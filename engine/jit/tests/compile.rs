@@ -136,7 +136,8 @@ fn tables_are_in_address_order() {
     for number in 0..100 {
         text += &format!(
             "(func (param anyref i32) (if (i32.div_u (i32.const {number}) (local.get 1))
-                (then (call $gc (local.get 0)))) (call $gc (local.get 0)))"
+                (then (call $gc (local.get 0)))) (call $gc (local.get 0))
+                (block $h (try_table (catch_all $h) (call $gc (local.get 0)) (call $gc (local.get 0)))))"
         );
     }
     let module = compile(&(text + ")")).expect("valid");
@@ -147,6 +148,16 @@ fn tables_are_in_address_order() {
     assert!(map.stack_maps.is_sorted_by_key(|m| m.return_offset));
     assert!(map.traps.is_sorted_by_key(|t| t.0));
     assert!(map.stack_maps.len() >= 100);
+    // Calls within the try_tables and no others; both of one go to the same place.
+    assert!(map.landings.is_sorted_by_key(|l| l.return_offset));
+    assert_eq!(map.landings.len(), 200);
+    for pair in map.landings.chunks(2) {
+        assert_eq!(
+            map.landing(map.base + pair[0].return_offset as usize).map(|l| l.handler),
+            Some(pair[1].handler)
+        );
+        assert!(map.landing(map.base + pair[0].return_offset as usize + 1).is_none());
+    }
     for (number, entry) in module.entries.iter().enumerate() {
         assert!(map.contains(*entry));
         assert_eq!(map.function(*entry), Some(number as u32 + 1));

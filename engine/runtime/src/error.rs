@@ -270,7 +270,6 @@ fn trap_text(code: TrapCode) -> &'static str {
         TrapCode::OutOfFuel => "out of fuel",
         TrapCode::GcHeapExhausted => "garbage-collected heap exhausted",
         TrapCode::CorruptHeap => "corrupt heap",
-        TrapCode::UncaughtException => "unhandled exception",
     }
 }
 

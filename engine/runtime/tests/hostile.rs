@@ -174,3 +174,44 @@ fn truncated_and_flipped_bytes_never_panic() {
         }
     }
 }
+
+/// Each call of a `try_table` is an edge to its landing pad, and each local that changes between them an argument there.
+#[test]
+fn thousands_of_calls_in_the_reach_of_one_handler() {
+    let engine = quick_engine();
+    let calls: String = (0..scaled(20_000))
+        .map(|n| format!("(local.set {} (call $f (local.get {})))", n % 40, n % 39))
+        .collect();
+    let locals = "anyref ".repeat(40);
+    let (mut store, instance) = instance(
+        &engine,
+        &format!(
+            r#"(module (tag $t)
+                (func $f (param anyref) (result anyref) (if (ref.is_null (local.get 0)) (then (throw $t))) (local.get 0))
+                (func (export "f") (result i32) (local {locals})
+                    (block $h (try_table (catch $t $h) {calls}) (unreachable))
+                    (i32.const 1)))"#
+        ),
+    );
+    assert_eq!(i32_of(&func(&store, instance, "f").call(&mut store, &[]).unwrap()), 1);
+}
+
+/// An exception that passes through them all, one after the other.
+#[test]
+fn handlers_nested_by_the_thousand() {
+    let engine = quick_engine();
+    let depth = scaled(20_000);
+    let (mut store, instance) = instance(
+        &engine,
+        &format!(
+            r#"(module (tag $t) (tag $other)
+                (func $f (throw $t))
+                (func (export "f") (result i32)
+                    (block $h (try_table (catch $t $h) {} (call $f) {}) (unreachable))
+                    (i32.const 1)))"#,
+            "try_table (catch $other 0)".repeat(depth),
+            "end ".repeat(depth)
+        ),
+    );
+    assert_eq!(i32_of(&func(&store, instance, "f").call(&mut store, &[]).unwrap()), 1);
+}

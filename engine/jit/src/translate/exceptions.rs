@@ -308,9 +308,9 @@ impl FuncTranslator<'_> {
         if let Some((dispatch, exception)) = entry {
             let block = (self.control.len() - 1).checked_sub(depth as usize);
             let block = block.ok_or_else(|| internal("delegate beyond the function"))?;
-            let handler = self.handlers.iter().rposition(|handler| handler.label <= block);
+            let enclosing = self.handlers.partition_point(|handler| handler.label <= block);
             self.b.switch_to_block(dispatch);
-            self.throw_to(handler, exception);
+            self.throw_to(enclosing.checked_sub(1), exception);
         }
         self.resume_after(&label);
         Ok(())

@@ -666,7 +666,6 @@ fn trap(code: TrapCode) -> Option<TrapKind> {
         TrapCode::ArrayOutOfBounds => TrapKind::ArrayOutOfBounds,
         TrapCode::CastFailure => TrapKind::CastFailure,
         TrapCode::AllocationTooLarge => TrapKind::AllocationTooLarge,
-        TrapCode::UncaughtException => TrapKind::UncaughtException,
         // These are errors of another kind.
         TrapCode::StackOverflow | TrapCode::OutOfFuel | TrapCode::GcHeapExhausted | TrapCode::CorruptHeap => {
             return None;
