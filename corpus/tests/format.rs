@@ -5,13 +5,9 @@ use assay_harness::case::{Action, Expect, Source};
 use assay_harness::{Case, RejectStage};
 use wasmparser::{Parser, Payload, Validator, WasmFeatures};
 
-/// What the subjects of today take: no SIMD, exceptions or tail calls.
+/// What the subjects take: WebAssembly 3.0.
 fn features() -> WasmFeatures {
-    WasmFeatures::WASM2
-        .union(WasmFeatures::GC)
-        .union(WasmFeatures::FUNCTION_REFERENCES)
-        .union(WasmFeatures::EXTENDED_CONST)
-        .difference(WasmFeatures::SIMD)
+    WasmFeatures::WASM3.difference(WasmFeatures::THREADS)
 }
 
 #[test]

@@ -359,7 +359,6 @@ macro_rules! define_vectors {
             }
 
             /// Bytes accessed, a power of two; the alignment may not exceed it.
-            #[allow(dead_code, reason = "for validation")]
             pub(crate) fn bytes(self) -> u32 {
                 match self { $(VectorAccess::$access => $bytes,)* }
             }

@@ -49,7 +49,7 @@ impl Subject for InterpSubject {
         Features {
             validates: true,
             gc: true,
-            simd: false,
+            simd: true,
             exceptions: true,
             legacy_exceptions: true,
             tail_calls: true,

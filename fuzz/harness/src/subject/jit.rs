@@ -182,7 +182,7 @@ impl Subject for JitSubject {
         Features {
             validates: true,
             gc: true,
-            simd: false,
+            simd: true,
             exceptions: false,
             legacy_exceptions: true,
             tail_calls: true,

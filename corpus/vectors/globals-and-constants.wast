@@ -1,0 +1,43 @@
+;;! title = "a vector global holds half of its value after initialisation, import, export or assignment"
+;;! observe_state = true
+
+(module $owner
+  (global $a (export "a") v128 (v128.const i32x4 1 2 3 4))
+  (global $m (export "m") (mut v128) (v128.const f64x2 -0.0 nan:0x8000000000123))
+  (global $copy (export "copy") v128 (global.get $a))
+  (func (export "rotate") (param i32)
+    (global.set $m (i8x16.shl (global.get $m) (local.get 0)))))
+(register "owner" $owner)
+
+(module $user
+  (type $s (struct (field i32) (field (mut v128)) (field anyref)))
+  (type $v (array (mut v128)))
+  (global $a (import "owner" "a") v128)
+  (global $m (import "owner" "m") (mut v128))
+  (global $made (export "global made") (ref $s)
+    (struct.new $s (i32.const 5) (global.get $a) (array.new $v (v128.const i64x2 6 7) (i32.const 2))))
+  (global $fixed (export "global fixed") (ref $v)
+    (array.new_fixed $v 2 (global.get $a) (v128.const i8x16 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)))
+  (func (export "made") (result v128 v128)
+    (struct.get $s 1 (global.get $made))
+    (array.get $v (ref.cast (ref $v) (struct.get $s 2 (global.get $made))) (i32.const 1)))
+  (func (export "fixed") (result v128 v128)
+    (array.get $v (global.get $fixed) (i32.const 0)) (array.get $v (global.get $fixed) (i32.const 1)))
+  (func (export "set") (param v128) (result v128)
+    (global.get $m)
+    (global.set $m (local.get 0)))
+  (func (export "swap halves")
+    (global.set $m (i8x16.shuffle 8 9 10 11 12 13 14 15 0 1 2 3 4 5 6 7 (global.get $m) (global.get $a)))))
+
+(assert_return (get $owner "a") (v128.const i32x4 1 2 3 4))
+(assert_return (get $owner "copy") (v128.const i32x4 1 2 3 4))
+(assert_return (get $owner "m") (v128.const i64x2 0x8000000000000000 0x7ff8000000000123))
+(assert_return (invoke $user "made") (v128.const i32x4 1 2 3 4) (v128.const i64x2 6 7))
+(assert_return (invoke $user "fixed") (v128.const i32x4 1 2 3 4) (v128.const i8x16 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15))
+(assert_return (invoke $user "set" (v128.const i64x2 -1 0x0102030405060708))
+  (v128.const i64x2 0x8000000000000000 0x7ff8000000000123))
+(assert_return (get $owner "m") (v128.const i64x2 -1 0x0102030405060708))
+(invoke $user "swap halves")
+(assert_return (get $owner "m") (v128.const i64x2 0x0102030405060708 -1))
+(invoke $owner "rotate" (i32.const 9))
+(assert_return (get $owner "m") (v128.const i64x2 0x020406080a0c0e10 0xfefefefefefefefe))

@@ -1,0 +1,38 @@
+;;! title = "a lane that is NaN keeps a payload where arithmetic makes it, or loses it where bits are only moved"
+;;! observe_state = true
+
+(module
+  (func (export "f32 add") (param v128 v128) (result v128) (f32x4.add (local.get 0) (local.get 1)))
+  (func (export "f32 min") (param v128 v128) (result v128) (f32x4.min (local.get 0) (local.get 1)))
+  (func (export "f64 max") (param v128 v128) (result v128) (f64x2.max (local.get 0) (local.get 1)))
+  (func (export "f64 sqrt") (param v128) (result v128) (f64x2.sqrt (local.get 0)))
+  (func (export "f32 nearest") (param v128) (result v128) (f32x4.nearest (local.get 0)))
+  (func (export "promote") (param v128) (result v128) (f64x2.promote_low_f32x4 (local.get 0)))
+  (func (export "demote") (param v128) (result v128) (f32x4.demote_f64x2_zero (local.get 0)))
+  (func (export "f32 pmin") (param v128 v128) (result v128) (f32x4.pmin (local.get 0) (local.get 1)))
+  (func (export "f64 pmax") (param v128 v128) (result v128) (f64x2.pmax (local.get 0) (local.get 1)))
+  (func (export "f32 neg abs") (param v128) (result v128 v128) (f32x4.neg (local.get 0)) (f32x4.abs (local.get 0)))
+  (func (export "splat extract") (param f32) (result v128 f32)
+    (local v128)
+    (local.tee 1 (f32x4.splat (local.get 0)))
+    (f32x4.extract_lane 3 (local.get 1))))
+
+(assert_return (invoke "f32 add" (v128.const f32x4 nan:0x200000 -nan:0x400001 inf 1) (v128.const f32x4 0 0 -inf 2))
+  (v128.const f32x4 nan:arithmetic nan:arithmetic nan:canonical 3))
+(assert_return (invoke "f32 min" (v128.const f32x4 -nan -0.0 0.0 -nan:0x123) (v128.const f32x4 1 0.0 -0.0 nan:0x200000))
+  (v128.const f32x4 nan:canonical -0.0 -0.0 nan:arithmetic))
+(assert_return (invoke "f64 max" (v128.const f64x2 -nan:0x4000000000000 -0.0) (v128.const f64x2 5 0.0))
+  (v128.const f64x2 nan:arithmetic 0.0))
+(assert_return (invoke "f64 sqrt" (v128.const f64x2 -1 -nan:0x8000000000001)) (v128.const f64x2 nan:canonical nan:arithmetic))
+(assert_return (invoke "f32 nearest" (v128.const f32x4 nan:0x200001 2.5 -0.25 -nan)) (v128.const f32x4 nan:arithmetic 2 -0.0 nan:canonical))
+(assert_return (invoke "promote" (v128.const f32x4 -nan:0x200000 nan -1 -1)) (v128.const f64x2 nan:arithmetic nan:canonical))
+(assert_return (invoke "demote" (v128.const f64x2 -nan:0x1 -nan)) (v128.const f32x4 nan:arithmetic nan:canonical 0 0))
+;; Selections and sign operations move bits.
+(assert_return (invoke "f32 pmin" (v128.const f32x4 nan:0x200000 1 -0.0 2) (v128.const f32x4 1 -nan:0x200001 0.0 1))
+  (v128.const i32x4 0x7fa00000 0x3f800000 0x80000000 0x3f800000))
+(assert_return (invoke "f64 pmax" (v128.const f64x2 -nan:0x1 0.0) (v128.const f64x2 1 -0.0))
+  (v128.const i64x2 0xfff0000000000001 0))
+(assert_return (invoke "f32 neg abs" (v128.const f32x4 nan:0x1 -nan:0x200000 -0.0 1))
+  (v128.const i32x4 0xff800001 0x7fa00000 0 0xbf800000) (v128.const i32x4 0x7f800001 0x7fa00000 0 0x3f800000))
+(assert_return (invoke "splat extract" (f32.const -nan:0x200001))
+  (v128.const i32x4 0xffa00001 0xffa00001 0xffa00001 0xffa00001) (f32.const -nan:0x200001))
