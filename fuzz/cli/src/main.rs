@@ -27,6 +27,7 @@ struct Arguments {
 const EXAMPLES: &str = "Examples:
   assay fuzz --time 60s                       look for differences for a minute
   assay spec --subject 'jit:copying'          the official test suite on one subject
+  assay validate --time 60s                   two validators on mutated modules
   assay run -C collector=copying prog.wat --invoke main 42
   assay diff prog.wasm                        call each export on every subject and compare
   assay reduce findings/valuemismatch-….wast  a smaller case with the same finding
@@ -47,6 +48,8 @@ enum Command {
     Reduce(commands::reduce::ReduceArguments),
     /// Generate cases, run them on subjects, compare, and write down each finding.
     Fuzz(commands::fuzz::FuzzArguments),
+    /// Compare the interpreter's validator with wasmparser, on files or on mutated modules.
+    Validate(commands::validate::ValidateArguments),
     /// Serve cases to a campaign over pipes.
     #[command(hide = true)]
     Worker(commands::worker::WorkerArguments),
@@ -75,6 +78,7 @@ fn main() -> std::process::ExitCode {
         Command::Diff(arguments) => commands::diff::run(&arguments),
         Command::Reduce(arguments) => commands::reduce::run(&arguments),
         Command::Fuzz(arguments) => commands::fuzz::run(&arguments),
+        Command::Validate(arguments) => commands::validate::run(&arguments),
         Command::Worker(arguments) => commands::worker::run(&arguments),
     });
     let exit = match outcome {

@@ -13,6 +13,7 @@ pub mod graph;
 pub mod observe;
 pub mod reduce;
 pub mod subject;
+pub mod validate;
 
 pub use case::{Action, Case, Expect, Pattern, Schedule, Source, Step};
 pub use graph::HeapGraph;

@@ -120,7 +120,7 @@ fn generators(asked: &[String]) -> Result<Vec<String>, Failure> {
 }
 
 /// The clock's low bits: a different campaign each time, and the seed is printed.
-fn random_seed() -> u64 {
+pub(crate) fn random_seed() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     since.as_nanos() as u64 % 1_000_000_007
 }

@@ -5,5 +5,6 @@ pub(crate) mod fuzz;
 pub(crate) mod reduce;
 pub(crate) mod run;
 pub(crate) mod spec;
+pub(crate) mod validate;
 pub(crate) mod wast;
 pub(crate) mod worker;

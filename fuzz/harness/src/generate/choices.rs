@@ -7,16 +7,16 @@ use arbitrary::Unstructured;
 
 /// A 64-bit generator by Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators" (2014). Its sequence is
 /// part of what a seed means, so it stays as it is.
-pub(super) struct SplitMix64 {
+pub(crate) struct SplitMix64 {
     state: u64,
 }
 
 impl SplitMix64 {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         SplitMix64 { state: seed }
     }
 
-    pub(super) fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.state;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -26,18 +26,18 @@ impl SplitMix64 {
 }
 
 /// The stream of choices of one case.
-pub(super) struct Choices<'a, 'u> {
+pub(crate) struct Choices<'a, 'u> {
     input: &'a mut Unstructured<'u>,
     tail: SplitMix64,
 }
 
 impl<'a, 'u> Choices<'a, 'u> {
-    pub(super) fn new(input: &'a mut Unstructured<'u>) -> Self {
+    pub(crate) fn new(input: &'a mut Unstructured<'u>) -> Self {
         Choices { input, tail: SplitMix64::new(0) }
     }
 
     /// The next byte.
-    pub(super) fn byte(&mut self) -> u8 {
+    pub(crate) fn byte(&mut self) -> u8 {
         match self.input.bytes(1) {
             Ok(bytes) => bytes[0],
             Err(_) => (self.tail.next() >> 24) as u8,
@@ -45,7 +45,7 @@ impl<'a, 'u> Choices<'a, 'u> {
     }
 
     /// A number below `n`, which is not 0.
-    pub(super) fn below(&mut self, n: usize) -> usize {
+    pub(crate) fn below(&mut self, n: usize) -> usize {
         match n {
             0 | 1 => 0,
             2..=256 => usize::from(self.byte()) % n,
@@ -54,22 +54,22 @@ impl<'a, 'u> Choices<'a, 'u> {
     }
 
     /// A number from `low` to `high`, both included.
-    pub(super) fn range(&mut self, low: usize, high: usize) -> usize {
+    pub(crate) fn range(&mut self, low: usize, high: usize) -> usize {
         low + self.below(high - low + 1)
     }
 
     /// True in about `numerator` of `denominator` cases.
-    pub(super) fn chance(&mut self, numerator: usize, denominator: usize) -> bool {
+    pub(crate) fn chance(&mut self, numerator: usize, denominator: usize) -> bool {
         self.below(denominator) < numerator
     }
 
     /// One of a non-empty list.
-    pub(super) fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+    pub(crate) fn pick<T: Copy>(&mut self, of: &[T]) -> T {
         of[self.below(of.len())]
     }
 
     /// One of a non-empty list by its weights.
-    pub(super) fn weighted<T: Copy>(&mut self, of: &[(usize, T)]) -> T {
+    pub(crate) fn weighted<T: Copy>(&mut self, of: &[(usize, T)]) -> T {
         let mut at = self.below(of.iter().map(|(weight, _)| weight).sum());
         for &(weight, value) in of {
             if at < weight {
@@ -81,7 +81,7 @@ impl<'a, 'u> Choices<'a, 'u> {
     }
 
     /// 32 bits, edges more often than not.
-    pub(super) fn i32(&mut self) -> i32 {
+    pub(crate) fn i32(&mut self) -> i32 {
         match self.below(8) {
             0..=2 => self.below(17) as i32,
             3 => -(self.below(17) as i32),
@@ -106,7 +106,7 @@ impl<'a, 'u> Choices<'a, 'u> {
     }
 
     /// A value for `ref.i31`: the edges of 31 bits, where zero and sign extension differ.
-    pub(super) fn i31(&mut self) -> i32 {
+    pub(crate) fn i31(&mut self) -> i32 {
         match self.below(4) {
             0 => self.below(9) as i32,
             1 | 2 => self.pick(&[
@@ -127,7 +127,7 @@ impl<'a, 'u> Choices<'a, 'u> {
     }
 
     /// 64 bits, edges more often than not.
-    pub(super) fn i64(&mut self) -> i64 {
+    pub(crate) fn i64(&mut self) -> i64 {
         match self.below(4) {
             0 | 1 => i64::from(self.i32()),
             2 => self.pick(&[i64::MAX, i64::MIN, -1, 1 << 31, 1 << 32, (1 << 32) - 1, -(1 << 31) - 1]),
@@ -136,7 +136,7 @@ impl<'a, 'u> Choices<'a, 'u> {
     }
 
     /// The bits of an f32.
-    pub(super) fn f32(&mut self) -> u32 {
+    pub(crate) fn f32(&mut self) -> u32 {
         match self.below(4) {
             0 | 1 => (self.below(64) as f32 / 4.0 - 6.0).to_bits(),
             2 => self.pick(&[
@@ -155,7 +155,7 @@ impl<'a, 'u> Choices<'a, 'u> {
     }
 
     /// The bits of an f64.
-    pub(super) fn f64(&mut self) -> u64 {
+    pub(crate) fn f64(&mut self) -> u64 {
         match self.below(4) {
             0 | 1 => (self.below(64) as f64 / 4.0 - 6.0).to_bits(),
             2 => self.pick(&[

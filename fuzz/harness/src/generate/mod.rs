@@ -6,7 +6,7 @@
 use arbitrary::Unstructured;
 
 use crate::Case;
-use choices::SplitMix64;
+pub(crate) use choices::{Choices, SplitMix64};
 
 mod choices;
 pub mod objects;

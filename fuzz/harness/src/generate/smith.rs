@@ -26,6 +26,11 @@ pub fn generate(input: &mut Unstructured<'_>) -> Case {
     script(module, 1, CALLS, &mut Choices::new(input))
 }
 
+/// A module that may use all of WebAssembly 3.0, for validators rather than executors.
+pub(crate) fn module_of_everything(input: &mut Unstructured<'_>) -> Vec<u8> {
+    Module::new(everything(), input).map_or_else(|_| b"\0asm\x01\0\0\0".to_vec(), |m| m.to_bytes())
+}
+
 /// A case of any module: each exported function is called `rounds` times (once without parameters) with made-up
 /// arguments; functions that take references which cannot be null are left out.
 pub(super) fn script(module: Vec<u8>, rounds: usize, limit: usize, choices: &mut Choices<'_, '_>) -> Case {
@@ -94,6 +99,28 @@ fn config() -> Config {
         compact_imports_enabled: false,
         multibyte_array_access_enabled: false,
         ..Config::default()
+    }
+}
+
+fn everything() -> Config {
+    Config {
+        min_types: 6,
+        max_funcs: 6,
+        max_instructions: 120,
+        max_imports: 6,
+        max_tags: 3,
+        max_memories: 3,
+        max_tables: 3,
+        exceptions_enabled: true,
+        memory64_enabled: true,
+        simd_enabled: true,
+        relaxed_simd_enabled: true,
+        tail_call_enabled: true,
+        allow_start_export: true,
+        canonicalize_nans: false,
+        memory_max_size_required: false,
+        table_max_size_required: false,
+        ..config()
     }
 }
 

@@ -1,0 +1,18 @@
+//! `cargo fuzz run validate`: the interpreter's validator against wasmparser, on generated and mutated modules.
+//!
+//! An input that is a module already (a corpus entry, or what libFuzzer made of one) is judged as it is.
+#![no_main]
+
+use assay_harness::validate;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    let module = if data.starts_with(b"\0asm") { data.to_vec() } else { validate::input(data, &[]).module };
+    let verdict = validate::judge(&module);
+    assert!(
+        verdict.agrees(),
+        "assay-interp: {}\nwasmparser:   {}\n{module:02x?}",
+        verdict.ours,
+        verdict.theirs
+    );
+});

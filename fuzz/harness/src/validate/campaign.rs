@@ -1,0 +1,307 @@
+//! Many modules on both validators, on every core, counted; each disagreement written down once.
+//!
+//! Jobs are threads: neither validator may run for ever, so a module that takes longer than [`Config::limit`] ends the
+//! campaign as a finding. Disagreements are written when they are found, so an interrupt loses none.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use assay_interp::Rule;
+use serde::Serialize;
+
+use super::{Input, Judgement, Kind, Origin, Verdict, input, judge};
+use crate::generate::SplitMix64;
+
+/// Bytes that make one module.
+const INPUT_BYTES: usize = 1 << 12;
+
+/// A campaign's settings.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// When to end; none = when interrupted.
+    pub time: Option<Duration>,
+    /// End after this many modules, 0 = no limit.
+    pub cases: u64,
+    /// Seed of the inputs.
+    pub seed: u64,
+    /// Threads, 0 = one per core.
+    pub jobs: usize,
+    /// Folder for disagreements.
+    pub out: PathBuf,
+    /// Valid modules to mutate.
+    pub seeds: Vec<Vec<u8>>,
+    /// End at the first disagreement.
+    pub stop_at_first: bool,
+    /// Time for one module.
+    pub limit: Duration,
+}
+
+/// A module on which the validators disagree.
+#[derive(Clone, Debug, Serialize)]
+pub struct Disagreement {
+    /// What the interpreter's validator says.
+    pub ours: String,
+    /// What wasmparser says.
+    pub theirs: String,
+    /// Seconds since the start.
+    pub after: f64,
+    /// How many modules had the same key.
+    pub count: u64,
+    /// The smallest of them.
+    pub path: PathBuf,
+    /// Its size in bytes.
+    pub bytes: usize,
+}
+
+/// What became of the modules of one origin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Share {
+    /// Modules.
+    pub modules: u64,
+    /// Valid for both.
+    pub accepted: u64,
+    /// Refused by our decoder.
+    pub malformed: u64,
+    /// Refused by our validation proper.
+    pub invalid: u64,
+    /// Beyond a limit of one of them.
+    pub limit: u64,
+}
+
+/// What a campaign did.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Summary {
+    /// Seed.
+    pub seed: u64,
+    /// Seconds.
+    pub seconds: f64,
+    /// Modules judged.
+    pub modules: u64,
+    /// By origin.
+    pub origins: BTreeMap<String, Share>,
+    /// Accepted and rejected mutants, by what was mutated first.
+    pub kinds: BTreeMap<String, Share>,
+    /// Rejections by rule.
+    pub rules: BTreeMap<&'static str, u64>,
+    /// Rules that rejected nothing.
+    pub silent: Vec<&'static str>,
+    /// By key.
+    pub disagreements: BTreeMap<String, Disagreement>,
+}
+
+impl Summary {
+    fn count(&mut self, input: &Input, verdict: &Verdict) {
+        self.modules += 1;
+        let mut shares = vec![self.origins.entry(input.origin.to_string()).or_default()];
+        if let Some(kind) = input.kinds.first() {
+            shares.push(self.kinds.entry(format!("{kind:?}")).or_default());
+        }
+        for share in shares {
+            share.modules += 1;
+            match (&verdict.ours, &verdict.theirs) {
+                (Judgement::Limit(_), _) | (_, Judgement::Limit(_)) => share.limit += 1,
+                (Judgement::Accepted, _) => share.accepted += 1,
+                (Judgement::Malformed(_), _) => share.malformed += 1,
+                (Judgement::Invalid(..), _) => share.invalid += 1,
+                (Judgement::Crashed(_), _) => {}
+            }
+        }
+        if let Judgement::Invalid(Some(rule), _) = verdict.ours {
+            *self.rules.entry(rule.name()).or_default() += 1;
+        }
+    }
+}
+
+/// Where a campaign stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// Modules judged.
+    pub modules: u64,
+    /// Different disagreements.
+    pub disagreements: usize,
+    /// Rules that have rejected something.
+    pub rules: usize,
+}
+
+struct Shared {
+    summary: Mutex<Summary>,
+    stop: AtomicBool,
+    failed: Mutex<Option<io::Error>>,
+    current: Vec<Current>,
+    config: Config,
+    start: Instant,
+}
+
+/// What a job works on, for the watch.
+type Current = Mutex<Option<(Instant, Vec<u8>)>>;
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs a campaign until its time or its cases are over or `interrupted` says so. `progress` is called every
+/// 50 ms.
+///
+/// # Errors
+/// Those of writing disagreements.
+pub fn run(
+    config: &Config,
+    interrupted: &(dyn Fn() -> bool + Sync),
+    progress: &mut dyn FnMut(Progress),
+) -> io::Result<Summary> {
+    fs::create_dir_all(&config.out)?;
+    let start = Instant::now();
+    let jobs = match config.jobs {
+        0 => thread::available_parallelism().map_or(1, usize::from),
+        jobs => jobs,
+    };
+    let shared = Arc::new(Shared {
+        summary: Mutex::new(Summary { seed: config.seed, ..Summary::default() }),
+        stop: AtomicBool::new(false),
+        failed: Mutex::new(None),
+        current: (0..jobs).map(|_| Mutex::new(None)).collect(),
+        config: config.clone(),
+        start,
+    });
+    let mut threads = Vec::new();
+    for job in 0..jobs {
+        let shared = Arc::clone(&shared);
+        let builder = thread::Builder::new().name(format!("validate-{job}"));
+        threads.push(builder.spawn(move || work(&shared, job))?);
+    }
+    loop {
+        thread::sleep(Duration::from_millis(50));
+        let done = {
+            let summary = lock(&shared.summary);
+            progress(Progress {
+                modules: summary.modules,
+                disagreements: summary.disagreements.len(),
+                rules: summary.rules.len(),
+            });
+            config.cases > 0 && summary.modules >= config.cases
+        };
+        if done || interrupted() || config.time.is_some_and(|time| start.elapsed() >= time) {
+            shared.stop.store(true, Ordering::Relaxed);
+        }
+        if let Some(module) = shared.current.iter().find_map(|current| overdue(current, config.limit)) {
+            // Its thread cannot be stopped and is left behind.
+            let input = Input { module, origin: Origin::Whole, kinds: Vec::new() };
+            let text = format!("no answer within {:?}", config.limit);
+            let verdict =
+                Verdict { ours: Judgement::Crashed(text.clone()), theirs: Judgement::Crashed(text) };
+            shared.stop.store(true, Ordering::Relaxed);
+            note(&mut lock(&shared.summary), &config.out, &input, &verdict, start)?;
+            break;
+        }
+        if threads.iter().all(thread::JoinHandle::is_finished) {
+            break;
+        }
+    }
+    if let Some(error) = lock(&shared.failed).take() {
+        return Err(error);
+    }
+    let mut summary = std::mem::take(&mut *lock(&shared.summary));
+    summary.seconds = start.elapsed().as_secs_f64();
+    let names = Rule::ALL.iter().map(|rule| rule.name());
+    summary.silent = names.filter(|name| !summary.rules.contains_key(name)).collect();
+    Ok(summary)
+}
+
+fn overdue(current: &Current, limit: Duration) -> Option<Vec<u8>> {
+    match &*lock(current) {
+        Some((since, module)) if since.elapsed() > limit => Some(module.clone()),
+        _ => None,
+    }
+}
+
+fn work(shared: &Shared, job: usize) {
+    let (config, current) = (&shared.config, &shared.current[job]);
+    let mut bytes = vec![0; INPUT_BYTES];
+    let mut number = job as u64;
+    while !shared.stop.load(Ordering::Relaxed) {
+        // Each module has a number, so the set of modules does not depend on the number of jobs.
+        let mut random = SplitMix64::new(config.seed ^ number.wrapping_mul(0x2545_f491_4f6c_dd1d));
+        for chunk in bytes.chunks_mut(8) {
+            chunk.copy_from_slice(&random.next().to_le_bytes()[..chunk.len()]);
+        }
+        number += shared.current.len() as u64;
+        let input = input(&bytes, &config.seeds);
+        *lock(current) = Some((Instant::now(), input.module.clone()));
+        let verdict = judge(&input.module);
+        *lock(current) = None;
+        let mut summary = lock(&shared.summary);
+        summary.count(&input, &verdict);
+        if !verdict.agrees() {
+            if let Err(error) = note(&mut summary, &config.out, &input, &verdict, shared.start) {
+                *lock(&shared.failed) = Some(error);
+                shared.stop.store(true, Ordering::Relaxed);
+            }
+            if config.stop_at_first {
+                shared.stop.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+/// Keeps the smallest module of each key.
+fn note(
+    summary: &mut Summary,
+    out: &Path,
+    input: &Input,
+    verdict: &Verdict,
+    start: Instant,
+) -> io::Result<()> {
+    let key = verdict.key();
+    if let Some(known) = summary.disagreements.get_mut(&key) {
+        known.count += 1;
+        if known.bytes <= input.module.len() {
+            return Ok(());
+        }
+        fs::write(&known.path, &input.module)?;
+        known.bytes = input.module.len();
+        (known.ours, known.theirs) = (verdict.ours.to_string(), verdict.theirs.to_string());
+        return fs::write(known.path.with_extension("txt"), text(input, verdict));
+    }
+    let slug: String =
+        key.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(60).collect();
+    let path = out.join(format!("{:03}-{slug}.wasm", summary.disagreements.len()));
+    fs::write(&path, &input.module)?;
+    fs::write(path.with_extension("txt"), text(input, verdict))?;
+    let disagreement = Disagreement {
+        ours: verdict.ours.to_string(),
+        theirs: verdict.theirs.to_string(),
+        after: start.elapsed().as_secs_f64(),
+        count: 1,
+        path,
+        bytes: input.module.len(),
+    };
+    summary.disagreements.insert(key, disagreement);
+    Ok(())
+}
+
+fn text(input: &Input, verdict: &Verdict) -> String {
+    let kinds: Vec<String> = input.kinds.iter().map(|kind: &Kind| format!("{kind:?}")).collect();
+    format!(
+        "assay-interp: {}\nwasmparser:   {}\norigin:       {} {}\n",
+        verdict.ours,
+        verdict.theirs,
+        input.origin,
+        kinds.join(", ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_have_names() {
+        assert_eq!(Origin::ALL.map(|origin| origin.to_string()), ["whole", "type-mutated", "byte-mutated"]);
+    }
+}

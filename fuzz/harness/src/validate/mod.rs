@@ -1,0 +1,237 @@
+//! Two validators on one module: the interpreter's own and wasmparser, which validates for the JIT.
+//!
+//! The way of the data: bytes → [`input`] (a base module and its mutation) → [`judge`] → agreement, or a disagreement
+//! that the specification settles. Invariant: neither side sees what the other said.
+
+mod campaign;
+mod instructions;
+mod mutate;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use arbitrary::Unstructured;
+use assay_interp::{ErrorKind, Features, Module, Rule};
+use wasmparser::{Validator, WasmFeatures};
+
+pub use campaign::{Config, Disagreement, Progress, Share, Summary, run};
+pub use mutate::Kind;
+
+use crate::generate::{Choices, objects, smith};
+use crate::{Action, Source};
+
+/// What one validator says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Judgement {
+    /// Valid.
+    Accepted,
+    /// No module at all: refused by the decoder.
+    Malformed(String),
+    /// Refused by validation proper, by this rule where the validator names it.
+    Invalid(Option<Rule>, String),
+    /// Refused for a limit of the implementation (the spec's appendix "Implementation Limitations").
+    Limit(String),
+    /// The validator broke.
+    Crashed(String),
+}
+
+impl fmt::Display for Judgement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Judgement::Accepted => f.write_str("accepted"),
+            Judgement::Malformed(text) => write!(f, "malformed: {text}"),
+            Judgement::Invalid(Some(rule), text) => write!(f, "invalid ({}): {text}", rule.name()),
+            Judgement::Invalid(None, text) => write!(f, "rejected: {text}"),
+            Judgement::Limit(text) => write!(f, "limit: {text}"),
+            Judgement::Crashed(text) => write!(f, "crashed: {text}"),
+        }
+    }
+}
+
+/// Both judgements of a module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Of the interpreter's validator.
+    pub ours: Judgement,
+    /// Of wasmparser.
+    pub theirs: Judgement,
+}
+
+impl Verdict {
+    /// Whether they agree on accepting; a limit on either side leaves nothing to compare, a crash never agrees.
+    pub fn agrees(&self) -> bool {
+        match (&self.ours, &self.theirs) {
+            (Judgement::Crashed(_), _) | (_, Judgement::Crashed(_)) => false,
+            (Judgement::Limit(_), _) | (_, Judgement::Limit(_)) => true,
+            (ours, theirs) => (*ours == Judgement::Accepted) == (*theirs == Judgement::Accepted),
+        }
+    }
+
+    /// The disagreement with what differs from module to module (numbers) left out; the same for the same cause as a rule.
+    pub fn key(&self) -> String {
+        let text = match (&self.ours, &self.theirs) {
+            (Judgement::Invalid(Some(rule), _), _) => format!("invalid: {}", rule.name()),
+            (ours, theirs) => format!("{ours} | {theirs}"),
+        };
+        let mut key = String::new();
+        for c in text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }) {
+            if !(c == '0' && key.ends_with('0')) {
+                key.push(c);
+            }
+        }
+        key
+    }
+}
+
+/// Shows `module` to both validators.
+pub fn judge(module: &[u8]) -> Verdict {
+    Verdict { ours: guarded(|| ours(module)), theirs: guarded(|| theirs(module)) }
+}
+
+fn guarded(judge: impl FnOnce() -> Judgement) -> Judgement {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(judge)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        Judgement::Crashed(text.unwrap_or_else(|| "a panic without text".to_owned()))
+    })
+}
+
+fn ours(module: &[u8]) -> Judgement {
+    match Module::new(module, &Features::default()) {
+        Ok(_) => Judgement::Accepted,
+        Err(error) => {
+            let text = error.to_string();
+            match error.kind() {
+                ErrorKind::Malformed => Judgement::Malformed(text),
+                ErrorKind::Invalid => Judgement::Invalid(error.rule(), text),
+                ErrorKind::Unsupported | ErrorKind::Exhausted(_) => Judgement::Limit(text),
+                _ => Judgement::Crashed(text),
+            }
+        }
+    }
+}
+
+fn theirs(module: &[u8]) -> Judgement {
+    match Validator::new_with_features(WasmFeatures::WASM3).validate_all(module) {
+        Ok(_) => Judgement::Accepted,
+        Err(error) => {
+            let text = error.to_string();
+            if is_limit(&text) { Judgement::Limit(text) } else { Judgement::Invalid(None, text) }
+        }
+    }
+}
+
+/// wasmparser's limits (its module `limits`), which the specification allows an implementation to have.
+fn is_limit(text: &str) -> bool {
+    [
+        "implementation limit",
+        "count exceeds limit",
+        "count is out of bounds",
+        "out of bounds size",
+        "depth exceeded",
+        "too many",
+        "limit of",
+    ]
+    .iter()
+    .any(|limit| text.contains(limit))
+}
+
+/// Where a module comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// As a generator or a seed has it.
+    Whole,
+    /// Types and instructions mutated.
+    Types,
+    /// Bytes mutated.
+    Bytes,
+}
+
+impl Origin {
+    /// All of them.
+    pub const ALL: [Origin; 3] = [Origin::Whole, Origin::Types, Origin::Bytes];
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Origin::Whole => "whole",
+            Origin::Types => "type-mutated",
+            Origin::Bytes => "byte-mutated",
+        })
+    }
+}
+
+/// A module to judge.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// Its bytes.
+    pub module: Vec<u8>,
+    /// How it was made.
+    pub origin: Origin,
+    /// What was mutated.
+    pub kinds: Vec<Kind>,
+}
+
+/// Makes a module of `bytes`: a base from a generator or from `seeds` (valid modules), mutated or not. Total, and the same
+/// for the same bytes and seeds.
+pub fn input(bytes: &[u8], seeds: &[Vec<u8>]) -> Input {
+    let mut source = Unstructured::new(bytes);
+    let choice = source.arbitrary::<u8>().unwrap_or(0);
+    let origin = match choice >> 4 {
+        0 => Origin::Whole,
+        1..=12 => Origin::Types,
+        _ => Origin::Bytes,
+    };
+    let pick = source.arbitrary::<u16>().unwrap_or(0);
+    // The mutation's choices come first: a base that eats all bytes would leave it none.
+    let mut first = Unstructured::new(source.bytes(source.len().min(24)).unwrap_or_default());
+    let base = match choice & 15 {
+        0..=6 if !seeds.is_empty() => seeds[usize::from(pick) % seeds.len()].clone(),
+        7 => typed(&mut source),
+        _ => smith::module_of_everything(&mut source),
+    };
+    let mut choices = Choices::new(&mut first);
+    let (mut module, mut kinds) = (base, Vec::new());
+    match origin {
+        Origin::Whole => {}
+        Origin::Types => {
+            for _ in 0..choices.weighted(&[(6, 1), (2, 2), (1, 4)]) {
+                if let Some((kind, mutant)) = mutate::mutate(&module, &mut choices) {
+                    kinds.push(kind);
+                    module = mutant;
+                }
+            }
+        }
+        Origin::Bytes => bytes_of(&mut module, &mut choices),
+    }
+    Input { module, origin, kinds }
+}
+
+/// The module of a case of the typed generator.
+fn typed(source: &mut Unstructured<'_>) -> Vec<u8> {
+    let case = objects::generate(source);
+    let module = case.steps.into_iter().find_map(|step| match step.action {
+        Action::Module { source: Source::Binary(module), .. } => Some(module),
+        _ => None,
+    });
+    module.unwrap_or_else(|| b"\0asm\x01\0\0\0".to_vec())
+}
+
+fn bytes_of(module: &mut Vec<u8>, choices: &mut Choices<'_, '_>) {
+    for _ in 0..=choices.below(3) {
+        // Behind the magic number and the version as a rule: they are soon tested.
+        let low = if choices.chance(1, 64) { 0 } else { module.len().min(8) };
+        let at = low + choices.below((module.len() - low).clamp(1, 1 << 16));
+        let byte = choices.byte();
+        match choices.below(6) {
+            _ if at >= module.len() => module.push(byte),
+            0 | 1 => module[at] ^= 1 << (byte % 8),
+            2 => module[at] = byte,
+            3 => module.insert(at, byte),
+            4 => drop(module.remove(at)),
+            _ => module[at] = module[at].wrapping_add(if byte.is_multiple_of(2) { 1 } else { 0xff }),
+        }
+    }
+}
