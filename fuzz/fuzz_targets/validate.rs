@@ -7,8 +7,13 @@ use assay_harness::validate;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    let module = if data.starts_with(b"\0asm") { data.to_vec() } else { validate::input(data, &[]).module };
-    let verdict = validate::judge(&module);
+    let (module, legacy) = if data.starts_with(b"\0asm") {
+        (data.to_vec(), false)
+    } else {
+        let input = validate::input(data, &[]);
+        (input.module, input.legacy)
+    };
+    let verdict = validate::judge(&module, legacy);
     assert!(
         verdict.agrees(),
         "assay-interp: {}\nwasmparser:   {}\n{module:02x?}",

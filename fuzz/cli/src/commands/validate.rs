@@ -34,6 +34,9 @@ pub(crate) struct ValidateArguments {
     /// Folder for disagreements.
     #[arg(long, default_value = "findings/validate", value_name = "DIR")]
     out: PathBuf,
+    /// Take legacy exceptions in the files given; a campaign does in every fourth module.
+    #[arg(long)]
+    legacy_exceptions: bool,
     /// Stop at the first disagreement.
     #[arg(long)]
     stop_at_first: bool,
@@ -51,7 +54,7 @@ fn files(arguments: &ValidateArguments) -> Result<Exit, Failure> {
     let mut exit = Exit::Fine;
     let mut rows = Vec::new();
     for path in &arguments.files {
-        let verdict = validate::judge(&module(path)?);
+        let verdict = validate::judge(&module(path)?, arguments.legacy_exceptions);
         if !verdict.agrees() {
             exit = Exit::Finding;
         }

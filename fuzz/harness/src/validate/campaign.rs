@@ -191,7 +191,7 @@ pub fn run(
         }
         if let Some(module) = shared.current.iter().find_map(|current| overdue(current, config.limit)) {
             // Its thread cannot be stopped and is left behind.
-            let input = Input { module, origin: Origin::Whole, kinds: Vec::new() };
+            let input = Input { module, origin: Origin::Whole, kinds: Vec::new(), legacy: false };
             let text = format!("no answer within {:?}", config.limit);
             let verdict =
                 Verdict { ours: Judgement::Crashed(text.clone()), theirs: Judgement::Crashed(text) };
@@ -233,7 +233,7 @@ fn work(shared: &Shared, job: usize) {
         number += shared.current.len() as u64;
         let input = input(&bytes, &config.seeds);
         *lock(current) = Some((Instant::now(), input.module.clone()));
-        let verdict = judge(&input.module);
+        let verdict = judge(&input.module, input.legacy);
         *lock(current) = None;
         let mut summary = lock(&shared.summary);
         summary.count(&input, &verdict);
@@ -288,11 +288,12 @@ fn note(
 fn text(input: &Input, verdict: &Verdict) -> String {
     let kinds: Vec<String> = input.kinds.iter().map(|kind: &Kind| format!("{kind:?}")).collect();
     format!(
-        "assay-interp: {}\nwasmparser:   {}\norigin:       {} {}\n",
+        "assay-interp: {}\nwasmparser:   {}\norigin:       {} {}\nlegacy:       {}\n",
         verdict.ours,
         verdict.theirs,
         input.origin,
-        kinds.join(", ")
+        kinds.join(", "),
+        input.legacy
     )
 }
 

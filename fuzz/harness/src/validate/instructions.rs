@@ -22,8 +22,8 @@ pub(super) fn constant(m: &mut Mutator<'_, '_, '_>) -> ConstExpr {
             3 => Instruction::RefNull(m.any_heap_type()),
             4 => Instruction::RefFunc(m.index(m.spaces.functions)),
             5 => Instruction::GlobalGet(m.index(m.spaces.globals)),
-            6 => Instruction::StructNewDefault(m.index(m.spaces.types)),
-            7 => Instruction::ArrayNewFixed { array_type_index: m.index(m.spaces.types), array_size: 0 },
+            6 => Instruction::StructNewDefault(m.struct_type_index()),
+            7 => Instruction::ArrayNewFixed { array_type_index: m.array_type_index(), array_size: 0 },
             8 => Instruction::F32Const(1.5.into()),
             9 => Instruction::RefI31,
             _ => any(m),
@@ -77,7 +77,7 @@ fn plain(m: &mut Mutator<'_, '_, '_>) -> Instruction<'static> {
 fn control(m: &mut Mutator<'_, '_, '_>) -> Instruction<'static> {
     use Instruction as I;
     let label = m.choices.below(SMALL) as u32;
-    match m.choices.below(24) {
+    match m.choices.below(26) {
         0 => I::Unreachable,
         1 => I::Block(block_type(m)),
         2 => I::Loop(block_type(m)),
@@ -91,14 +91,13 @@ fn control(m: &mut Mutator<'_, '_, '_>) -> Instruction<'static> {
         }
         9 => I::Return,
         10 => I::Call(m.index(m.spaces.functions)),
-        11 => I::CallRef(m.index(m.spaces.types)),
-        12 => I::CallIndirect { type_index: m.index(m.spaces.types), table_index: m.index(m.spaces.tables) },
+        11 => I::CallRef(m.func_type_index()),
+        12 => I::CallIndirect { type_index: m.func_type_index(), table_index: m.index(m.spaces.tables) },
         13 => I::ReturnCall(m.index(m.spaces.functions)),
-        14 => I::ReturnCallRef(m.index(m.spaces.types)),
-        15 => I::ReturnCallIndirect {
-            type_index: m.index(m.spaces.types),
-            table_index: m.index(m.spaces.tables),
-        },
+        14 => I::ReturnCallRef(m.func_type_index()),
+        15 => {
+            I::ReturnCallIndirect { type_index: m.func_type_index(), table_index: m.index(m.spaces.tables) }
+        }
         16 => I::BrOnNull(label),
         17 => I::BrOnNonNull(label),
         18 => I::BrOnCast {
@@ -113,23 +112,73 @@ fn control(m: &mut Mutator<'_, '_, '_>) -> Instruction<'static> {
         },
         20 | 21 => I::Throw(m.index(m.spaces.tags)),
         22 => I::ThrowRef,
-        _ => {
-            let catch = match m.choices.below(4) {
-                0 => Catch::One { tag: m.index(m.spaces.tags), label },
-                1 => Catch::OneRef { tag: m.index(m.spaces.tags), label },
-                2 => Catch::All { label },
-                _ => Catch::AllRef { label },
-            };
-            I::TryTable(block_type(m), Cow::Owned(vec![catch]))
-        }
+        23 => I::Rethrow(label),
+        24 => I::CatchAll,
+        _ => try_table(m),
     }
+}
+
+fn try_table(m: &mut Mutator<'_, '_, '_>) -> Instruction<'static> {
+    let label = m.choices.below(SMALL) as u32;
+    let catch = match m.choices.below(4) {
+        0 => Catch::One { tag: m.index(m.spaces.tags), label },
+        1 => Catch::OneRef { tag: m.index(m.spaces.tags), label },
+        2 => Catch::All { label },
+        _ => Catch::AllRef { label },
+    };
+    Instruction::TryTable(block_type(m), Cow::Owned(vec![catch]))
+}
+
+/// Puts a block of some kind around a few instructions of a body that are balanced.
+pub(super) fn wrap(m: &mut Mutator<'_, '_, '_>, body: &mut Vec<Instruction<'_>>) {
+    use Instruction as I;
+    let start = m.choices.below(body.len());
+    let mut end = start;
+    let (mut depth, mut last) = (0i32, m.choices.below(12));
+    while let Some(instruction) = body.get(end) {
+        match instruction {
+            I::Block(_) | I::Loop(_) | I::If(_) | I::TryTable(..) | I::Try(_) => depth += 1,
+            I::Else | I::Catch(_) | I::CatchAll if depth == 0 => break,
+            I::End | I::Delegate(_) if depth == 0 => break,
+            I::End | I::Delegate(_) => depth -= 1,
+            _ => {}
+        }
+        end += 1;
+        if depth == 0 && last == 0 {
+            break;
+        }
+        last = last.saturating_sub(1);
+    }
+    let ty = block_type(m);
+    let mut tail = vec![I::End];
+    let head = match m.choices.below(8) {
+        0 => I::Block(ty),
+        1 => I::Loop(ty),
+        2 => I::If(ty),
+        3 | 4 => try_table(m),
+        _ => {
+            tail = match m.choices.below(3) {
+                0 => vec![I::Delegate(m.choices.below(SMALL) as u32)],
+                1 => vec![
+                    I::Catch(m.index(m.spaces.tags)),
+                    any(m),
+                    I::Rethrow(m.choices.below(3) as u32),
+                    I::End,
+                ],
+                _ => vec![I::Catch(m.index(m.spaces.tags)), I::CatchAll, any(m), I::End],
+            };
+            I::Try(ty)
+        }
+    };
+    body.splice(end..end, tail);
+    body.insert(start, head);
 }
 
 fn block_type(m: &mut Mutator<'_, '_, '_>) -> BlockType {
     match m.choices.below(4) {
         0 | 1 => BlockType::Empty,
         2 => BlockType::Result(m.any_value_type()),
-        _ => BlockType::FunctionType(m.index(m.spaces.types)),
+        _ => BlockType::FunctionType(m.func_type_index()),
     }
 }
 
@@ -167,28 +216,31 @@ fn reference(m: &mut Mutator<'_, '_, '_>) -> Instruction<'static> {
 
 fn aggregate(m: &mut Mutator<'_, '_, '_>) -> Instruction<'static> {
     use Instruction as I;
-    let ty = m.index(m.spaces.types);
-    let (struct_type_index, array_type_index) = (ty, ty);
+    let struct_type_index = m.struct_type_index();
+    let array_type_index = m.array_type_index();
     let field_index = m.choices.below(SMALL) as u32;
     match m.choices.below(21) {
-        0 => I::StructNew(ty),
-        1 => I::StructNewDefault(ty),
+        0 => I::StructNew(struct_type_index),
+        1 => I::StructNewDefault(struct_type_index),
         2 => I::StructGet { struct_type_index, field_index },
         3 => I::StructGetS { struct_type_index, field_index },
         4 => I::StructGetU { struct_type_index, field_index },
         5 => I::StructSet { struct_type_index, field_index },
-        6 => I::ArrayNew(ty),
-        7 => I::ArrayNewDefault(ty),
+        6 => I::ArrayNew(array_type_index),
+        7 => I::ArrayNewDefault(array_type_index),
         8 => I::ArrayNewFixed { array_type_index, array_size: field_index },
         9 => I::ArrayNewData { array_type_index, array_data_index: m.index(m.spaces.data) },
         10 => I::ArrayNewElem { array_type_index, array_elem_index: m.index(m.spaces.elements) },
-        11 => I::ArrayGet(ty),
-        12 => I::ArrayGetS(ty),
-        13 => I::ArrayGetU(ty),
-        14 => I::ArraySet(ty),
+        11 => I::ArrayGet(array_type_index),
+        12 => I::ArrayGetS(array_type_index),
+        13 => I::ArrayGetU(array_type_index),
+        14 => I::ArraySet(array_type_index),
         15 => I::ArrayLen,
-        16 => I::ArrayFill(ty),
-        17 => I::ArrayCopy { array_type_index_dst: ty, array_type_index_src: m.index(m.spaces.types) },
+        16 => I::ArrayFill(array_type_index),
+        17 => I::ArrayCopy {
+            array_type_index_dst: array_type_index,
+            array_type_index_src: m.array_type_index(),
+        },
         18 => I::ArrayInitData { array_type_index, array_data_index: m.index(m.spaces.data) },
         19 => I::ArrayInitElem { array_type_index, array_elem_index: m.index(m.spaces.elements) },
         _ => I::ArrayNewFixed { array_type_index, array_size: 0 },

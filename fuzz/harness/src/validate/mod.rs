@@ -84,9 +84,9 @@ impl Verdict {
     }
 }
 
-/// Shows `module` to both validators.
-pub fn judge(module: &[u8]) -> Verdict {
-    Verdict { ours: guarded(|| ours(module)), theirs: guarded(|| theirs(module)) }
+/// Shows `module` to both validators, which take the exception handling of before 3.0 too if `legacy` says so.
+pub fn judge(module: &[u8], legacy: bool) -> Verdict {
+    Verdict { ours: guarded(|| ours(module, legacy)), theirs: guarded(|| theirs(module, legacy)) }
 }
 
 fn guarded(judge: impl FnOnce() -> Judgement) -> Judgement {
@@ -97,8 +97,8 @@ fn guarded(judge: impl FnOnce() -> Judgement) -> Judgement {
     })
 }
 
-fn ours(module: &[u8]) -> Judgement {
-    match Module::new(module, &Features::default()) {
+fn ours(module: &[u8], legacy: bool) -> Judgement {
+    match Module::new(module, &Features { legacy_exceptions: legacy }) {
         Ok(_) => Judgement::Accepted,
         Err(error) => {
             let text = error.to_string();
@@ -112,8 +112,9 @@ fn ours(module: &[u8]) -> Judgement {
     }
 }
 
-fn theirs(module: &[u8]) -> Judgement {
-    match Validator::new_with_features(WasmFeatures::WASM3).validate_all(module) {
+fn theirs(module: &[u8], legacy: bool) -> Judgement {
+    let features = if legacy { WasmFeatures::LEGACY_EXCEPTIONS } else { WasmFeatures::empty() };
+    match Validator::new_with_features(WasmFeatures::WASM3.union(features)).validate_all(module) {
         Ok(_) => Judgement::Accepted,
         Err(error) => {
             let text = error.to_string();
@@ -172,6 +173,8 @@ pub struct Input {
     pub origin: Origin,
     /// What was mutated.
     pub kinds: Vec<Kind>,
+    /// Whether legacy exceptions are to be taken.
+    pub legacy: bool,
 }
 
 /// Makes a module of `bytes`: a base from a generator or from `seeds` (valid modules), mutated or not. Total, and the same
@@ -185,6 +188,7 @@ pub fn input(bytes: &[u8], seeds: &[Vec<u8>]) -> Input {
         _ => Origin::Bytes,
     };
     let pick = source.arbitrary::<u16>().unwrap_or(0);
+    let legacy = pick >> 14 == 0;
     // The mutation's choices come first: a base that eats all bytes would leave it none.
     let mut first = Unstructured::new(source.bytes(source.len().min(24)).unwrap_or_default());
     let base = match choice & 15 {
@@ -206,7 +210,7 @@ pub fn input(bytes: &[u8], seeds: &[Vec<u8>]) -> Input {
         }
         Origin::Bytes => bytes_of(&mut module, &mut choices),
     }
-    Input { module, origin, kinds }
+    Input { module, origin, kinds, legacy }
 }
 
 /// The module of a case of the typed generator.

@@ -12,7 +12,7 @@ use wasm_encoder::{
     HeapType, Instruction, MemoryType, Module, RefType, StorageType, StructType, SubType, TableSection,
     TableType, TypeSection, ValType,
 };
-use wasmparser::{Parser, Payload, TypeRef};
+use wasmparser::{CompositeInnerType, Parser, Payload, TypeRef};
 
 use super::instructions;
 use crate::generate::Choices;
@@ -95,12 +95,16 @@ kinds! {
     Order,
     /// `unreachable` in a body, and a change after it.
     Unreachable,
+    /// A block, loop, conditional or handler around instructions of a body.
+    Wrap,
 }
 
 /// Sizes of the index spaces, imports included.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Spaces {
     pub(super) types: u32,
+    /// By kind of composite type: functions, structs, arrays.
+    kinds: [Vec<u32>; 3],
     pub(super) functions: u32,
     pub(super) tables: u32,
     pub(super) memories: u32,
@@ -117,8 +121,15 @@ impl Spaces {
         for payload in Parser::new(0).parse_all(module) {
             match payload.ok()? {
                 Payload::TypeSection(section) => {
-                    for group in section {
-                        spaces.types += group.ok()?.types().len() as u32;
+                    for ty in section.into_iter().map_while(Result::ok).flat_map(|group| group.into_types()) {
+                        let kind = match ty.composite_type.inner {
+                            CompositeInnerType::Func(_) => 0,
+                            CompositeInnerType::Struct(_) => 1,
+                            CompositeInnerType::Array(_) => 2,
+                            CompositeInnerType::Cont(_) => return None,
+                        };
+                        spaces.kinds[kind].push(spaces.types);
+                        spaces.types += 1;
                     }
                 }
                 Payload::ImportSection(section) => {
@@ -150,7 +161,7 @@ impl Spaces {
 /// Changes one site of `module`; none if the module cannot be parsed or has nothing to change.
 pub(crate) fn mutate(module: &[u8], choices: &mut Choices<'_, '_>) -> Option<(Kind, Vec<u8>)> {
     let spaces = Spaces::of(module)?;
-    let mut counter = Mutator::new(spaces, None, choices);
+    let mut counter = Mutator::new(spaces.clone(), None, choices);
     counter.encode(module)?;
     let sites = counter.sites;
     let present: Vec<Kind> = Kind::ALL.iter().copied().filter(|kind| sites[*kind as usize] > 0).collect();
@@ -198,6 +209,28 @@ impl<'m, 'c, 'u> Mutator<'m, 'c, 'u> {
             0 => size,
             _ => self.choices.below(size.clamp(1, 1 << 16) as usize) as u32,
         }
+    }
+
+    pub(super) fn func_type_index(&mut self) -> u32 {
+        self.index_of_kind(0)
+    }
+
+    pub(super) fn struct_type_index(&mut self) -> u32 {
+        self.index_of_kind(1)
+    }
+
+    pub(super) fn array_type_index(&mut self) -> u32 {
+        self.index_of_kind(2)
+    }
+
+    /// The index of a type of this kind as a rule.
+    fn index_of_kind(&mut self, kind: usize) -> u32 {
+        let len = self.spaces.kinds[kind].len();
+        if len == 0 || self.choices.chance(1, 8) {
+            return self.index(self.spaces.types);
+        }
+        let at = self.choices.below(len);
+        self.spaces.kinds[kind][at]
     }
 
     fn indexed(&mut self, kind: Kind, index: u32, size: u32) -> Encoded<u32> {
@@ -291,7 +324,14 @@ impl Reencode for Mutator<'_, '_, '_> {
     type Error = Infallible;
 
     fn type_index(&mut self, ty: u32) -> Encoded<u32> {
-        self.indexed(Kind::TypeIndex, ty, self.spaces.types)
+        if !self.at(Kind::TypeIndex) {
+            return Ok(ty);
+        }
+        let kind = self.spaces.kinds.iter().position(|indices| indices.binary_search(&ty).is_ok());
+        Ok(match kind {
+            Some(kind) if self.choices.chance(3, 4) => self.index_of_kind(kind),
+            _ => self.index(self.spaces.types),
+        })
     }
 
     fn function_index(&mut self, func: u32) -> Encoded<u32> {
@@ -563,6 +603,9 @@ impl Reencode for Mutator<'_, '_, '_> {
         if self.at(Kind::Order) {
             let new = instructions::any(self);
             self.edit(&mut list, new);
+        }
+        if self.at(Kind::Wrap) {
+            instructions::wrap(self, &mut list);
         }
         if self.at(Kind::Unreachable) && !list.is_empty() {
             let at = self.choices.below(list.len());

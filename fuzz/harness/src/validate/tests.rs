@@ -32,7 +32,8 @@ fn every_kind_of_mutation_happens_and_most_mutants_are_well_formed() {
         seen.extend(input.kinds.iter().copied());
         if input.origin == Origin::Types {
             total += 1;
-            malformed += u32::from(matches!(judge(&input.module).ours, Judgement::Malformed(_)));
+            malformed +=
+                u32::from(matches!(judge(&input.module, input.legacy).ours, Judgement::Malformed(_)));
         }
     }
     let missing: Vec<Kind> = Kind::ALL.iter().copied().filter(|kind| !seen.contains(kind)).collect();
