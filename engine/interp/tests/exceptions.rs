@@ -212,7 +212,7 @@ fn caught_values_are_roots() {
         assert_eq!(call(&mut store, modern, name, &[]).unwrap(), [Value::I32(40)]);
     }
     let bytes = wat::parse_str(legacy).unwrap();
-    assert_eq!(Module::decode(&bytes).unwrap_err().kind(), ErrorKind::Malformed);
+    assert_eq!(Module::new(&bytes, &Features::default()).unwrap_err().kind(), ErrorKind::Malformed);
     let module = Module::new(&bytes, &Features { legacy_exceptions: true }).unwrap();
     let legacy = store.instantiate(&module, &[collect]).unwrap();
     assert_eq!(call(&mut store, legacy, "rethrow", &[]).unwrap(), [Value::I32(40)]);

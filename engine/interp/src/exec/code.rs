@@ -25,6 +25,11 @@ macro_rules! define_code {
             // d: first argument and result; b: function index, or type index with m = table, a = index or reference.
             Call, CallIndirect, CallRef, ReturnCall, ReturnCallIndirect, ReturnCallRef,
             BrOnNull, BrOnNonNull,
+            // Fused (see `fused`). With K, b is an immediate. Branches on a comparison of a and b: `d` is the target.
+            BrI32Eq, BrI32Ne, BrI32LtS, BrI32LtU, BrI32GtS, BrI32GtU, BrI32LeS, BrI32LeU, BrI32GeS, BrI32GeU,
+            BrI32EqK, BrI32NeK, BrI32LtSK, BrI32LtUK, BrI32GtSK, BrI32GtUK, BrI32LeSK, BrI32LeUK, BrI32GeSK, BrI32GeUK,
+            I32EqK, I32NeK, I32LtSK, I32LtUK, I32GtSK, I32GtUK, I32LeSK, I32LeUK, I32GeSK, I32GeUK,
+            I32AddK, I32MulK, I32AndK, I32OrK, I32XorK, I32ShlK, I32ShrSK, I32ShrUK, I32RotlK, I64AddK,
             // Throw: d first operand, a their slots, b tag. ThrowRef: a.
             Throw, ThrowRef,
             // d: index of the cast's type in `ref_types`.
@@ -71,6 +76,7 @@ macro_rules! define_code {
                 match self {
                     $(Code::$numeric => true,)*
                     $(Code::$access => $aarity == 1,)*
+                    code if code.is_immediate() => true,
                     Code::Const | Code::Copy | Code::GlobalGet | Code::MemorySize | Code::MemoryGrow
                     | Code::TableGet | Code::TableSize | Code::RefFunc | Code::RefIsNull | Code::RefEq
                     | Code::RefAsNonNull | Code::RefTest | Code::RefCast | Code::RefI31 | Code::I31GetS

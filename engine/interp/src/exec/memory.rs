@@ -1,7 +1,6 @@
 //! Memory instructions (spec: Execution / Memory Instructions). The effective address is the whole 64-bit sum of operand
 //! and offset, whatever the address type, as i32 operands are kept zero-extended.
 
-use super::code::{Code, Op};
 use crate::error::{Error, Result, TrapKind};
 use crate::runtime::store::{Config, Memory, PAGE_SIZE};
 use crate::syntax::types::AddrType;
@@ -21,61 +20,6 @@ pub(crate) fn bytes_mut<const N: usize>(
 ) -> Option<&mut [u8; N]> {
     let start = usize::try_from(address.checked_add(u64::from(offset))?).ok()?;
     memory.reserved.get_mut(..memory.size)?.get_mut(start..)?.first_chunk_mut()
-}
-
-/// Performs a load or store; `None` if it is out of bounds. Other operations: [`Access::Other`].
-#[inline(always)]
-pub(crate) fn access(op: Op, regs: &mut [u64], memories: &mut [Memory], addrs: &[u32]) -> Access {
-    macro_rules! load {
-        ($ty:ty as |$value:ident| $convert:expr) => {{
-            let memory = &memories[addrs[op.m as usize] as usize];
-            match bytes(memory, regs[op.a as usize], op.b) {
-                Some(bytes) => {
-                    let $value = <$ty>::from_le_bytes(*bytes);
-                    regs[op.d as usize] = $convert;
-                    Access::Done
-                }
-                None => Access::OutOfBounds,
-            }
-        }};
-    }
-    macro_rules! store {
-        ($ty:ty) => {{
-            let memory = &mut memories[addrs[op.m as usize] as usize];
-            match bytes_mut(memory, regs[op.a as usize], op.b) {
-                Some(bytes) => {
-                    *bytes = (regs[op.d as usize] as $ty).to_le_bytes();
-                    Access::Done
-                }
-                None => Access::OutOfBounds,
-            }
-        }};
-    }
-    match op.code {
-        // Spec: load.
-        Code::I32Load | Code::F32Load | Code::I64Load32U => load!(u32 as |v| u64::from(v)),
-        Code::I64Load | Code::F64Load => load!(u64 as |v| v),
-        Code::I32Load8U | Code::I64Load8U => load!(u8 as |v| u64::from(v)),
-        Code::I32Load16U | Code::I64Load16U => load!(u16 as |v| u64::from(v)),
-        Code::I32Load8S => load!(i8 as |v| u64::from(i32::from(v) as u32)),
-        Code::I32Load16S => load!(i16 as |v| u64::from(i32::from(v) as u32)),
-        Code::I64Load8S => load!(i8 as |v| i64::from(v) as u64),
-        Code::I64Load16S => load!(i16 as |v| i64::from(v) as u64),
-        Code::I64Load32S => load!(i32 as |v| i64::from(v) as u64),
-        // Spec: store.
-        Code::I32Store | Code::F32Store | Code::I64Store32 => store!(u32),
-        Code::I64Store | Code::F64Store => store!(u64),
-        Code::I32Store8 | Code::I64Store8 => store!(u8),
-        Code::I32Store16 | Code::I64Store16 => store!(u16),
-        _ => Access::Other,
-    }
-}
-
-/// Outcome of [`access`].
-pub(crate) enum Access {
-    Done,
-    OutOfBounds,
-    Other,
 }
 
 /// The range of `len` items at `start` if it ends by `size`.

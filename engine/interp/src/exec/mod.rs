@@ -5,6 +5,7 @@ pub(crate) mod aggregate;
 pub(crate) mod code;
 pub(crate) mod constant;
 pub(crate) mod exception;
+pub(crate) mod fused;
 pub(crate) mod memory;
 pub(crate) mod numeric;
 pub(crate) mod reference;

@@ -7,11 +7,12 @@
 //! operands that are live across the call, so [`Machine::top`] bounds all live slots while a host function runs.
 
 use super::aggregate::{self, Context};
-use super::code::{Body, Code};
-use super::memory::{self, Access};
+use super::code::{Body, Code, Op};
+use super::memory;
 use super::numeric::{self, NoResult};
 use super::{exception, reference, table, vector};
 use crate::error::{Error, HostError, Resource, Result, TrapKind};
+use crate::runtime::instance::Instance;
 use crate::runtime::store::{Config, Func, FuncKind, PAGE_SIZE, Store};
 use crate::runtime::value::{Bits, FuncAddr, Unpacked, Value, i31_signed, slots};
 
@@ -75,7 +76,12 @@ pub(crate) fn charge(fuel: &mut Option<u64>, cost: u64) -> Result<()> {
     }
 }
 
-/// Why the loop over one frame's operations stops.
+#[cold]
+fn no_frame() -> Error {
+    Error::crash("frame of an unknown function")
+}
+
+/// Why the loop over operations stops.
 enum Action {
     Call {
         func: u32,
@@ -215,13 +221,10 @@ impl Store {
     fn run(&mut self, machine: &mut Machine, entry: usize, constant: Option<&Body>) -> Result<()> {
         while machine.frames.len() > entry {
             let mut executed = 0;
-            let action = self.run_frame(machine, constant, &mut executed);
+            let action = self.run_frames(machine, entry, constant, &mut executed);
             self.instructions += executed;
             let entered = match action? {
-                Action::Return => {
-                    machine.frames.pop();
-                    Ok(())
-                }
+                Action::Return => return Ok(()),
                 Action::Throw(exception) => self.unwind(machine, entry, exception),
                 Action::Call { func, args, tail: false } => self.enter(machine, func, args),
                 Action::Call { func, args, tail: true } => {
@@ -242,33 +245,86 @@ impl Store {
         Ok(())
     }
 
-    /// Executes the topmost frame until it calls or returns.
+    /// Executes the topmost frame, the ones that it calls, and those below it down to depth `entry`, until something
+    /// happens that the loop leaves to others.
     #[expect(clippy::too_many_lines, reason = "one arm an operation")]
-    fn run_frame(
+    fn run_frames(
         &mut self,
         machine: &mut Machine,
+        entry: usize,
         constant: Option<&Body>,
         executed: &mut u64,
     ) -> Result<Action> {
-        let frame = machine.frames.last_mut().ok_or_else(|| Error::crash("no frame"))?;
-        let instance =
-            self.instances.get(frame.instance as usize).ok_or_else(|| Error::crash("unknown instance"))?;
-        let body = match constant {
-            Some(body) if frame.body == CONSTANT => body,
-            _ => {
-                let body = instance.module.0.bodies.get(frame.body as usize);
-                body.ok_or_else(|| Error::crash("unknown body"))?
-            }
-        };
-        let base = frame.base as usize;
-        let regs = &mut machine.stack[base..base + body.frame_size as usize];
-        let ops = &body.ops[..];
-        let mut pc = frame.pc as usize;
+        let (mut instance, mut body): (&Instance, &Body);
+        let (mut base, mut pc);
+        let mut regs: &mut [u64];
+        let mut ops: &[Op];
         let mut count = 0u64;
 
+        // Makes the topmost frame the current one.
+        macro_rules! resume {
+            () => {
+                let frame = *machine.frames.last().ok_or_else(no_frame)?;
+                instance = self.instances.get(frame.instance as usize).ok_or_else(no_frame)?;
+                body = match constant {
+                    Some(body) if frame.body == CONSTANT => body,
+                    _ => instance.module.0.bodies.get(frame.body as usize).ok_or_else(no_frame)?,
+                };
+                base = frame.base as usize;
+                regs = machine.stack.get_mut(base..base + body.frame_size as usize).ok_or_else(no_frame)?;
+                ops = &body.ops[..];
+                pc = frame.pc as usize;
+            };
+        }
+        // Notes where the current frame goes on.
+        macro_rules! save {
+            () => {
+                if let Some(frame) = machine.frames.last_mut() {
+                    frame.pc = pc as u32;
+                }
+            };
+        }
         macro_rules! reg {
             ($slot:expr) => {
                 regs[$slot as usize]
+            };
+        }
+        macro_rules! numeric {
+            ($op:ident, $a:ident => $result:expr) => {{
+                let $a = reg!($op.a);
+                reg!($op.d) = $result;
+            }};
+            ($op:ident, $a:ident $b:ident => $result:expr) => {{
+                let ($a, $b) = (reg!($op.a), reg!($op.b));
+                reg!($op.d) = $result;
+            }};
+        }
+        macro_rules! load {
+            ($op:ident, $ty:ty as |$value:ident| $convert:expr) => {{
+                let memory = &self.memories[instance.memories[$op.m as usize] as usize];
+                match memory::bytes(memory, reg!($op.a), $op.b) {
+                    Some(bytes) => {
+                        let $value = <$ty>::from_le_bytes(*bytes);
+                        reg!($op.d) = $convert;
+                    }
+                    None => trap!(MemoryOutOfBounds),
+                }
+            }};
+        }
+        macro_rules! store {
+            ($op:ident, $ty:ty) => {{
+                let memory = &mut self.memories[instance.memories[$op.m as usize] as usize];
+                match memory::bytes_mut(memory, reg!($op.a), $op.b) {
+                    Some(bytes) => *bytes = (reg!($op.d) as $ty).to_le_bytes(),
+                    None => trap!(MemoryOutOfBounds),
+                }
+            }};
+        }
+        macro_rules! branch {
+            ($op:ident, $ty:ty, $compare:tt, $b:expr) => {
+                if (reg!($op.a) as $ty) $compare ($b as $ty) {
+                    pc = $op.d as usize;
+                }
             };
         }
         macro_rules! trap {
@@ -298,13 +354,52 @@ impl Store {
             };
         }
         macro_rules! call {
-            ($func:expr, $op:expr, $tail:expr) => {{
-                frame.pc = pc as u32;
-                *executed += count;
-                return Ok(Action::Call { func: $func, args: base + $op.d as usize, tail: $tail });
+            ($func:expr, $op:expr) => {{
+                let func = $func;
+                save!();
+                let args = base + $op.d as usize;
+                let Some(&Func { kind: FuncKind::Wasm { instance: owner, index }, .. }) =
+                    self.funcs.get(func as usize)
+                else {
+                    *executed += count;
+                    return Ok(Action::Call { func, args, tail: false });
+                };
+                // As in `enter`.
+                check!(charge(&mut self.fuel, 1));
+                if machine.frames.len() >= self.config.max_call_depth as usize {
+                    check!(Err(Error::exhausted(Resource::CallStack)));
+                }
+                instance = self.instances.get(owner as usize).ok_or_else(no_frame)?;
+                let index = index - instance.module.0.imported_funcs;
+                body = instance.module.0.bodies.get(index as usize).ok_or_else(no_frame)?;
+                base = args;
+                check!(machine.reserve(base + body.frame_size as usize, &self.config));
+                machine.frames.push(Frame { instance: owner, body: index, pc: 0, base: base as u32 });
+                regs = machine.stack.get_mut(base..base + body.frame_size as usize).ok_or_else(no_frame)?;
+                regs[body.params as usize..body.locals as usize].fill(0);
+                ops = &body.ops[..];
+                pc = 0;
             }};
         }
+        macro_rules! tail_call {
+            ($func:expr, $op:expr) => {{
+                save!();
+                *executed += count;
+                return Ok(Action::Call { func: $func, args: base + $op.d as usize, tail: true });
+            }};
+        }
+        macro_rules! leave {
+            () => {
+                machine.frames.pop();
+                if machine.frames.len() <= entry {
+                    *executed += count;
+                    return Ok(Action::Return);
+                }
+                resume!();
+            };
+        }
 
+        resume!();
         loop {
             let op = ops[pc];
             pc += 1;
@@ -324,6 +419,47 @@ impl Store {
                         pc = op.b as usize;
                     }
                 }
+                // Fused comparisons and branches, and operations with an immediate; see `fused`.
+                Code::BrI32Eq => branch!(op, u32, ==, reg!(op.b)),
+                Code::BrI32Ne => branch!(op, u32, !=, reg!(op.b)),
+                Code::BrI32LtS => branch!(op, i32, <, reg!(op.b)),
+                Code::BrI32LtU => branch!(op, u32, <, reg!(op.b)),
+                Code::BrI32GtS => branch!(op, i32, >, reg!(op.b)),
+                Code::BrI32GtU => branch!(op, u32, >, reg!(op.b)),
+                Code::BrI32LeS => branch!(op, i32, <=, reg!(op.b)),
+                Code::BrI32LeU => branch!(op, u32, <=, reg!(op.b)),
+                Code::BrI32GeS => branch!(op, i32, >=, reg!(op.b)),
+                Code::BrI32GeU => branch!(op, u32, >=, reg!(op.b)),
+                Code::BrI32EqK => branch!(op, u32, ==, op.b),
+                Code::BrI32NeK => branch!(op, u32, !=, op.b),
+                Code::BrI32LtSK => branch!(op, i32, <, op.b),
+                Code::BrI32LtUK => branch!(op, u32, <, op.b),
+                Code::BrI32GtSK => branch!(op, i32, >, op.b),
+                Code::BrI32GtUK => branch!(op, u32, >, op.b),
+                Code::BrI32LeSK => branch!(op, i32, <=, op.b),
+                Code::BrI32LeUK => branch!(op, u32, <=, op.b),
+                Code::BrI32GeSK => branch!(op, i32, >=, op.b),
+                Code::BrI32GeUK => branch!(op, u32, >=, op.b),
+                Code::I32EqK => reg!(op.d) = u64::from((reg!(op.a) as u32) == op.b),
+                Code::I32NeK => reg!(op.d) = u64::from((reg!(op.a) as u32) != op.b),
+                Code::I32LtSK => reg!(op.d) = u64::from((reg!(op.a) as i32) < op.b as i32),
+                Code::I32LtUK => reg!(op.d) = u64::from((reg!(op.a) as u32) < op.b),
+                Code::I32GtSK => reg!(op.d) = u64::from((reg!(op.a) as i32) > op.b as i32),
+                Code::I32GtUK => reg!(op.d) = u64::from((reg!(op.a) as u32) > op.b),
+                Code::I32LeSK => reg!(op.d) = u64::from((reg!(op.a) as i32) <= op.b as i32),
+                Code::I32LeUK => reg!(op.d) = u64::from((reg!(op.a) as u32) <= op.b),
+                Code::I32GeSK => reg!(op.d) = u64::from((reg!(op.a) as i32) >= op.b as i32),
+                Code::I32GeUK => reg!(op.d) = u64::from((reg!(op.a) as u32) >= op.b),
+                Code::I32AddK => reg!(op.d) = u64::from((reg!(op.a) as u32).wrapping_add(op.b)),
+                Code::I32MulK => reg!(op.d) = u64::from((reg!(op.a) as u32).wrapping_mul(op.b)),
+                Code::I32AndK => reg!(op.d) = reg!(op.a) & u64::from(op.b),
+                Code::I32OrK => reg!(op.d) = reg!(op.a) | u64::from(op.b),
+                Code::I32XorK => reg!(op.d) = reg!(op.a) ^ u64::from(op.b),
+                Code::I32ShlK => reg!(op.d) = u64::from((reg!(op.a) as u32).wrapping_shl(op.b)),
+                Code::I32ShrSK => reg!(op.d) = u64::from((reg!(op.a) as i32).wrapping_shr(op.b) as u32),
+                Code::I32ShrUK => reg!(op.d) = u64::from((reg!(op.a) as u32).wrapping_shr(op.b)),
+                Code::I32RotlK => reg!(op.d) = u64::from((reg!(op.a) as u32).rotate_left(op.b & 31)),
+                Code::I64AddK => reg!(op.d) = reg!(op.a).wrapping_add(i64::from(op.b as i32) as u64),
                 Code::BrTable => {
                     let index = (reg!(op.a) as u32).min(op.d);
                     pc = body.pool[(op.b + index) as usize] as usize;
@@ -355,29 +491,28 @@ impl Store {
                 // Spec: return.
                 Code::Return => {
                     regs.copy_within(op.a as usize..(op.a + op.b) as usize, 0);
-                    *executed += count;
-                    return Ok(Action::Return);
+                    leave!();
                 }
                 Code::Return0 => {
-                    *executed += count;
-                    return Ok(Action::Return);
+                    leave!();
                 }
                 Code::Return1 => {
                     reg!(0) = reg!(op.a);
-                    *executed += count;
-                    return Ok(Action::Return);
+                    leave!();
                 }
                 // Spec: call, call_ref, call_indirect and their return_ forms.
-                Code::Call | Code::ReturnCall => {
-                    call!(instance.funcs[op.b as usize], op, op.code == Code::ReturnCall)
-                }
+                Code::Call => call!(instance.funcs[op.b as usize], op),
+                Code::ReturnCall => tail_call!(instance.funcs[op.b as usize], op),
                 Code::CallRef | Code::ReturnCallRef => {
                     let func = function!(reg!(op.a), NullReference);
                     let ty = self.funcs.get(func as usize).map(|func| func.ty);
                     if !ty.is_some_and(|ty| self.types.is_subtype(ty, instance.types[op.b as usize])) {
                         check!(Err(Error::crash("call_ref of another type")));
                     }
-                    call!(func, op, op.code == Code::ReturnCallRef)
+                    if op.code == Code::ReturnCallRef {
+                        tail_call!(func, op)
+                    }
+                    call!(func, op)
                 }
                 Code::CallIndirect | Code::ReturnCallIndirect => {
                     let table = &self.tables[instance.tables[op.m as usize] as usize];
@@ -387,21 +522,24 @@ impl Store {
                     if !ty.is_some_and(|ty| self.types.is_subtype(ty, instance.types[op.b as usize])) {
                         trap!(IndirectCallTypeMismatch);
                     }
-                    call!(func, op, op.code == Code::ReturnCallIndirect)
+                    if op.code == Code::ReturnCallIndirect {
+                        tail_call!(func, op)
+                    }
+                    call!(func, op)
                 }
                 // Spec: throw, throw_ref.
                 Code::Throw => {
                     let tag = instance.tags[op.b as usize];
                     let fields = &regs[op.d as usize..(op.d + op.a) as usize];
                     *executed += count;
-                    frame.pc = pc as u32;
+                    save!();
                     return exception::allocate(&mut self.heap, &self.types, &self.tags, tag, fields)
                         .map(Action::Throw);
                 }
                 Code::ThrowRef => {
                     let exception = check!(exception::referenced(&self.heap, reg!(op.a)));
                     *executed += count;
-                    frame.pc = pc as u32;
+                    save!();
                     return Ok(Action::Throw(exception));
                 }
                 // Spec: variable and parametric instructions.
@@ -650,17 +788,89 @@ impl Store {
                     };
                     check!(context.step(op, regs));
                 }
-                // Spec: numeric instructions, loads and stores.
+                // Spec: load.
+                Code::I32Load | Code::F32Load | Code::I64Load32U => load!(op, u32 as |v| u64::from(v)),
+                Code::I64Load | Code::F64Load => load!(op, u64 as |v| v),
+                Code::I32Load8U | Code::I64Load8U => load!(op, u8 as |v| u64::from(v)),
+                Code::I32Load16U | Code::I64Load16U => load!(op, u16 as |v| u64::from(v)),
+                Code::I32Load8S => load!(op, i8 as |v| u64::from(i32::from(v) as u32)),
+                Code::I32Load16S => load!(op, i16 as |v| u64::from(i32::from(v) as u32)),
+                Code::I64Load8S => load!(op, i8 as |v| i64::from(v) as u64),
+                Code::I64Load16S => load!(op, i16 as |v| i64::from(v) as u64),
+                Code::I64Load32S => load!(op, i32 as |v| i64::from(v) as u64),
+                // Spec: store.
+                Code::I32Store | Code::F32Store | Code::I64Store32 => store!(op, u32),
+                Code::I64Store | Code::F64Store => store!(op, u64),
+                Code::I32Store8 | Code::I64Store8 => store!(op, u8),
+                Code::I32Store16 | Code::I64Store16 => store!(op, u16),
+                // Spec: i32 tests and comparisons (ieqz, ieq, ilt …).
+                Code::I32Eqz => numeric!(op, a => numeric::test(a as u32 == 0)),
+                Code::I32Eq => numeric!(op, a b => numeric::test(a as u32 == b as u32)),
+                Code::I32Ne => numeric!(op, a b => numeric::test(a as u32 != b as u32)),
+                Code::I32LtS => numeric!(op, a b => numeric::test((a as i32) < b as i32)),
+                Code::I32LtU => numeric!(op, a b => numeric::test((a as u32) < b as u32)),
+                Code::I32GtS => numeric!(op, a b => numeric::test(a as i32 > b as i32)),
+                Code::I32GtU => numeric!(op, a b => numeric::test(a as u32 > b as u32)),
+                Code::I32LeS => numeric!(op, a b => numeric::test((a as i32) <= b as i32)),
+                Code::I32LeU => numeric!(op, a b => numeric::test((a as u32) <= b as u32)),
+                Code::I32GeS => numeric!(op, a b => numeric::test(a as i32 >= b as i32)),
+                Code::I32GeU => numeric!(op, a b => numeric::test(a as u32 >= b as u32)),
+                // Spec: i64 tests and comparisons (ieqz, ieq, ilt …).
+                Code::I64Eqz => numeric!(op, a => numeric::test(a as u64 == 0)),
+                Code::I64Eq => numeric!(op, a b => numeric::test(a as u64 == b as u64)),
+                Code::I64Ne => numeric!(op, a b => numeric::test(a as u64 != b as u64)),
+                Code::I64LtS => numeric!(op, a b => numeric::test((a as i64) < b as i64)),
+                Code::I64LtU => numeric!(op, a b => numeric::test((a as u64) < b as u64)),
+                Code::I64GtS => numeric!(op, a b => numeric::test(a as i64 > b as i64)),
+                Code::I64GtU => numeric!(op, a b => numeric::test(a as u64 > b as u64)),
+                Code::I64LeS => numeric!(op, a b => numeric::test((a as i64) <= b as i64)),
+                Code::I64LeU => numeric!(op, a b => numeric::test((a as u64) <= b as u64)),
+                Code::I64GeS => numeric!(op, a b => numeric::test(a as i64 >= b as i64)),
+                Code::I64GeU => numeric!(op, a b => numeric::test(a as u64 >= b as u64)),
+                // Spec: i32 arithmetic (iclz … irotr).
+                Code::I32Clz => numeric!(op, a => u64::from((a as u32).leading_zeros())),
+                Code::I32Ctz => numeric!(op, a => u64::from((a as u32).trailing_zeros())),
+                Code::I32Popcnt => numeric!(op, a => u64::from((a as u32).count_ones())),
+                Code::I32Add => numeric!(op, a b => u64::from((a as u32).wrapping_add(b as u32))),
+                Code::I32Sub => numeric!(op, a b => u64::from((a as u32).wrapping_sub(b as u32))),
+                Code::I32Mul => numeric!(op, a b => u64::from((a as u32).wrapping_mul(b as u32))),
+                Code::I32And => numeric!(op, a b => a & b),
+                Code::I32Or => numeric!(op, a b => a | b),
+                Code::I32Xor => numeric!(op, a b => a ^ b),
+                Code::I32Shl => numeric!(op, a b => u64::from((a as u32).wrapping_shl(b as u32))),
+                Code::I32ShrS => numeric!(op, a b => numeric::u32_bits((a as i32).wrapping_shr(b as u32))),
+                Code::I32ShrU => numeric!(op, a b => u64::from((a as u32).wrapping_shr(b as u32))),
+                Code::I32Rotl => numeric!(op, a b => u64::from((a as u32).rotate_left(b as u32 & 31))),
+                Code::I32Rotr => numeric!(op, a b => u64::from((a as u32).rotate_right(b as u32 & 31))),
+                // Spec: i64 arithmetic (iclz … irotr).
+                Code::I64Clz => numeric!(op, a => u64::from(a.leading_zeros())),
+                Code::I64Ctz => numeric!(op, a => u64::from(a.trailing_zeros())),
+                Code::I64Popcnt => numeric!(op, a => u64::from(a.count_ones())),
+                Code::I64Add => numeric!(op, a b => a.wrapping_add(b)),
+                Code::I64Sub => numeric!(op, a b => a.wrapping_sub(b)),
+                Code::I64Mul => numeric!(op, a b => a.wrapping_mul(b)),
+                Code::I64And => numeric!(op, a b => a & b),
+                Code::I64Or => numeric!(op, a b => a | b),
+                Code::I64Xor => numeric!(op, a b => a ^ b),
+                Code::I64Shl => numeric!(op, a b => a.wrapping_shl(b as u32)),
+                Code::I64ShrS => numeric!(op, a b => (a as i64).wrapping_shr(b as u32) as u64),
+                Code::I64ShrU => numeric!(op, a b => a.wrapping_shr(b as u32)),
+                Code::I64Rotl => numeric!(op, a b => a.rotate_left(b as u32 & 63)),
+                Code::I64Rotr => numeric!(op, a b => a.rotate_right(b as u32 & 63)),
+                // Spec: conversions between integers.
+                Code::I32WrapI64 => numeric!(op, a => u64::from(a as u32)),
+                Code::I64ExtendI32S => numeric!(op, a => i64::from(a as i32) as u64),
+                Code::I64ExtendI32U => numeric!(op, a => u64::from(a as u32)),
+                Code::I32Extend8S => numeric!(op, a => numeric::u32_bits(i32::from(a as i8))),
+                Code::I32Extend16S => numeric!(op, a => numeric::u32_bits(i32::from(a as i16))),
+                Code::I64Extend8S => numeric!(op, a => i64::from(a as i8) as u64),
+                Code::I64Extend16S => numeric!(op, a => i64::from(a as i16) as u64),
+                Code::I64Extend32S => numeric!(op, a => i64::from(a as i32) as u64),
+                // Spec: the other numeric instructions.
                 _ => match numeric::evaluate(op, regs) {
                     Ok(value) => reg!(op.d) = value,
                     Err(NoResult::Trap(kind)) => check!(Err(Error::trap(kind))),
-                    Err(NoResult::NotNumeric) => {
-                        match memory::access(op, regs, &mut self.memories, &instance.memories) {
-                            Access::Done => {}
-                            Access::OutOfBounds => trap!(MemoryOutOfBounds),
-                            Access::Other => check!(Err(Error::crash("operation without an execution"))),
-                        }
-                    }
+                    Err(NoResult::NotNumeric) => check!(Err(Error::crash("operation without an execution"))),
                 },
             }
         }

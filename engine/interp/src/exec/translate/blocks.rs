@@ -2,7 +2,7 @@
 
 use super::{Fixup, Kind, Label, NO_LOCAL, Translator, UNPATCHED};
 use crate::error::Result;
-use crate::exec::code::Code;
+use crate::exec::code::{Code, Op};
 use crate::exec::exception::NO_HANDLER;
 use crate::syntax::instructions::BlockType;
 use crate::syntax::types::FuncType;
@@ -17,12 +17,19 @@ impl Translator<'_> {
         }
         let base = self.entries.len() - params.len();
         let slot = self.entries.get(base).map_or(self.top_slot(), |entry| entry.slot);
+        let jump = match condition {
+            Some(reg) => {
+                let branch = self.fused(Op::new(Code::BrIf, 0, reg, UNPATCHED));
+                Some(self.inverse(branch)?)
+            }
+            None => None,
+        };
         let start = self.here();
         if kind == Kind::Loop {
             self.emit(Code::Loop, 0, 0, 0);
             self.here();
         }
-        let else_jump = condition.map(|reg| self.emit(Code::BrIfNot, 0, reg, UNPATCHED));
+        let else_jump = jump.map(|op| self.emit_branch(op));
         let handler = self.handler();
         self.labels.push(Label {
             kind,
@@ -51,7 +58,7 @@ impl Translator<'_> {
         }
         let here = self.here();
         if let Some(jump) = self.labels[depth].else_jump.take() {
-            self.body.ops[jump].b = here;
+            self.body.ops[jump].set_target(here);
         }
         self.skipping = None;
         self.reset(depth, true)
@@ -141,7 +148,7 @@ impl Translator<'_> {
             if self.labels[depth].params.len() != self.labels[depth].results.len() {
                 return Err(self.crash("if without else changes the stack"));
             }
-            self.body.ops[jump].b = here;
+            self.body.ops[jump].set_target(here);
         }
         self.skipping = None;
         self.reset(depth, false)?;
@@ -154,7 +161,7 @@ impl Translator<'_> {
         let here = self.here();
         for fixup in std::mem::take(&mut self.labels[depth].fixups) {
             match fixup {
-                Fixup::Target(op) => self.body.ops[op].b = here,
+                Fixup::Target(op) => self.body.ops[op].set_target(here),
                 Fixup::Pool(entry) => self.body.pool[entry] = here,
                 Fixup::Clause(handler, clause) => self.body.handlers[handler].clauses[clause].target = here,
             }
@@ -207,28 +214,54 @@ impl Translator<'_> {
     fn target(&mut self, index: usize, op: usize) {
         let label = &mut self.labels[index];
         if label.kind == Kind::Loop {
-            self.body.ops[op].b = label.start;
+            self.body.ops[op].set_target(label.start);
         } else {
             label.fixups.push(Fixup::Target(op));
         }
     }
 
-    /// Emits a conditional branch; `code` jumps when the branch is taken, `inverse` when it is not.
-    pub(super) fn branch_if(
-        &mut self,
-        index: usize,
-        code: Code,
-        inverse: Code,
-        d: u32,
-        reg: u32,
-    ) -> Result<()> {
-        if self.is_plain_jump(index)? {
-            let op = self.emit(code, d, reg, UNPATCHED);
+    /// The last operation, if all it does is to give the operand that has just been popped from `reg`.
+    pub(super) fn fusible(&self, reg: u32) -> Option<Op> {
+        let last = *self.body.ops.last()?;
+        let gives = reg >= self.body.locals && last.d == reg && last.code.sets_only_d();
+        (gives && self.body.ops.len() > self.barrier).then_some(last)
+    }
+
+    /// A branch whose condition, where that is the operation before, is taken into it.
+    fn fused(&mut self, branch: Op) -> Op {
+        let condition = if branch.code == Code::BrIf { self.fusible(branch.a) } else { None };
+        match condition.and_then(Op::fused_branch) {
+            Some(fused) => {
+                self.body.ops.pop();
+                fused
+            }
+            None => branch,
+        }
+    }
+
+    fn inverse(&self, branch: Op) -> Result<Op> {
+        let code = branch.code.inverse().ok_or_else(|| self.crash("no conditional branch"))?;
+        Ok(Op { code, ..branch })
+    }
+
+    fn emit_branch(&mut self, branch: Op) -> usize {
+        self.body.ops.push(branch);
+        self.body.ops.len() - 1
+    }
+
+    /// Emits a conditional branch.
+    pub(super) fn branch_if(&mut self, index: usize, code: Code, d: u32, reg: u32) -> Result<()> {
+        let plain = self.is_plain_jump(index)?;
+        let branch = self.fused(Op::new(code, d, reg, UNPATCHED));
+        if plain {
+            let op = self.emit_branch(branch);
             self.target(index, op);
         } else {
-            let skip = self.emit(inverse, d, reg, UNPATCHED);
+            let branch = self.inverse(branch)?;
+            let skip = self.emit_branch(branch);
             self.jump(index)?;
-            self.body.ops[skip].b = self.here();
+            let here = self.here();
+            self.body.ops[skip].set_target(here);
         }
         Ok(())
     }

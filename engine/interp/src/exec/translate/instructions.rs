@@ -18,8 +18,14 @@ impl Translator<'_> {
 
     fn binary(&mut self, code: Code) -> Result<()> {
         let b = self.pop_reg()?;
+        let constant = self.fusible(b).filter(|op| op.code == Code::Const);
+        let fused = constant.and_then(|op| code.with_immediate(u64::from(op.b) << 32 | u64::from(op.a)));
+        if fused.is_some() {
+            self.body.ops.pop();
+        }
         let a = self.pop_reg()?;
         let d = self.push(1)?;
+        let (code, b) = fused.unwrap_or((code, b));
         self.emit(code, d, a, b);
         Ok(())
     }
@@ -166,7 +172,7 @@ impl Translator<'_> {
             Instr::BrIf(label) => {
                 let index = self.label_index(label)?;
                 let reg = self.pop_reg()?;
-                self.branch_if(index, Code::BrIf, Code::BrIfNot, 0, reg)?;
+                self.branch_if(index, Code::BrIf, 0, reg)?;
             }
             Instr::BrTable { labels, default } => self.br_table(&labels, default)?,
             Instr::Return => {
@@ -203,7 +209,7 @@ impl Translator<'_> {
                 // The reference stays above the branch's values, which must be settled without it.
                 let entry = self.pop()?;
                 let reg = if entry.local == NO_LOCAL { entry.slot } else { entry.local };
-                self.branch_if(index, Code::BrOnNull, Code::BrOnNonNull, 0, reg)?;
+                self.branch_if(index, Code::BrOnNull, 0, reg)?;
                 let d = self.push(1)?;
                 self.emit_copy(d, reg, 1);
             }
@@ -211,7 +217,7 @@ impl Translator<'_> {
                 let index = self.label_index(label)?;
                 self.settle_top(1)?;
                 let slot = self.top_slot().wrapping_sub(1);
-                self.branch_if(index, Code::BrOnNonNull, Code::BrOnNull, 0, slot)?;
+                self.branch_if(index, Code::BrOnNonNull, 0, slot)?;
                 self.pop()?;
             }
             Instr::BrOnCast { label, from, to, on_fail } => {
@@ -220,9 +226,8 @@ impl Translator<'_> {
                 let ty = self.ref_type(to)?;
                 self.settle_top(1)?;
                 let slot = self.top_slot().wrapping_sub(1);
-                let (code, inverse) = (Code::BrOnCast, Code::BrOnCastFail);
-                let (code, inverse) = if on_fail { (inverse, code) } else { (code, inverse) };
-                self.branch_if(index, code, inverse, ty, slot)?;
+                let code = if on_fail { Code::BrOnCastFail } else { Code::BrOnCast };
+                self.branch_if(index, code, ty, slot)?;
             }
             Instr::Throw(tag) => self.throw(tag)?,
             Instr::ThrowRef => self.throw_ref()?,
