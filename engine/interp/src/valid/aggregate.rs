@@ -74,7 +74,7 @@ impl Expression<'_> {
     /// The conversions between internal and external references keep nullability.
     pub(super) fn convert(&mut self, rule: Rule, from: HeapType, to: HeapType) -> Result<()> {
         self.rule = rule;
-        let operand = self.pop_type(nullable(from))?;
+        let operand = self.pop_match(nullable(from))?;
         self.push(if operand.is_nullable() { nullable(to) } else { non_null(to) });
         Ok(())
     }

@@ -236,7 +236,20 @@ impl<'c> Expression<'c> {
     }
 
     /// Pops an operand that must match a type.
-    pub(super) fn pop_type(&mut self, wanted: ValType) -> Result<Operand> {
+    #[inline]
+    pub(super) fn pop_type(&mut self, wanted: ValType) -> Result<()> {
+        // Mostly it is of that very type.
+        if self.buffers.operands.len() > self.base
+            && self.buffers.operands.last() == Some(&Operand::Value(wanted))
+        {
+            self.buffers.operands.pop();
+            return Ok(());
+        }
+        self.pop_match(wanted).map(drop)
+    }
+
+    /// Pops an operand that must match a type, and gives what is known of it.
+    pub(super) fn pop_match(&mut self, wanted: ValType) -> Result<Operand> {
         let found = self.pop()?;
         if !self.matches(found, wanted) {
             return Err(self.mismatch(found, &wanted));

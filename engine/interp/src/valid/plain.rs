@@ -65,10 +65,10 @@ impl Expression<'_> {
             Instr::GlobalGet(global) => self.global_get(*global),
             Instr::GlobalSet(global) => self.global_set(*global),
             // Numeric.
-            Instr::I32Const(_) => self.apply(Rule::Unop, &[], &[I32]),
-            Instr::I64Const(_) => self.apply(Rule::Unop, &[], &[ValType::I64]),
-            Instr::F32Const(_) => self.apply(Rule::Unop, &[], &[ValType::F32]),
-            Instr::F64Const(_) => self.apply(Rule::Unop, &[], &[ValType::F64]),
+            Instr::I32Const(_) => self.constant_of(I32),
+            Instr::I64Const(_) => self.constant_of(ValType::I64),
+            Instr::F32Const(_) => self.constant_of(ValType::F32),
+            Instr::F64Const(_) => self.constant_of(ValType::F64),
             Instr::Numeric(numeric) => self.numeric(*numeric),
             // Memory.
             Instr::Access(access, arg) => self.access(*access, *arg),
@@ -97,10 +97,7 @@ impl Expression<'_> {
                 self.apply(Rule::MemoryFill, &[addr, I32, addr], &[])
             }
             // Vector.
-            Instr::V128Const(_) => {
-                self.push(ValType::V128);
-                Ok(())
-            }
+            Instr::V128Const(_) => self.constant_of(ValType::V128),
             Instr::I8x16Shuffle(lanes) => self.shuffle(lanes),
             Instr::Vector(vector) => self.apply(Rule::Vector, vector.operands(), &[vector.result()]),
             Instr::VectorLane(op, lane) => {
@@ -247,6 +244,11 @@ impl Expression<'_> {
 
     // Numeric.
 
+    fn constant_of(&mut self, ty: ValType) -> Result<()> {
+        self.push(ty);
+        Ok(())
+    }
+
     fn numeric(&mut self, op: Numeric) -> Result<()> {
         let (rule, operand, result) = numeric::signature(op);
         self.rule = rule;
@@ -280,9 +282,14 @@ impl Expression<'_> {
         let (ty, bytes) = numeric::access(access);
         let addr = self.mem_arg(arg, bytes)?;
         if access.is_store() {
-            self.apply(Rule::Store, &[addr, ty], &[])
+            self.rule = Rule::Store;
+            self.pop_type(ty)?;
+            self.pop_type(addr)
         } else {
-            self.apply(Rule::Load, &[addr], &[ty])
+            self.rule = Rule::Load;
+            self.pop_type(addr)?;
+            self.push(ty);
+            Ok(())
         }
     }
 
