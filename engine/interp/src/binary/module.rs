@@ -459,13 +459,12 @@ impl Decoder {
         let mut untranslated = None;
         let mut translator = None;
         if typing.is_some() && self.phase == Phase::Translate && self.untranslated.is_none() {
-            let data_count = self.data_count.unwrap_or(u32::MAX);
             translator = match expr {
                 ExprContext::Function { defined, locals } => self
                     .defined_funcs
                     .get(defined)
                     .and_then(|&ty| self.module.func_type(ty))
-                    .map(|ty| Translator::function(&self.module, data_count, ty, locals)),
+                    .map(|ty| Translator::function(&self.module, ty, locals)),
                 ExprContext::Constant(ty, _) => Some(Translator::constant(&self.module, ty)),
             };
         }

@@ -119,8 +119,8 @@ impl Translator<'_> {
     }
 
     fn global_width(&self, index: u32) -> Result<u32> {
-        self.known(index, self.globals_visible, "unknown global")?;
-        Ok(self.module.globals.get(index as usize).map_or(1, |global| global.value.slots()))
+        let global = self.module.globals.get(index as usize).ok_or_else(|| self.crash("unknown global"))?;
+        Ok(global.value.slots())
     }
 
     fn field(&self, ty: u32, field: u32) -> Result<(u32, StorageType)> {
@@ -146,9 +146,6 @@ impl Translator<'_> {
                 _ => {}
             }
             return Ok(());
-        }
-        if self.constant && !is_constant(&instr) {
-            return Err(self.crash("constant expression required"));
         }
         match instr {
             Instr::Unreachable => {
@@ -220,10 +217,9 @@ impl Translator<'_> {
                 self.branch_if(index, Code::BrOnNonNull, 0, slot)?;
                 self.pop()?;
             }
-            Instr::BrOnCast { label, from, to, on_fail } => {
+            Instr::BrOnCast { label, to, on_fail, .. } => {
                 let index = self.label_index(label)?;
-                self.heap_type(from.heap)?;
-                let ty = self.ref_type(to)?;
+                let ty = self.ref_type(to);
                 self.settle_top(1)?;
                 let slot = self.top_slot().wrapping_sub(1);
                 let code = if on_fail { Code::BrOnCastFail } else { Code::BrOnCast };
@@ -298,12 +294,11 @@ impl Translator<'_> {
                 }
             }
             Instr::MemoryInit { data, memory } => {
-                let (m, b) = (self.memory(memory)?, self.data(data)?);
+                let (m, b) = (self.memory(memory)?, data);
                 self.bulk(Code::MemoryInit, 3, 0, 0, b, m)?;
             }
             Instr::DataDrop(data) => {
-                let b = self.data(data)?;
-                self.emit(Code::DataDrop, 0, 0, b);
+                self.emit(Code::DataDrop, 0, 0, data);
             }
             Instr::MemoryCopy { dst, src } => {
                 let (m, b) = (self.memory(dst)?, u32::from(self.memory(src)?));
@@ -341,31 +336,26 @@ impl Translator<'_> {
                 self.bulk(Code::TableCopy, 3, 0, d, b, 0)?;
             }
             Instr::TableInit { elem, table } => {
-                let (b, d) = (u32::from(self.table(table)?), self.elem(elem)?);
-                self.bulk(Code::TableInit, 3, 0, d, b, 0)?;
+                let b = u32::from(self.table(table)?);
+                self.bulk(Code::TableInit, 3, 0, elem, b, 0)?;
             }
             Instr::ElemDrop(elem) => {
-                let b = self.elem(elem)?;
-                self.emit(Code::ElemDrop, 0, 0, b);
+                self.emit(Code::ElemDrop, 0, 0, elem);
             }
-            Instr::RefNull(heap) => {
-                self.heap_type(heap)?;
-                self.constant_value(0)?;
-            }
+            Instr::RefNull(_) => self.constant_value(0)?,
             Instr::RefIsNull => self.unary(Code::RefIsNull, 0)?,
             Instr::RefFunc(func) => {
-                self.known(func, self.module.funcs.len(), "unknown function")?;
                 let d = self.push(1)?;
                 self.emit(Code::RefFunc, d, 0, func);
             }
             Instr::RefEq => self.binary(Code::RefEq)?,
             Instr::RefAsNonNull => self.unary(Code::RefAsNonNull, 0)?,
             Instr::RefTest(ty) => {
-                let b = self.ref_type(ty)?;
+                let b = self.ref_type(ty);
                 self.unary(Code::RefTest, b)?;
             }
             Instr::RefCast(ty) => {
-                let b = self.ref_type(ty)?;
+                let b = self.ref_type(ty);
                 self.unary(Code::RefCast, b)?;
             }
             Instr::RefI31 => self.unary(Code::RefI31, 0)?,
@@ -421,26 +411,19 @@ impl Translator<'_> {
                 self.emit(code, d, a, slot);
             }
             Instr::ArrayNew(ty) => {
-                self.array_type(ty)?;
                 self.bulk(Code::ArrayNew, 2, 1, 0, ty, 0)?;
             }
             Instr::ArrayNewDefault(ty) => {
-                self.array_type(ty)?;
                 self.bulk(Code::ArrayNewDefault, 1, 1, 0, ty, 0)?;
             }
             Instr::ArrayNewFixed { ty, len } => {
-                self.array_type(ty)?;
                 self.bulk(Code::ArrayNewFixed, len as usize, 1, len, ty, 0)?;
             }
             Instr::ArrayNewData { ty, data } => {
-                self.array_type(ty)?;
-                let d = self.data(data)?;
-                self.bulk(Code::ArrayNewData, 2, 1, d, ty, 0)?;
+                self.bulk(Code::ArrayNewData, 2, 1, data, ty, 0)?;
             }
             Instr::ArrayNewElem { ty, elem } => {
-                self.array_type(ty)?;
-                let d = self.elem(elem)?;
-                self.bulk(Code::ArrayNewElem, 2, 1, d, ty, 0)?;
+                self.bulk(Code::ArrayNewElem, 2, 1, elem, ty, 0)?;
             }
             Instr::ArrayGet { ty, extension } => {
                 let storage = self.array_type(ty)?.storage;
@@ -467,52 +450,19 @@ impl Translator<'_> {
             }
             Instr::ArrayLen => self.unary(Code::ArrayLen, 0)?,
             Instr::ArrayFill(ty) => {
-                self.array_type(ty)?;
                 self.bulk(Code::ArrayFill, 4, 0, 0, ty, 0)?;
             }
-            Instr::ArrayCopy { dst, src } => {
-                self.array_type(dst)?;
-                self.array_type(src)?;
+            Instr::ArrayCopy { dst, .. } => {
                 self.bulk(Code::ArrayCopy, 5, 0, 0, dst, 0)?;
             }
             Instr::ArrayInitData { ty, data } => {
-                self.array_type(ty)?;
-                let d = self.data(data)?;
-                self.bulk(Code::ArrayInitData, 4, 0, d, ty, 0)?;
+                self.bulk(Code::ArrayInitData, 4, 0, data, ty, 0)?;
             }
             Instr::ArrayInitElem { ty, elem } => {
-                self.array_type(ty)?;
-                let d = self.elem(elem)?;
-                self.bulk(Code::ArrayInitElem, 4, 0, d, ty, 0)?;
+                self.bulk(Code::ArrayInitElem, 4, 0, elem, ty, 0)?;
             }
             _ => return Err(self.crash("instruction without a translation")),
         }
         Ok(())
     }
-}
-
-/// Spec: constant expressions.
-fn is_constant(instr: &Instr) -> bool {
-    use crate::syntax::opcodes::Numeric as N;
-    matches!(
-        instr,
-        Instr::I32Const(_)
-            | Instr::I64Const(_)
-            | Instr::F32Const(_)
-            | Instr::F64Const(_)
-            | Instr::V128Const(_)
-            | Instr::Numeric(N::I32Add | N::I32Sub | N::I32Mul | N::I64Add | N::I64Sub | N::I64Mul)
-            | Instr::GlobalGet(_)
-            | Instr::RefNull(_)
-            | Instr::RefFunc(_)
-            | Instr::RefI31
-            | Instr::StructNew(_)
-            | Instr::StructNewDefault(_)
-            | Instr::ArrayNew(_)
-            | Instr::ArrayNewDefault(_)
-            | Instr::ArrayNewFixed { .. }
-            | Instr::AnyConvertExtern
-            | Instr::ExternConvertAny
-            | Instr::End
-    )
 }

@@ -3,8 +3,8 @@
 //! The translator keeps the operand stack's shape. A `local.get` emits nothing: its entry stays *pending* and the
 //! operation that consumes it reads the local itself; before the local is written, and before control flow forks or joins
 //! or a call is made, pending entries are copied to their own slots. Unreachable code is skipped.
-//! There is no validation here: what would make the code meaningless (underflow, unknown index) is a crash
-//! error; a wrong operand type is not noticed. Here is the state; [`blocks`] has control flow, [`exceptions`] handlers, [`instructions`] the rest.
+//! Validation has gone before: what it rules out and would be met here anyway (underflow, unknown index) is a crash
+//! error, the rest is not looked at. Here is the state; [`blocks`] has control flow, [`exceptions`] handlers, [`instructions`] the rest.
 
 mod blocks;
 mod exceptions;
@@ -16,7 +16,7 @@ use super::exception::NO_HANDLER;
 use crate::error::{Error, Result};
 use crate::syntax::instructions::BlockType;
 use crate::syntax::module::ModuleData;
-use crate::syntax::types::{CompositeType, FieldType, FuncType, HeapType, RefType, TypeIndex, ValType};
+use crate::syntax::types::{CompositeType, FieldType, FuncType, RefType, TypeIndex, ValType};
 
 /// Most slots of one frame.
 const MAX_FRAME: u32 = 1 << 24;
@@ -101,9 +101,6 @@ struct Label<'m> {
 pub(crate) struct Translator<'m> {
     module: &'m ModuleData,
     body: Body,
-    data_count: u32,
-    globals_visible: usize,
-    constant: bool,
     /// Slot and width of each local; empty where all have width 1.
     local_slots: Vec<(u32, u32)>,
     entries: Vec<Entry>,
@@ -119,11 +116,10 @@ pub(crate) struct Translator<'m> {
 impl<'m> Translator<'m> {
     pub(crate) fn function(
         module: &'m ModuleData,
-        data_count: u32,
         ty: &FuncType,
         locals: &[(u32, ValType)],
     ) -> Translator<'m> {
-        let mut t = Translator::new(module, data_count, module.globals.len(), ty.results.clone());
+        let mut t = Translator::new(module, ty.results.clone());
         for param in &ty.params {
             t.declare_local(param.slots());
         }
@@ -138,13 +134,12 @@ impl<'m> Translator<'m> {
     }
 
     pub(crate) fn constant(module: &'m ModuleData, ty: ValType) -> Translator<'m> {
-        let mut t = Translator::new(module, u32::MAX, module.globals.len(), vec![ty]);
-        t.constant = true;
+        let mut t = Translator::new(module, vec![ty]);
         t.open_function();
         t
     }
 
-    fn new(module: &'m ModuleData, data_count: u32, globals: usize, results: Vec<ValType>) -> Translator<'m> {
+    fn new(module: &'m ModuleData, results: Vec<ValType>) -> Translator<'m> {
         let function = Label {
             kind: Kind::Function,
             base: 0,
@@ -160,9 +155,6 @@ impl<'m> Translator<'m> {
         Translator {
             module,
             body: Body::default(),
-            data_count,
-            globals_visible: globals,
-            constant: false,
             local_slots: Vec::new(),
             entries: Vec::new(),
             pending: Vec::new(),
@@ -322,24 +314,12 @@ impl<'m> Translator<'m> {
         self.local_slots.get(index as usize).copied().ok_or_else(|| self.crash("unknown local"))
     }
 
-    fn known(&self, index: u32, len: usize, what: &'static str) -> Result<u32> {
-        if (index as usize) < len { Ok(index) } else { Err(self.crash(what)) }
-    }
-
     fn memory(&self, index: u32) -> Result<u16> {
-        self.index_m(self.known(index, self.module.memories.len(), "unknown memory")?)
+        self.index_m(index)
     }
 
     fn table(&self, index: u32) -> Result<u16> {
-        self.index_m(self.known(index, self.module.tables.len(), "unknown table")?)
-    }
-
-    fn data(&self, index: u32) -> Result<u32> {
-        self.known(index, self.data_count as usize, "unknown data segment")
-    }
-
-    fn elem(&self, index: u32) -> Result<u32> {
-        self.known(index, self.module.elems.len(), "unknown elem segment")
+        self.index_m(index)
     }
 
     fn func_type(&self, index: u32) -> Result<&'m FuncType> {
@@ -360,33 +340,18 @@ impl<'m> Translator<'m> {
         }
     }
 
-    fn heap_type(&self, heap: HeapType) -> Result<HeapType> {
-        match heap {
-            HeapType::Index(index) => {
-                self.known(index.0, self.module.type_places.len(), "unknown type").map(|_| heap)
-            }
-            _ => Ok(heap),
-        }
-    }
-
-    fn ref_type(&mut self, ty: RefType) -> Result<u32> {
-        self.heap_type(ty.heap)?;
+    fn ref_type(&mut self, ty: RefType) -> u32 {
         if let Some(i) = self.body.ref_types.iter().rev().take(8).position(|&known| known == ty) {
-            return Ok((self.body.ref_types.len() - 1 - i) as u32);
+            return (self.body.ref_types.len() - 1 - i) as u32;
         }
         self.body.ref_types.push(ty);
-        Ok(self.body.ref_types.len() as u32 - 1)
+        self.body.ref_types.len() as u32 - 1
     }
 
     fn block_type(&self, ty: BlockType) -> Result<(Types<'m>, Types<'m>)> {
         Ok(match ty {
             BlockType::Empty => (Types::Of(&[]), Types::Of(&[])),
-            BlockType::Result(ty) => {
-                if let ValType::Ref(ty) = ty {
-                    self.heap_type(ty.heap)?;
-                }
-                (Types::Of(&[]), Types::One(ty))
-            }
+            BlockType::Result(ty) => (Types::Of(&[]), Types::One(ty)),
             BlockType::Type(index) => {
                 let ty = self.func_type(index.0)?;
                 (Types::Of(&ty.params), Types::Of(&ty.results))
