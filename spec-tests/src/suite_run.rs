@@ -185,7 +185,7 @@ pub fn run_suite(
         let mut made: Vec<Option<Box<dyn Subject>>> = subjects.iter().map(|_| None).collect();
         while let Some(&index) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
             let file = &files[index];
-            let case = Case::parse(&file.text, &file.label()).map_err(|e| e.to_string());
+            let case = file.case().map_err(|e| e.to_string());
             for (spec, made) in subjects.iter().zip(&mut made) {
                 let result = run_on(file, &case, spec, made);
                 let mut slots = slots.lock().unwrap_or_else(PoisonError::into_inner);

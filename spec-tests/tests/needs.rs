@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use assay_harness::Source;
 use assay_harness::case::{Action, Expect};
-use assay_harness::{Case, Source};
 use assay_spec_tests::{Need, TestFile, needs, suite};
 use wasmparser::{Operator, Parser, Payload, Validator, WasmFeatures};
 
@@ -37,7 +37,7 @@ fn has_return_call_ref(bytes: &[u8]) -> bool {
 
 /// What the modules of `file` need.
 fn measured(file: &TestFile) -> BTreeSet<Need> {
-    let case = Case::parse(&file.text, &file.label()).expect("a script of the suite");
+    let case = file.case().expect("a script of the suite");
     let mut found = BTreeSet::new();
     for step in &case.steps {
         if matches!(step.expect, Expect::Reject(stage) if stage != assay_harness::RejectStage::Unlinkable) {

@@ -16,7 +16,8 @@ use exit::Exit;
 /// observed, down to the shape of the heap.
 ///
 /// Subjects are spelled `interp` (the reference interpreter), `jit:COLLECTOR[,opt=none|speed]
-/// [,regalloc=single_pass|backtracking][,gc-stress]`, or `jit:*` for every collector with and without optimisation.
+/// [,regalloc=single_pass|backtracking][,gc-stress]`; a `*` stands for all: `jit:*` for every collector with and without
+/// optimisation, `jit:*,regalloc=*` for both register allocators too.
 #[derive(Parser)]
 #[command(name = "assay", version, max_term_width = 110, after_help = EXAMPLES)]
 struct Arguments {

@@ -13,7 +13,8 @@ use crate::exit::{Exit, Failure};
 /// Arguments of `assay spec`.
 #[derive(Args)]
 pub(crate) struct SpecArguments {
-    /// Subjects [default: interp, jit with each collector and opt none and speed, and gc-stress for the GC files].
+    /// Subjects [default: interp, and jit with each collector, optimisation level and register allocator, and all of them
+    /// with gc-stress on the files that mention a reference type].
     #[arg(long = "subject", value_name = "SUBJECT")]
     subjects: Vec<String>,
     /// Only files whose DIR/NAME matches, e.g. 'core/gc/*'.
@@ -41,13 +42,15 @@ pub(crate) fn run(arguments: &SpecArguments) -> Result<Exit, Failure> {
     let run = |files, subjects: &[String]| {
         results(files, subjects, &arguments.filters, arguments.jobs, arguments.file_limit)
     };
-    let mut result = run(files.clone(), &arguments.subjects)?;
+    let everything = ["interp", "jit:*,regalloc=*"].map(str::to_owned);
+    let subjects = if arguments.subjects.is_empty() { &everything[..] } else { &arguments.subjects };
+    let mut result = run(files.clone(), subjects)?;
     if arguments.subjects.is_empty() {
-        // Without a choice of subjects: the GC files again, with a collection at every allocation.
-        let stressed = files.into_iter().filter(|file| file.dir.ends_with("gc")).collect();
+        // Without a choice of subjects: what a collector can spoil again, with a collection at every allocation.
+        let stressed = files.into_iter().filter(suite::TestFile::mentions_references).collect();
         // The filters may leave none of them; what is wrong with a filter itself has ended the first run.
         if let Ok(stressed) = suite_run::filter(stressed, &arguments.filters) {
-            let subjects = ["jit:copying,gc-stress", "jit:copying,opt=none,gc-stress"].map(str::to_owned);
+            let subjects = ["jit:*,regalloc=*,gc-stress".to_owned()];
             result.subjects.extend(run(stressed, &subjects)?.subjects);
         }
     }

@@ -183,7 +183,7 @@ impl Subject for JitSubject {
             validates: true,
             gc: true,
             simd: true,
-            exceptions: false,
+            exceptions: true,
             legacy_exceptions: true,
             tail_calls: true,
             memory64: true,

@@ -46,8 +46,8 @@ impl fmt::Display for SubjectError {
             }
             Kind::Option(option) => write!(
                 f,
-                "no option {option:?}; there are opt=none|speed, regalloc=single_pass|backtracking, gc-stress, verify, \
-                 no-poison"
+                "no option {option:?}; there are opt=none|speed|*, regalloc=single_pass|backtracking|*, gc-stress, \
+                 verify, no-poison"
             ),
             Kind::Engine(why) => f.write_str(why),
         }
@@ -56,8 +56,8 @@ impl fmt::Display for SubjectError {
 
 impl std::error::Error for SubjectError {}
 
-/// The subjects that a spelling names; `jit:*` names every collector without and with optimisation (unless the
-/// spelling has an `opt=`), with `gc-stress` only those that collect.
+/// The subjects that a spelling names. A `*` stands for all there are: `jit:*` for every collector (with `gc-stress` those
+/// that collect), `opt=*` for both levels, which `jit:*` means too unless it has an `opt=`, `regalloc=*` for both allocators.
 ///
 /// # Errors
 /// What exists instead.
@@ -71,37 +71,39 @@ pub fn parse(spec: &str) -> Result<Vec<Box<dyn Subject>>, SubjectError> {
     };
     let mut parts = rest.split(',').map(str::trim);
     let collector = parts.next().unwrap_or_default();
+    let (mut levels, mut allocators) = (collector == "*", false);
     let mut options = JitOptions::default();
-    let mut opt_given = false;
     for part in parts {
-        opt_given |= part.starts_with("opt=");
-        if !options.set(part) {
-            return Err(SubjectError::new(spec, Kind::Option(part.to_owned())));
+        match part {
+            "opt=*" => levels = true,
+            "regalloc=*" => allocators = true,
+            _ if options.set(part) => levels &= !part.starts_with("opt="),
+            _ => return Err(SubjectError::new(spec, Kind::Option(part.to_owned()))),
         }
     }
+    let collectors: Vec<&str> = match collector {
+        "*" => assay_gc::registry()
+            .iter()
+            .filter(|entry| entry.constraints.collects || !options.gc_stress)
+            .map(|entry| entry.constraints.name)
+            .collect(),
+        name if assay_gc::find(name).is_ok() => vec![name],
+        name => return Err(SubjectError::new(spec, Kind::Collector(name.to_owned()))),
+    };
     let mut subjects: Vec<Box<dyn Subject>> = Vec::new();
-    if collector == "*" {
-        for entry in assay_gc::registry() {
-            if options.gc_stress && !entry.constraints.collects {
-                continue;
-            }
-            options.collector = entry.constraints.name.to_owned();
-            let levels: &[&str] = if opt_given { &[] } else { &["opt=none", "opt=speed"] };
-            if opt_given {
-                subjects.push(jit(spec, &options)?);
-            }
-            for level in levels {
-                options.set(level);
+    for collector in collectors {
+        options.collector = collector.to_owned();
+        for level in if levels { &["opt=none", "opt=speed"][..] } else { &[""] } {
+            options.set(level);
+            for allocator in
+                if allocators { &["regalloc=single_pass", "regalloc=backtracking"][..] } else { &[""] }
+            {
+                options.set(allocator);
                 subjects.push(jit(spec, &options)?);
             }
         }
-        return Ok(subjects);
     }
-    if assay_gc::find(collector).is_err() {
-        return Err(SubjectError::new(spec, Kind::Collector(collector.to_owned())));
-    }
-    options.collector = collector.to_owned();
-    Ok(vec![jit(spec, &options)?])
+    Ok(subjects)
 }
 
 /// The subjects of a fuzzing run: the reference, then each collector without and with optimisation.
@@ -148,6 +150,10 @@ mod tests {
         let all = names("jit:*");
         assert_eq!(all.len(), 2 * assay_gc::registry().len());
         assert!(all.contains(&"jit:null,opt=none".to_owned()) && all.contains(&"jit:copying".to_owned()));
+        assert_eq!(names("jit:*,opt=none").len(), assay_gc::registry().len());
+        assert_eq!(names("jit:*,regalloc=*").len(), 4 * assay_gc::registry().len());
+        assert_eq!(names("jit:copying,regalloc=*"), ["jit:copying,regalloc=single_pass", "jit:copying"]);
+        assert_eq!(names("jit:copying,opt=*"), ["jit:copying,opt=none", "jit:copying"]);
         assert!(!names("jit:*,gc-stress").iter().any(|name| name.contains("null")));
         for name in defaults() {
             assert_eq!(parse(&name).unwrap().len(), 1);
