@@ -14,8 +14,18 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// The areas, which are the folders.
-pub const AREAS: &[&str] =
-    &["anyref-fields", "arrays", "casts", "cycles", "globals-tables", "i31", "roots", "segments", "vectors"];
+pub const AREAS: &[&str] = &[
+    "anyref-fields",
+    "arrays",
+    "casts",
+    "cycles",
+    "exceptions",
+    "globals-tables",
+    "i31",
+    "roots",
+    "segments",
+    "vectors",
+];
 
 /// One file of the corpus.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,68 @@
+;;! title = "what only the payload of an exception refers to is freed while the exception lies in a global, table, field or other payload"
+;;! observe_state = true
+
+(module
+  (type $box (struct (field $v (mut i32)) (field $more (mut anyref))))
+  (type $bytes (array (mut i8)))
+  (type $holder (struct (field (mut exnref))))
+  (tag $t (param i64 (ref $box) f32 anyref externref))
+  (tag $wrap (param i32 exnref))
+  (global $g (export "g") (mut exnref) (ref.null exn))
+  (global $h (mut (ref null $holder)) (ref.null $holder))
+  (table $tab (export "tab") 3 exnref)
+
+  (func $collect
+    (local $n i32)
+    (local.set $n (i32.const 250))
+    (loop $again
+      (drop (struct.new $box (i32.const -1) (ref.null any)))
+      (drop (array.new $bytes (i32.const 0xaa) (i32.const 1000)))
+      (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
+  (func $box (param $v i32) (result (ref $box)) (struct.new $box (local.get $v) (ref.null any)))
+
+  (func $make (param $v i32) (result exnref)
+    (block $h (result exnref)
+      (try_table (catch_all_ref $h)
+        (throw $t (i64.const -1) (call $box (local.get $v)) (f32.const 0.5)
+          (call $box (i32.mul (local.get $v) (i32.const 10)))
+          (extern.convert_any (ref.i31 (i32.mul (local.get $v) (i32.const 100))))))
+      (unreachable)))
+  (func $wrap (param $v i32) (param $e exnref) (result exnref)
+    (block $h (result exnref)
+      (try_table (catch_all_ref $h) (throw $wrap (local.get $v) (local.get $e)))
+      (unreachable)))
+
+  ;; The numbers of an exception and of those that it wraps.
+  (func $sum (param $e exnref) (result i32)
+    (local $b (ref null $box)) (local $a anyref) (local $x externref)
+    (block $w (result i32 exnref)
+      (block $t (result i64 (ref $box) f32 anyref externref)
+        (try_table (catch $t $t) (catch $wrap $w) (throw_ref (local.get $e)))
+        (unreachable))
+      (local.set $x) (local.set $a) (drop) (local.set $b) (drop)
+      (call $collect)
+      (return (i32.add (struct.get $box $v (local.get $b))
+        (i32.add (struct.get $box $v (ref.cast (ref $box) (local.get $a)))
+          (i31.get_u (ref.cast (ref i31) (any.convert_extern (local.get $x))))))))
+    (local.set $e)
+    (i32.add (call $sum (local.get $e))))
+
+  (func (export "keep")
+    (global.set $g (call $make (i32.const 1)))
+    (table.set $tab (i32.const 1) (call $wrap (i32.const 5000) (call $make (i32.const 2))))
+    (global.set $h (struct.new $holder (call $wrap (i32.const 7000) (global.get $g))))
+    (call $collect))
+  (func (export "global") (result i32) (call $sum (global.get $g)))
+  (func (export "table") (result i32) (call $sum (table.get $tab (i32.const 1))))
+  (func (export "field") (result i32) (call $sum (struct.get $holder 0 (global.get $h))))
+  (func (export "out") (throw_ref (table.get $tab (i32.const 1))))
+  (func (export "null") (throw_ref (table.get $tab (i32.const 0))))
+)
+
+(invoke "keep")
+(assert_return (invoke "global") (i32.const 111))
+(assert_return (invoke "table") (i32.const 5222))
+(assert_return (invoke "field") (i32.const 7111))
+(assert_exception (invoke "out"))
+(assert_return (invoke "table") (i32.const 5222))
+(assert_trap (invoke "null") "null exception reference")
