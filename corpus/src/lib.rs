@@ -24,6 +24,7 @@ pub const AREAS: &[&str] = &[
     "i31",
     "roots",
     "segments",
+    "validation",
     "vectors",
 ];
 
