@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # The harness's own power: applies each seeded fault of ci/break-it/ to a scratch copy, fuzzes with three fixed seeds and
-# the unchanged generators, and prints the seconds until the first finding. Fails when a fault is not found in time.
+# the unchanged generators, and prints the seconds until the first finding. Faults in ci/break-it/validator/ are rules that the
+# interpreter's validator lacks: there `assay validate` must find the disagreement. Fails when a fault is not found in time.
 #   ci/break-it.sh [--limit SECONDS] [PATCH…]
 set -uo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 limit=60
 if [ "${1:-}" = --limit ]; then limit=$2; shift 2; fi
 patches=("$@")
-[ ${#patches[@]} -gt 0 ] || patches=("$root"/ci/break-it/*.patch)
+[ ${#patches[@]} -gt 0 ] || patches=("$root"/ci/break-it/*.patch "$root"/ci/break-it/validator/*.patch)
 scratch=${ASSAY_SCRATCH:-$root/target/break-it}
 mkdir -p "$scratch"
 # The dependencies need not be built twice.
@@ -33,11 +34,21 @@ for patch in "${patches[@]}"; do
     for seed in 1 2 3; do
         out=$scratch/out-$name-$seed
         rm -rf "$out"
-        "$scratch/target/release/assay" fuzz --time "${limit}s" --seed "$seed" --stop-at-first --json --out "$out" >"$scratch/$name-$seed.json" 2>/dev/null
-        code=$?
+        commands=(fuzz)
+        case $patch in
+            "") commands=(fuzz validate) ;;
+            */validator/*) commands=(validate) ;;
+        esac
+        for command in "${commands[@]}"; do
+            "$scratch/target/release/assay" "$command" --time "${limit}s" --seed "$seed" --stop-at-first --json --out "$out" >"$scratch/$name-$seed.json" 2>/dev/null
+            code=$?
+            [ "$code" = 0 ] || break
+        done
         after=$(python3 -c '
 import json, sys
-try: found = json.load(open(sys.argv[1]))["findings"].values()
+try:
+    summary = json.load(open(sys.argv[1]))
+    found = summary.get("findings", summary.get("disagreements", {})).values()
 except Exception as e: found = []
 print(min((f["after"] for f in found), default=""))' "$scratch/$name-$seed.json")
         if [ -z "$patch" ]; then

@@ -58,14 +58,34 @@ const PROOFS: &[Proof] = &[
     (
         "simd",
         |f| f.simd,
-        r#"(module (func (export "f") (result v128) (v128.const i32x4 1 2 3 4)))
-           (assert_return (invoke "f") (v128.const i32x4 1 2 3 4))"#,
+        r#"(module
+             (func (export "f") (param v128) (result v128)
+               (i32x4.add (local.get 0) (i8x16.swizzle (local.get 0) (i32x4.splat (i32.const 0x03020100)))))
+             (func (export "relaxed") (result i32)
+               (i32x4.extract_lane 0 (i32x4.relaxed_trunc_f32x4_s (f32x4.splat (f32.const 7.5))))))
+           (assert_return (invoke "f" (v128.const i32x4 1 2 3 4)) (v128.const i32x4 2 3 4 5))
+           (assert_return (invoke "relaxed") (i32.const 7))"#,
     ),
     (
         "exceptions",
         |f| f.exceptions,
-        r#"(module (tag $e) (func (export "f") (throw $e)))
-           (assert_exception (invoke "f"))"#,
+        r#"(module
+             (tag $e (param i32))
+             (func $f (export "f") (param i32) (throw $e (local.get 0)))
+             (func (export "g") (param i32) (result i32)
+               (block $caught (result i32)
+                 (try_table (catch $e $caught) (call $f (local.get 0)))
+                 (i32.const 0))))
+           (assert_exception (invoke "f" (i32.const 1)))
+           (assert_return (invoke "g" (i32.const 5)) (i32.const 5))"#,
+    ),
+    (
+        "legacy exceptions",
+        |f| f.legacy_exceptions,
+        r#"(module
+             (tag $e (param i32))
+             (func (export "f") (result i32) try (result i32) i32.const 6 throw $e catch $e end))
+           (assert_return (invoke "f") (i32.const 6))"#,
     ),
 ];
 

@@ -34,7 +34,7 @@ pub fn registry() -> &'static [GeneratorEntry] {
         },
         GeneratorEntry {
             name: "smith",
-            about: "wasm-smith with GC instructions on and NaNs canonical",
+            about: "wasm-smith with all of WebAssembly 3.0 on and NaNs canonical",
             generate: smith::generate,
         },
     ]

@@ -1,4 +1,4 @@
-//! wasm-smith with GC instructions on: modules of every odd shape, called with made-up arguments.
+//! wasm-smith with all of WebAssembly 3.0 on: modules of every odd shape, called with made-up arguments.
 //!
 //! Its programs rarely touch the heap, but it knows constructs that the typed generator does not emit. NaNs are canonical,
 //! and fuel ends loops.
@@ -63,9 +63,10 @@ fn config() -> Config {
         max_globals: 8,
         max_instructions: 400,
         max_imports: 0,
-        max_tags: 0,
-        max_memories: 1,
+        max_tags: 2,
+        max_memories: 2,
         max_memory32_bytes: 2 << 16,
+        max_memory64_bytes: 2 << 16,
         memory_max_size_required: true,
         max_tables: 2,
         max_table_elements: 64,
@@ -85,11 +86,12 @@ fn config() -> Config {
         extended_const_enabled: true,
         saturating_float_to_int_enabled: true,
         sign_extension_ops_enabled: true,
-        exceptions_enabled: false,
-        memory64_enabled: false,
-        simd_enabled: false,
-        relaxed_simd_enabled: false,
-        tail_call_enabled: false,
+        exceptions_enabled: true,
+        memory64_enabled: true,
+        simd_enabled: true,
+        // Both executors implement the deterministic profile.
+        relaxed_simd_enabled: true,
+        tail_call_enabled: true,
         threads_enabled: false,
         shared_everything_threads_enabled: false,
         wide_arithmetic_enabled: false,
@@ -111,11 +113,6 @@ fn everything() -> Config {
         max_tags: 3,
         max_memories: 3,
         max_tables: 3,
-        exceptions_enabled: true,
-        memory64_enabled: true,
-        simd_enabled: true,
-        relaxed_simd_enabled: true,
-        tail_call_enabled: true,
         allow_start_export: true,
         canonicalize_nans: false,
         memory_max_size_required: false,
@@ -173,7 +170,7 @@ fn argument(c: &mut Choices<'_, '_>, ty: ValType) -> Option<Value> {
         ValType::I64 => Value::I64(c.i64()),
         ValType::F32 => Value::F32(c.f32()),
         ValType::F64 => Value::F64(c.f64()),
-        ValType::V128 => return None,
+        ValType::V128 => Value::V128(u128::from(c.i64() as u64) << 64 | u128::from(c.i64() as u64)),
         ValType::Ref(ty) if ty.is_nullable() => Value::Ref(NodeRef::Null),
         ValType::Ref(_) => return None,
     })

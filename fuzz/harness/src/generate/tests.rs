@@ -9,12 +9,6 @@ use super::{GeneratorEntry, from_seed, registry, seed_bytes};
 use crate::subject::InterpSubject;
 use crate::{Action, Case, Outcome, Source, Subject};
 
-fn features() -> WasmFeatures {
-    let mut features = WasmFeatures::WASM2;
-    features.remove(WasmFeatures::SIMD);
-    features |= WasmFeatures::FUNCTION_REFERENCES | WasmFeatures::GC | WasmFeatures::EXTENDED_CONST;
-    features
-}
 
 fn modules(case: &Case) -> impl Iterator<Item = &[u8]> {
     case.steps.iter().filter_map(|step| match &step.action {
@@ -26,7 +20,7 @@ fn modules(case: &Case) -> impl Iterator<Item = &[u8]> {
 fn check(entry: &GeneratorEntry, bytes: &[u8], what: &str) -> Case {
     let case = (entry.generate)(&mut Unstructured::new(bytes));
     for module in modules(&case) {
-        if let Err(error) = Validator::new_with_features(features()).validate_all(module) {
+        if let Err(error) = Validator::new_with_features(WasmFeatures::WASM3).validate_all(module) {
             panic!("{} of {what}: {error}", entry.name);
         }
     }
