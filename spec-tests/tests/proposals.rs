@@ -9,10 +9,7 @@ const PROPOSALS: &[(&str, &str)] = &[
     ("sign extension", "(module (func (result i32) (i32.extend8_s (i32.const 200))))"),
     ("non-trapping conversions", "(module (func (result i32) (i32.trunc_sat_f32_s (f32.const 1e20))))"),
     ("multiple values", "(module (func (result i32 i64) (i32.const 1) (i64.const 2)))"),
-    (
-        "bulk memory",
-        "(module (memory 1) (func (memory.fill (i32.const 0) (i32.const 1) (i32.const 2))))",
-    ),
+    ("bulk memory", "(module (memory 1) (func (memory.fill (i32.const 0) (i32.const 1) (i32.const 2))))"),
     ("reference types", "(module (table 1 externref) (func (result externref) (table.get 0 (i32.const 0))))"),
     (
         "extended constants",
@@ -41,10 +38,7 @@ const PROPOSALS: &[(&str, &str)] = &[
     ("custom annotations, branch hints", r#"(module (@custom "metadata.code.branch_hint" "\00") (func))"#),
     ("legacy exception handling", "(module (tag $t) (func try throw $t catch $t end))"),
     ("threads", "(module (memory 1 1 shared) (func (drop (i32.atomic.load (i32.const 0)))))"),
-    (
-        "wide arithmetic",
-        "(module (func (result i64 i64) (i64.mul_wide_s (i64.const 1) (i64.const 2))))",
-    ),
+    ("wide arithmetic", "(module (func (result i64 i64) (i64.mul_wide_s (i64.const 1) (i64.const 2))))"),
     ("custom page sizes", "(module (memory 1 (pagesize 1)))"),
     ("stack switching", "(module (type $f (func)) (type $c (cont $f)))"),
     (

@@ -9,7 +9,6 @@ use super::{GeneratorEntry, from_seed, registry, seed_bytes};
 use crate::subject::InterpSubject;
 use crate::{Action, Case, Outcome, Source, Subject};
 
-
 fn modules(case: &Case) -> impl Iterator<Item = &[u8]> {
     case.steps.iter().filter_map(|step| match &step.action {
         Action::Module { source: Source::Binary(bytes), .. } => Some(&bytes[..]),
