@@ -1099,4 +1099,10 @@ fn a_large_module_takes_time_in_its_size() {
     let code = [&[1][..], &leb(body.len() as u64), &body].concat();
     let bytes = module(&[(1, &types), (3, &[&[1][..], &leb(50_000)].concat()), (10, &code)]);
     assert_eq!(judge(&bytes), None);
+    // Calls that would pile up half a billion results.
+    let types = [&[2, 0x60, 0, 0, 0x60, 0][..], &leb(1_000), &[0x7f; 1_000]].concat();
+    let calls = [&[0][..], &[0x10, 1].repeat(500_000), &[0x0b]].concat();
+    let code = [&[2][..], &leb(calls.len() as u64), &calls, &[3, 0, 0, 0x0b]].concat();
+    let error = Module::validate(&module(&[(1, &types), (3, &[2, 0, 1]), (10, &code)]), &LEGACY).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
 }

@@ -30,8 +30,7 @@ impl<'c> Expression<'c> {
         }
         let params = self.params(signature)?;
         self.pop_types(params.as_slice())?;
-        self.open(kind, signature, params.as_slice());
-        Ok(())
+        self.open(kind, signature, params.as_slice())
     }
 
     pub(super) fn else_(&mut self) -> Result<()> {
@@ -51,7 +50,7 @@ impl<'c> Expression<'c> {
             }
         }
         if frame.kind != Kind::Body {
-            self.push_types(results.as_slice());
+            self.push_types(results.as_slice())?;
         }
         Ok(())
     }
@@ -72,8 +71,7 @@ impl<'c> Expression<'c> {
         self.pop_type(ValType::I32)?;
         // What stays has the label's types, not the operands' own.
         self.pop_types(types.as_slice())?;
-        self.push_types(types.as_slice());
-        Ok(())
+        self.push_types(types.as_slice())
     }
 
     pub(super) fn br_table(&mut self, labels: &[u32], default: u32) -> Result<()> {
@@ -103,7 +101,7 @@ impl<'c> Expression<'c> {
         let types = self.label(label)?;
         let reference = self.pop_ref()?;
         self.pop_types(types.as_slice())?;
-        self.push_types(types.as_slice());
+        self.push_types(types.as_slice())?;
         self.push_operand(reference.non_null().unwrap_or(Operand::BottomRef));
         Ok(())
     }
@@ -117,8 +115,7 @@ impl<'c> Expression<'c> {
         };
         self.pop_type(nullable(last.heap))?;
         self.pop_types(before)?;
-        self.push_types(before);
-        Ok(())
+        self.push_types(before)
     }
 
     pub(super) fn br_on_cast(&mut self, label: u32, from: RefType, to: RefType, on_fail: bool) -> Result<()> {
@@ -145,7 +142,7 @@ impl<'c> Expression<'c> {
         }
         self.pop_type(ValType::Ref(from))?;
         self.pop_types(before)?;
-        self.push_types(before);
+        self.push_types(before)?;
         self.push(ValType::Ref(stays));
         Ok(())
     }
@@ -162,8 +159,7 @@ impl<'c> Expression<'c> {
 
     fn call_type(&mut self, ty: &FuncType) -> Result<()> {
         self.pop_types(&ty.params)?;
-        self.push_types(&ty.results);
-        Ok(())
+        self.push_types(&ty.results)
     }
 
     /// A tail call: the callee's results must do for the caller's.
@@ -296,8 +292,7 @@ impl<'c> Expression<'c> {
         let frame = self.close()?;
         self.label_frame(label)?;
         let results = self.results(frame.signature)?;
-        self.push_types(results.as_slice());
-        Ok(())
+        self.push_types(results.as_slice())
     }
 
     pub(super) fn rethrow(&mut self, label: u32) -> Result<()> {

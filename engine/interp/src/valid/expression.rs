@@ -5,10 +5,9 @@
 //! [`Operand::Bottom`] as are asked for. Invariant: an operand's type is canonical, and no pop goes below the innermost
 //! block's base.
 
-use super::MAX_LOCALS;
-use super::Rule;
 use super::context::{ConstantPlace, Context};
 use super::types::is_defaultable;
+use super::{MAX_LOCALS, MAX_OPERANDS, Rule};
 use crate::error::{Error, Result};
 use crate::syntax::types::{HeapType, RefType, TypeId, ValType};
 
@@ -209,8 +208,15 @@ impl<'c> Expression<'c> {
         self.buffers.operands.push(operand);
     }
 
-    pub(super) fn push_types(&mut self, types: &[ValType]) {
+    pub(super) fn push_types(&mut self, types: &[ValType]) -> Result<()> {
+        if types.len() > 1 && self.buffers.operands.len() + types.len() > MAX_OPERANDS {
+            return Err(Error::unsupported(
+                self.at,
+                format!("more than {MAX_OPERANDS} operands on the stack"),
+            ));
+        }
         self.buffers.operands.extend(types.iter().map(|&ty| Operand::Value(ty)));
+        Ok(())
     }
 
     /// Pops an operand of any type.
@@ -297,8 +303,7 @@ impl<'c> Expression<'c> {
     pub(super) fn apply(&mut self, rule: Rule, operands: &[ValType], results: &[ValType]) -> Result<()> {
         self.rule = rule;
         self.pop_types(operands)?;
-        self.push_types(results);
-        Ok(())
+        self.push_types(results)
     }
 
     /// Whether the operands on top match types, without popping them.
@@ -367,7 +372,7 @@ impl<'c> Expression<'c> {
     }
 
     /// Opens a block and pushes `params`; its operands have been popped.
-    pub(super) fn open(&mut self, kind: Kind, signature: Signature, params: &[ValType]) {
+    pub(super) fn open(&mut self, kind: Kind, signature: Signature, params: &[ValType]) -> Result<()> {
         if let Some(outer) = self.buffers.frames.last_mut() {
             outer.polymorphic = self.polymorphic;
         }
@@ -376,7 +381,7 @@ impl<'c> Expression<'c> {
         self.buffers.frames.push(Frame { kind, signature, base, set_locals, polymorphic: false });
         self.base = base;
         self.polymorphic = false;
-        self.push_types(params);
+        self.push_types(params)
     }
 
     /// Checks that the innermost block's results, and nothing else, lie on its stack; takes them off.
@@ -404,8 +409,7 @@ impl<'c> Expression<'c> {
             frame.kind = kind;
         }
         self.polymorphic = false;
-        self.push_types(params);
-        Ok(())
+        self.push_types(params)
     }
 
     /// Closes the innermost block and gives it.

@@ -9,7 +9,7 @@
 //! imports use, so a type inside the validator never holds a module's type index.
 //!
 //! Invariants: one pass, in which the work for an instruction is bounded by the arity of the types it names (implementation limits
-//! [`MAX_ARITY`] and [`MAX_FIELDS`]); no recursion; an error is of kind [`crate::ErrorKind::Invalid`] and names its [`Rule`], except
+//! [`MAX_ARITY`] and [`MAX_FIELDS`]) and the memory by [`MAX_OPERANDS`]; no recursion; an error is of kind [`crate::ErrorKind::Invalid`] and names its [`Rule`], except
 //! those limits, which are [`crate::ErrorKind::Unsupported`].
 
 mod aggregate;
@@ -27,5 +27,7 @@ pub use rule::Rule;
 pub(crate) const MAX_ARITY: usize = 1_000;
 /// Most fields of a struct type.
 pub(crate) const MAX_FIELDS: usize = 10_000;
+/// Most operands on the stack, where an instruction pushes several.
+pub(crate) const MAX_OPERANDS: usize = 1 << 24;
 /// Most locals of one function, parameters included.
 pub(crate) const MAX_LOCALS: u64 = 50_000;

@@ -317,8 +317,7 @@ impl Expression<'_> {
         self.rule = if access.results().is_empty() { Rule::VectorStore } else { Rule::VectorLoad };
         self.pop_types(access.operands())?;
         self.pop_type(addr)?;
-        self.push_types(access.results());
-        Ok(())
+        self.push_types(access.results())
     }
 
     // Table.
