@@ -26,6 +26,9 @@ stage_spec() {
 
 stage_fuzz() { cargo run --locked --release --quiet -- fuzz --time 60s --out target/ci-findings; }
 
+# The interpreter's validator against wasmparser.
+stage_validate() { cargo run --locked --release --quiet -- validate --time 30s --out target/ci-disagreements; }
+
 # Each libFuzzer target under AddressSanitizer, which wants nightly (or RUSTC_BOOTSTRAP on stable).
 stage_libfuzzer() { ci/fuzz-smoke.sh 60; }
 
@@ -39,7 +42,7 @@ stage_deny() {
 }
 
 stages=("$@")
-[ ${#stages[@]} -gt 0 ] || stages=(format clippy docs test spec fuzz libfuzzer deny)
+[ ${#stages[@]} -gt 0 ] || stages=(format clippy docs test spec fuzz validate libfuzzer deny)
 for stage in "${stages[@]}"; do
     echo "=== $stage (at $((SECONDS - start)) s)"
     "stage_$stage"
