@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use assay_runtime as wasm;
 use wasm::{
-    Engine, Error, ErrorKind, Extern, ExternRef, Func, GcRef, Instance, Memory, Module, OptLevel, RawVal,
-    RefKind, RegAlloc, Rooted, Store, StoreInner, TrapCode, TypeId, Val,
+    Cpu, Engine, Error, ErrorKind, Extern, ExternRef, Func, GcRef, Instance, Memory, Module, OptLevel,
+    RawVal, RefKind, RegAlloc, Rooted, Store, StoreInner, TrapCode, TypeId, Val,
 };
 
 use super::host::{self, HostItem, HostOp, HostState, HostType};
@@ -33,6 +33,8 @@ pub struct JitOptions {
     pub opt: OptLevel,
     /// Register allocator, where it is not the level's own (see [`JitOptions::allocator`]).
     pub regalloc: Option<RegAlloc>,
+    /// What of the processor the code may use.
+    pub cpu: Cpu,
     /// Collect at every allocation, poison, verify.
     pub gc_stress: bool,
     /// Verify the heap around each collection.
@@ -47,6 +49,7 @@ impl Default for JitOptions {
             collector: "copying".into(),
             opt: OptLevel::Speed,
             regalloc: None,
+            cpu: Cpu::Native,
             gc_stress: false,
             verify: false,
             poison: true,
@@ -62,6 +65,9 @@ impl JitOptions {
             "opt=speed" => self.opt = OptLevel::Speed,
             "regalloc=single_pass" => self.regalloc = Some(RegAlloc::SinglePass),
             "regalloc=backtracking" => self.regalloc = Some(RegAlloc::Backtracking),
+            "cpu=native" => self.cpu = Cpu::Native,
+            "cpu=avx2" => self.cpu = Cpu::Avx2,
+            "cpu=sse41" => self.cpu = Cpu::Sse41,
             "gc-stress" => self.gc_stress = true,
             "verify" => self.verify = true,
             "no-poison" => self.poison = false,
@@ -87,6 +93,8 @@ impl JitOptions {
             (self.opt == OptLevel::None, ",opt=none"),
             (other(RegAlloc::SinglePass), ",regalloc=single_pass"),
             (other(RegAlloc::Backtracking), ",regalloc=backtracking"),
+            (self.cpu == Cpu::Avx2, ",cpu=avx2"),
+            (self.cpu == Cpu::Sse41, ",cpu=sse41"),
             (self.gc_stress, ",gc-stress"),
             (self.verify, ",verify"),
             (!self.poison, ",no-poison"),
@@ -140,6 +148,7 @@ impl JitSubject {
             collector: options.collector.clone(),
             opt: options.opt,
             regalloc: options.allocator(),
+            cpu: options.cpu,
             fuel: key.fuel,
             stress: self.stress(0),
             gc_heap_max: key.gc_heap_max,

@@ -46,7 +46,7 @@ impl fmt::Display for SubjectError {
             }
             Kind::Option(option) => write!(
                 f,
-                "no option {option:?}; there are opt=none|speed|*, regalloc=single_pass|backtracking|*, gc-stress, \
+                "no option {option:?}; there are opt=none|speed|*, regalloc=single_pass|backtracking|*, cpu=native|avx2|sse41, gc-stress, \
                  verify, no-poison"
             ),
             Kind::Engine(why) => f.write_str(why),
@@ -144,8 +144,8 @@ mod tests {
         assert_eq!(names("jit:copying"), ["jit:copying"]);
         assert_eq!(names("jit:copying,opt=speed"), ["jit:copying"]);
         assert_eq!(
-            names("jit:copying,gc-stress,regalloc=backtracking,opt=none"),
-            ["jit:copying,opt=none,regalloc=backtracking,gc-stress"]
+            names("jit:copying,gc-stress,cpu=sse41,regalloc=backtracking,opt=none"),
+            ["jit:copying,opt=none,regalloc=backtracking,cpu=sse41,gc-stress"]
         );
         let all = names("jit:*");
         assert_eq!(all.len(), 2 * assay_gc::registry().len());
