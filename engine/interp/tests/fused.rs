@@ -139,3 +139,33 @@ fn operations_with_a_constant() {
     assert_eq!(run("local", 0), 30);
     assert_eq!((run("join", 0), run("join", 40)), (1, 42));
 }
+
+#[test]
+fn stores_of_a_constant() {
+    let mut store = Store::new(Config::default());
+    let stores =
+        ["i32.store", "i32.store8", "i32.store16", "i64.store", "i64.store8", "i64.store16", "i64.store32"];
+    for k in EDGES {
+        let mut text = String::from("(module (memory 1) ");
+        for name in stores {
+            let ty = &name[..3];
+            let widen = if ty == "i64" { "i64.extend_i32_s" } else { "i32.or (i32.const 0)" };
+            text += &format!(
+                r#"(func (export "{name}") (param i32) (result i64)
+                    (i64.store (i32.const 8) (i64.const -1))
+                    ({name} offset=1 (i32.const 8) ({widen} (local.get 0)))
+                    (i64.load (i32.const 8)))
+                (func (export "{name} k") (param i32) (result i64)
+                    (i64.store (i32.const 8) (i64.const -1))
+                    ({name} offset=1 (i32.const 8) ({ty}.const {k}))
+                    (i64.load (i32.const 8)))"#
+            );
+        }
+        let instance = instance(&mut store, &(text + ")"));
+        for name in stores {
+            let plain = call(&mut store, instance, name, &[Value::I32(k)]);
+            let constant = call(&mut store, instance, &format!("{name} k"), &[Value::I32(k)]);
+            assert_eq!(plain, constant, "{name} {k}");
+        }
+    }
+}

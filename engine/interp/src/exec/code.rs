@@ -30,6 +30,8 @@ macro_rules! define_code {
             BrI32EqK, BrI32NeK, BrI32LtSK, BrI32LtUK, BrI32GtSK, BrI32GtUK, BrI32LeSK, BrI32LeUK, BrI32GeSK, BrI32GeUK,
             I32EqK, I32NeK, I32LtSK, I32LtUK, I32GtSK, I32GtUK, I32LeSK, I32LeUK, I32GeSK, I32GeUK,
             I32AddK, I32MulK, I32AndK, I32OrK, I32XorK, I32ShlK, I32ShrSK, I32ShrUK, I32RotlK, I64AddK,
+            // Stores of the constant `d`.
+            I32StoreK, I32Store8K, I32Store16K,
             // Throw: d first operand, a their slots, b tag. ThrowRef: a.
             Throw, ThrowRef,
             // d: index of the cast's type in `ref_types`.

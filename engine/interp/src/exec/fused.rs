@@ -42,6 +42,16 @@ impl Code {
         Some((code, value as u32))
     }
 
+    /// The form of a store whose value is a constant of 32 bits, in `d`.
+    pub(crate) fn store_of_constant(self) -> Option<Code> {
+        Some(match self {
+            Code::I32Store | Code::F32Store | Code::I64Store32 => Code::I32StoreK,
+            Code::I32Store8 | Code::I64Store8 => Code::I32Store8K,
+            Code::I32Store16 | Code::I64Store16 => Code::I32Store16K,
+            _ => return None,
+        })
+    }
+
     /// Whether it is a form with an immediate that sets slot `d`.
     pub(crate) fn is_immediate(self) -> bool {
         matches!(

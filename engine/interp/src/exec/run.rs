@@ -312,10 +312,10 @@ impl Store {
             }};
         }
         macro_rules! store {
-            ($op:ident, $ty:ty) => {{
+            ($op:ident, $ty:ty, $value:expr) => {{
                 let memory = &mut self.memories[instance.memories[$op.m as usize] as usize];
                 match memory::bytes_mut(memory, reg!($op.a), $op.b) {
-                    Some(bytes) => *bytes = (reg!($op.d) as $ty).to_le_bytes(),
+                    Some(bytes) => *bytes = ($value as $ty).to_le_bytes(),
                     None => trap!(MemoryOutOfBounds),
                 }
             }};
@@ -799,10 +799,13 @@ impl Store {
                 Code::I64Load16S => load!(op, i16 as |v| i64::from(v) as u64),
                 Code::I64Load32S => load!(op, i32 as |v| i64::from(v) as u64),
                 // Spec: store.
-                Code::I32Store | Code::F32Store | Code::I64Store32 => store!(op, u32),
-                Code::I64Store | Code::F64Store => store!(op, u64),
-                Code::I32Store8 | Code::I64Store8 => store!(op, u8),
-                Code::I32Store16 | Code::I64Store16 => store!(op, u16),
+                Code::I32Store | Code::F32Store | Code::I64Store32 => store!(op, u32, reg!(op.d)),
+                Code::I32StoreK => store!(op, u32, op.d),
+                Code::I32Store8K => store!(op, u8, op.d),
+                Code::I32Store16K => store!(op, u16, op.d),
+                Code::I64Store | Code::F64Store => store!(op, u64, reg!(op.d)),
+                Code::I32Store8 | Code::I64Store8 => store!(op, u8, reg!(op.d)),
+                Code::I32Store16 | Code::I64Store16 => store!(op, u16, reg!(op.d)),
                 // Spec: i32 tests and comparisons (ieqz, ieq, ilt …).
                 Code::I32Eqz => numeric!(op, a => numeric::test(a as u32 == 0)),
                 Code::I32Eq => numeric!(op, a b => numeric::test(a as u32 == b as u32)),

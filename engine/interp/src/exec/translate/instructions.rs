@@ -49,7 +49,21 @@ impl Translator<'_> {
 
     fn access(&mut self, access: MemoryAccess, arg: MemArg) -> Result<()> {
         let m = self.memory(arg.memory)?;
-        let value = if access.is_store() { Some(self.pop_reg()?) } else { None };
+        let mut code = Code::from(access);
+        let value = if access.is_store() {
+            let reg = self.pop_reg()?;
+            let constant = self.fusible(reg).filter(|op| op.code == Code::Const && op.b == 0);
+            match (constant, code.store_of_constant()) {
+                (Some(constant), Some(fused)) => {
+                    self.body.ops.pop();
+                    code = fused;
+                    Some(constant.a)
+                }
+                _ => Some(reg),
+            }
+        } else {
+            None
+        };
         let mut a = self.pop_reg()?;
         let mut offset = arg.offset;
         if offset > u64::from(u32::MAX) {
@@ -66,7 +80,7 @@ impl Translator<'_> {
             Some(reg) => reg,
             None => self.push(1)?,
         };
-        let op = self.emit(access.into(), d, a, offset as u32);
+        let op = self.emit(code, d, a, offset as u32);
         self.body.ops[op].m = m;
         Ok(())
     }
