@@ -12,6 +12,8 @@ mod script;
 
 use std::ops::{ControlFlow, Range};
 
+use wasmparser::{Validator, WasmFeatures};
+
 use crate::Case;
 use crate::case::{Action, Source};
 
@@ -160,7 +162,8 @@ fn valid_modules(case: &Case) -> Vec<usize> {
 }
 
 fn is_valid(bytes: &[u8]) -> bool {
-    wasmparser::Validator::new_with_features(wasmparser::WasmFeatures::WASM3).validate_all(bytes).is_ok()
+    let features = WasmFeatures::WASM3.union(WasmFeatures::LEGACY_EXCEPTIONS);
+    Validator::new_with_features(features).validate_all(bytes).is_ok()
 }
 
 #[cfg(test)]

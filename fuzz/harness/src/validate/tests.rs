@@ -54,6 +54,13 @@ fn a_verdict_is_about_acceptance() {
 }
 
 #[test]
+fn threads_are_not_part_of_3_0() {
+    let shared = wat::parse_str("(module (memory 1 1 shared))").unwrap();
+    let verdict = judge(&shared, false);
+    assert!(verdict.agrees() && verdict.ours != Judgement::Accepted, "{verdict:?}");
+}
+
+#[test]
 fn keys_leave_numbers_out() {
     let verdict =
         |text: &str| Verdict { ours: Judgement::Accepted, theirs: Judgement::Invalid(None, text.into()) };
