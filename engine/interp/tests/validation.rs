@@ -253,3 +253,53 @@ fn a_large_module_takes_time_in_its_size() {
     let error = Module::validate(&module(&[(1, &types), (3, &[2, 0, 1]), (10, &code)]), &LEGACY).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
 }
+
+/// One function per byte or so, each with as many locals as may be; or labels with many types, listed over and over.
+#[test]
+fn time_does_not_grow_with_what_a_few_bytes_repeat() {
+    let start = std::time::Instant::now();
+    let declare = |ty: &[u8]| [&[1][..], &leb(50_000), ty, &[0x0B]].concat();
+    for ty in [&[0x7F][..], &[0x7B], &[0x64, 0x6E]] {
+        let (count, body) = (20_000u64, declare(ty));
+        let code = [leb(body.len() as u64), body].concat().repeat(count as usize);
+        let funcs = [leb(count), vec![0; count as usize]].concat();
+        let code = [leb(count), code].concat();
+        assert_eq!(judge(&module(&[(1, &[1, 0x60, 0, 0]), (3, &funcs), (10, &code)])), None);
+    }
+    // 200,000 labels, of two blocks with 1,000 results each.
+    let results = [vec![0x60, 0], leb(1000), vec![0x6E; 1000]].concat();
+    let nothing = [vec![0x60, 0], leb(1000), vec![0x71; 1000]].concat();
+    let types = [vec![3, 0x60, 0, 0], nothing, results].concat();
+    let labels = [leb(200_000), [0, 1].repeat(100_000), vec![0]].concat();
+    let body =
+        [&[0, 0x02, 2, 0x02, 2, 0x02, 1, 0x00, 0x0B, 0x41, 0, 0x0E][..], &labels, &[0x0B, 0x0B, 0x00, 0x0B]];
+    let code = [vec![1], leb(body.concat().len() as u64), body.concat()].concat();
+    assert_eq!(judge(&module(&[(1, &types), (3, &[1, 0]), (10, &code)])), None);
+    assert!(start.elapsed() < std::time::Duration::from_secs(20), "{:?}", start.elapsed());
+}
+
+#[test]
+fn locals_in_runs_have_their_own_types_and_are_set_one_by_one() {
+    let locals = "(local i32 i32 v128) (local (ref any)) (local v128 v128 i64)";
+    let many = "(local (ref any))".repeat(150);
+    let accepts = |body: &str| {
+        let module = format!("(module (func (param f32 v128 (ref any)) {locals} {many} {body}))");
+        judge_text(&module)
+    };
+    let set = |local: u32| format!("local.get 2 local.set {local} local.get {local} drop");
+    assert_eq!(accepts("local.get 5 local.set 7 local.get 1 local.set 8 local.get 9 i64.eqz drop"), None);
+    assert_eq!(accepts("local.get 6 drop"), Some(Rule::LocalGetSet));
+    assert_eq!(accepts("local.get 9 drop local.get 10 drop"), Some(Rule::LocalGetSet));
+    for local in [6, 10, 63, 64, 127, 128, 159] {
+        assert_eq!(accepts(&set(local)), None, "{local}");
+        for other in [local - 1, local + 1] {
+            let others = if (7..=9).contains(&other) { None } else { Some(Rule::LocalGetSet) };
+            let expected = match other {
+                5 | 160 => continue,
+                _ => others,
+            };
+            assert_eq!(accepts(&format!("{} local.get {other} drop", set(local))), expected, "{other}");
+        }
+    }
+    assert_eq!(accepts("local.get 160 drop"), Some(Rule::UnknownLocal));
+}

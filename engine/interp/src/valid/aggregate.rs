@@ -95,8 +95,8 @@ impl Expression<'_> {
     }
 
     pub(super) fn struct_new_default(&mut self, ty: u32) -> Result<()> {
-        let (id, fields) = self.context.struct_type(ty, self.at)?;
-        if !fields.iter().all(|field| is_defaultable(field.storage.unpack())) {
+        let (id, _) = self.context.struct_type(ty, self.at)?;
+        if self.context.defaultable.get(ty as usize) != Some(&true) {
             let message = "type mismatch: field type is not defaultable";
             return Err(self.error(Rule::StructNewDefault, message));
         }

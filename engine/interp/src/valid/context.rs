@@ -32,6 +32,8 @@ pub(crate) struct Context {
     pub(super) types: Types,
     /// Canonical type of each type index.
     pub(super) ids: Vec<TypeId>,
+    /// By type index, whether it is a struct type whose fields all have default values.
+    pub(super) defaultable: Vec<bool>,
     pub(super) funcs: Vec<TypeId>,
     pub(super) tables: Vec<TableType>,
     pub(super) memories: Vec<MemoryType>,

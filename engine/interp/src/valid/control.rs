@@ -78,12 +78,17 @@ impl<'c> Expression<'c> {
         self.rule = Rule::BrTable;
         let last = self.label(default)?;
         self.pop_type(ValType::I32)?;
-        let mut checked = None;
+        // Where there are types to check, each label is checked once, however often it is listed.
+        let mut once = Vec::new();
+        let labels = if last.as_slice().is_empty() {
+            labels
+        } else {
+            once.extend_from_slice(labels);
+            once.sort_unstable();
+            once.dedup();
+            &once
+        };
         for &label in labels {
-            if checked == Some(label) {
-                continue;
-            }
-            checked = Some(label);
             let types = self.label(label)?;
             if types.as_slice().len() != last.as_slice().len() {
                 let message = "type mismatch: labels of a br_table take different numbers of values";

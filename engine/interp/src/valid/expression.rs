@@ -448,10 +448,14 @@ impl<'c> Expression<'c> {
             b.first_locals.resize(end.min(FIRST_LOCALS) as usize, ty);
         }
         if !set {
-            b.unset.resize((end as usize).div_ceil(64), 0);
-            for local in start..end {
-                b.unset[local as usize / 64] |= 1 << (local % 64);
-            }
+            // By whole words: many locals take few bytes of a module.
+            let (first, last) = (start as usize / 64, (end - 1) as usize / 64);
+            b.unset.resize(last + 1, 0);
+            b.unset[first..=last].iter_mut().enumerate().for_each(|(i, word)| {
+                let from = if i == 0 { start % 64 } else { 0 };
+                let to = if first + i == last { (end - 1) % 64 } else { 63 };
+                *word |= u64::MAX << from & u64::MAX >> (63 - to);
+            });
         }
     }
 

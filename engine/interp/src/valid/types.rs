@@ -83,6 +83,7 @@ impl Context {
             }
         }
         self.types.add_rec_group(group, &mut self.ids)?;
+        self.defaultable.extend(group.types.iter().map(|ty| has_default(&ty.composite)));
         let ids = &self.ids[first..];
         for (place, (&id, ty)) in ids.iter().zip(&group.types).enumerate() {
             let Some(HeapType::Index(TypeIndex(sup))) = ty.supertype else { continue };
@@ -190,6 +191,14 @@ pub(super) fn is_defaultable(ty: ValType) -> bool {
     match ty {
         ValType::I32 | ValType::I64 | ValType::F32 | ValType::F64 | ValType::V128 => true,
         ValType::Ref(ty) => ty.nullable,
+    }
+}
+
+/// Whether it is a struct type whose fields all have default values.
+fn has_default(ty: &CompositeType) -> bool {
+    match ty {
+        CompositeType::Struct(fields) => fields.iter().all(|field| is_defaultable(field.storage.unpack())),
+        CompositeType::Func(_) | CompositeType::Array(_) => false,
     }
 }
 

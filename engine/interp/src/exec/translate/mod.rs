@@ -101,8 +101,9 @@ struct Label<'m> {
 pub(crate) struct Translator<'m> {
     module: &'m ModuleData,
     body: Body,
-    /// Slot and width of each local; empty where all have width 1.
-    local_slots: Vec<(u32, u32)>,
+    /// The locals as runs of one width: index and slot after the run, width. Few, since only vectors take two slots; and
+    /// nothing here may depend on the number of locals, which takes a module's author a few bytes.
+    local_runs: Vec<(u32, u32, u32)>,
     entries: Vec<Entry>,
     pending: Vec<usize>,
     labels: Vec<Label<'m>>,
@@ -121,13 +122,11 @@ impl<'m> Translator<'m> {
     ) -> Translator<'m> {
         let mut t = Translator::new(module, ty.results.clone());
         for param in &ty.params {
-            t.declare_local(param.slots());
+            t.declare_locals(1, param.slots());
         }
         t.body.params = t.body.locals;
         for &(count, ty) in locals {
-            for _ in 0..count {
-                t.declare_local(ty.slots());
-            }
+            t.declare_locals(count, ty.slots());
         }
         t.open_function();
         t
@@ -155,7 +154,7 @@ impl<'m> Translator<'m> {
         Translator {
             module,
             body: Body::default(),
-            local_slots: Vec::new(),
+            local_runs: Vec::new(),
             entries: Vec::new(),
             pending: Vec::new(),
             labels: vec![function],
@@ -165,9 +164,16 @@ impl<'m> Translator<'m> {
         }
     }
 
-    fn declare_local(&mut self, width: u32) {
-        self.local_slots.push((self.body.locals, width));
-        self.body.locals += width;
+    fn declare_locals(&mut self, count: u32, width: u32) {
+        self.body.locals += count * width;
+        let slot = self.body.locals;
+        match self.local_runs.last_mut() {
+            Some(run) if run.2 == width => (run.0, run.1) = (run.0 + count, slot),
+            last => {
+                let end = last.map_or(0, |run| run.0) + count;
+                self.local_runs.push((end, slot, width));
+            }
+        }
     }
 
     fn open_function(&mut self) {
@@ -310,8 +316,17 @@ impl<'m> Translator<'m> {
 
     // Index spaces.
 
+    /// Slot and width of a local.
     fn local(&self, index: u32) -> Result<(u32, u32)> {
-        self.local_slots.get(index as usize).copied().ok_or_else(|| self.crash("unknown local"))
+        let runs = &self.local_runs;
+        let run = match runs.first() {
+            Some(run) if index < run.0 => Some(run),
+            _ => runs.get(runs.partition_point(|run| run.0 <= index)),
+        };
+        match run {
+            Some(&(end, slot, width)) => Ok((slot - (end - index) * width, width)),
+            None => Err(self.crash("unknown local")),
+        }
     }
 
     fn memory(&self, index: u32) -> Result<u16> {
