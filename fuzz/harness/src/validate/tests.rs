@@ -54,16 +54,68 @@ fn a_verdict_is_about_acceptance() {
 }
 
 #[test]
-fn threads_are_not_part_of_3_0() {
-    let shared = wat::parse_str("(module (memory 1 1 shared))").unwrap();
-    let verdict = judge(&shared, false);
-    assert!(verdict.agrees() && verdict.ours != Judgement::Accepted, "{verdict:?}");
-}
-
-#[test]
 fn keys_leave_numbers_out() {
     let verdict =
         |text: &str| Verdict { ours: Judgement::Accepted, theirs: Judgement::Invalid(None, text.into()) };
     assert_eq!(verdict("at offset 0x12: type 7").key(), verdict("at offset 0x345: type 21").key());
     assert_ne!(verdict("type 7").key(), verdict("tag 7").key());
+}
+
+fn module(text: &str) -> Vec<u8> {
+    wat::parse_str(text).unwrap()
+}
+
+/// Beyond a limit of wasmparser and valid for us: nothing to compare, rather than a disagreement.
+#[test]
+fn limits_of_wasmparser_are_no_disagreement() {
+    let chain: String = (1..70).map(|i| format!("(type (sub {} (struct)))", i - 1)).collect();
+    let name = "n".repeat(100_001);
+    let fields = "(field i32)".repeat(10_001);
+    for text in [
+        format!("(module (type (sub (struct))) {chain})"),
+        format!("(module (func (export \"{name}\")))"),
+        format!("(module (type (struct {fields})))"),
+        format!("(module (func (param{})))", " i32".repeat(1001)),
+        format!("(module (func try_table {} end))", "(catch_all 0)".repeat(10_001)),
+        format!("(module (func (result{}) unreachable))", " i32".repeat(1001)),
+        "(module (func (local i64) (local i32)))".replace("(local i64)", &"(local i64)".repeat(50_001)),
+        "(module (memory 1) MORE)".replace("MORE", &"(memory 1)".repeat(100)),
+    ] {
+        let verdict = judge(&module(&text), false);
+        let short: String = text.chars().take(60).collect();
+        assert!(verdict.agrees(), "{short}: {verdict:?}");
+        assert!(matches!(verdict.theirs, Judgement::Limit(_)), "{short}: {:?}", verdict.theirs);
+    }
+}
+
+/// A refusal by a rule is not to be taken for one by a limit, which would hide that we accept.
+#[test]
+fn rules_of_wasmparser_are_no_limits() {
+    for text in [
+        "(module (func unreachable select (result i32 i32) drop drop))",
+        "(module (memory 65537))",
+        "(module (table 2 1 funcref))",
+        "(module (func (br 1)))",
+        "(module (func (local.get 0)))",
+        "(module (type (sub 0 (struct))))",
+        "(module (type (sub (struct))) (type (sub (struct))) (type (sub 0 1 (struct))))",
+    ] {
+        let verdict = judge(&module(text), false);
+        assert!(matches!(verdict.theirs, Judgement::Invalid(..)), "{text}: {verdict:?}");
+        assert!(verdict.agrees(), "{text}: {verdict:?}");
+    }
+}
+
+/// Threads are not in 3.0, though wasmparser's set of that name has them.
+#[test]
+fn threads_are_not_part_of_3_0() {
+    for text in [
+        "(module (memory 1 1 shared))",
+        "(module (import \"\" \"\" (memory 1 1 shared)))",
+        "(module (memory 1 1) (func (drop (i32.atomic.load (i32.const 0)))))",
+        "(module (func atomic.fence))",
+    ] {
+        let verdict = judge(&module(text), false);
+        assert!(verdict.agrees() && verdict.theirs != Judgement::Accepted, "{text}: {verdict:?}");
+    }
 }
