@@ -130,7 +130,7 @@ impl Compiler {
     /// See [`ErrorKind`](crate::ErrorKind).
     pub fn compile(&self, wasm: &[u8]) -> Result<CompiledModule, Error> {
         self.validate(wasm)?;
-        let Decoded { info, defs, bodies } =
+        let Decoded { info, defs, bodies, .. } =
             decode::module(wasm, &self.types, self.options.legacy_exceptions)?;
         let module = translate::Module {
             info: &info,

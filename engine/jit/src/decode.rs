@@ -53,6 +53,9 @@ pub(crate) struct Decoded<'a> {
     pub(crate) info: ModuleInfo,
     pub(crate) defs: Definitions,
     pub(crate) bodies: Vec<FunctionBody<'a>>,
+    /// By function type, the type of the exceptions of its tags: a tag takes two bytes, its type can have 1,000
+    /// parameters.
+    exceptions: HashMap<TypeId, TypeId>,
 }
 
 fn malformed(error: wasmparser::Error) -> Error {
@@ -217,7 +220,12 @@ pub(crate) fn module<'a>(
     types: &Arc<TypeRegistry>,
     legacy_exceptions: bool,
 ) -> Result<Decoded<'a>, Error> {
-    let mut decoded = Decoded { info: ModuleInfo::default(), defs: HashMap::new(), bodies: Vec::new() };
+    let mut decoded = Decoded {
+        info: ModuleInfo::default(),
+        defs: HashMap::new(),
+        bodies: Vec::new(),
+        exceptions: HashMap::new(),
+    };
     for payload in parser(legacy_exceptions).parse_all(wasm) {
         decoded.payload(payload.map_err(unread)?, types)?;
     }
@@ -338,10 +346,18 @@ impl<'a> Decoded<'a> {
         let Some(CompositeType::Func(func)) = self.defs.get(&ty).map(|def| &def.composite) else {
             return Err(internal("a tag of no function type"));
         };
-        let group = types.register(&[SubType::exception(&func.params)])?;
+        let exception = match self.exceptions.get(&ty) {
+            Some(exception) => *exception,
+            None => {
+                let group = types.register(&[SubType::exception(&func.params)])?;
+                let exception = group.ids()[0];
+                self.exceptions.insert(ty, exception);
+                self.info.rec_groups.push(group);
+                exception
+            }
+        };
         self.info.tags.push(ty);
-        self.info.exceptions.push(group.ids()[0]);
-        self.info.rec_groups.push(group);
+        self.info.exceptions.push(exception);
         Ok(())
     }
 

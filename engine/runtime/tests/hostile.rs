@@ -175,6 +175,19 @@ fn truncated_and_flipped_bytes_never_panic() {
     }
 }
 
+/// A tag takes two bytes of a module, its type up to 1,000 parameters.
+#[test]
+fn many_tags_of_one_wide_type() {
+    let engine = quick_engine();
+    let before = engine.types().live_types();
+    let (params, tags) = ("i64 ".repeat(1000), "(tag (type $t))".repeat(scaled(200_000)));
+    let (store, _) = instance(&engine, &format!("(module (type $t (func (param {params}))) {tags})"));
+    // The function type and the type of all the exceptions.
+    assert_eq!(engine.types().live_types(), before + 2);
+    drop(store);
+    assert_eq!(engine.types().live_types(), before);
+}
+
 /// Each call of a `try_table` is an edge to its landing pad, and each local that changes between them an argument there.
 #[test]
 fn thousands_of_calls_in_the_reach_of_one_handler() {
