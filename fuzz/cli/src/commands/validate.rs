@@ -147,7 +147,9 @@ fn table(summary: &Summary) -> String {
         summary.seed
     );
     let percent = |part: u64, share: &Share| part as f64 * 100.0 / share.modules.max(1) as f64;
-    for (name, share) in &summary.origins {
+    let mutants = summary.mutants();
+    let shares = summary.origins.iter().map(|(name, share)| (name.as_str(), share));
+    for (name, share) in shares.chain([("all mutants", &mutants)]) {
         let _ = writeln!(
             text,
             "  {name:<14} {:>9}: {:>5.1} % accepted, {:>5.1} % invalid, {:>5.1} % malformed, {:>5.1} % beyond a limit",

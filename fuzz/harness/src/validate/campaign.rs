@@ -74,6 +74,16 @@ pub struct Share {
     pub limit: u64,
 }
 
+impl std::ops::AddAssign for Share {
+    fn add_assign(&mut self, other: Share) {
+        self.modules += other.modules;
+        self.accepted += other.accepted;
+        self.malformed += other.malformed;
+        self.invalid += other.invalid;
+        self.limit += other.limit;
+    }
+}
+
 /// What a campaign did.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Summary {
@@ -96,6 +106,15 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// All that was mutated.
+    pub fn mutants(&self) -> Share {
+        let mut sum = Share::default();
+        for origin in [Origin::Types, Origin::Bytes] {
+            sum += self.origins.get(&origin.to_string()).copied().unwrap_or_default();
+        }
+        sum
+    }
+
     fn count(&mut self, input: &Input, verdict: &Verdict) {
         self.modules += 1;
         let mut shares = vec![self.origins.entry(input.origin.to_string()).or_default()];

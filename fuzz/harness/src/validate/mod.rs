@@ -194,8 +194,9 @@ pub fn input(bytes: &[u8], seeds: &[Vec<u8>]) -> Input {
     let choice = source.arbitrary::<u8>().unwrap_or(0);
     let origin = match choice >> 4 {
         0 => Origin::Whole,
-        1..=12 => Origin::Types,
-        _ => Origin::Bytes,
+        // Most mutated bytes are not even well formed.
+        1 => Origin::Bytes,
+        _ => Origin::Types,
     };
     let pick = source.arbitrary::<u16>().unwrap_or(0);
     let legacy = pick >> 14 == 0;
@@ -211,7 +212,7 @@ pub fn input(bytes: &[u8], seeds: &[Vec<u8>]) -> Input {
     match origin {
         Origin::Whole => {}
         Origin::Types => {
-            for _ in 0..choices.weighted(&[(6, 1), (2, 2), (1, 4)]) {
+            for _ in 0..choices.weighted(&[(8, 1), (2, 2), (1, 3)]) {
                 if let Some((kind, mutant)) = mutate::mutate(&module, &mut choices) {
                     kinds.push(kind);
                     module = mutant;
