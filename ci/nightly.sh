@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 command -v cargo-deny >/dev/null || cargo install --quiet cargo-deny --locked
 cargo deny --config ci/deny.toml check licenses bans sources
 cargo run --locked --release --quiet -- fuzz --time 30m --out target/nightly-findings
-cargo run --locked --release --quiet -- validate --time 60m --out target/nightly-disagreements
+cargo run --locked --release --quiet -- validate --time 60m --require-coverage --out target/nightly-disagreements
 ci/break-it.sh
 cargo bench --locked -p assay-interp-benches -- --quiet
 ci/fuzz-smoke.sh 1800

@@ -40,6 +40,10 @@ pub(crate) struct ValidateArguments {
     /// Stop at the first disagreement.
     #[arg(long)]
     stop_at_first: bool,
+    /// Fail when a rule rejected nothing, or when fewer than a quarter of the mutants are accepted or refused by validation
+    /// proper.
+    #[arg(long)]
+    require_coverage: bool,
     /// Print the summary as JSON.
     #[arg(long)]
     json: bool,
@@ -130,6 +134,11 @@ fn campaign(arguments: &ValidateArguments) -> Result<Exit, Failure> {
     }
     if summary.modules == 0 {
         return Err(Failure::bad_input("no module was judged in the time or number given"));
+    }
+    if arguments.require_coverage && !summary.covers() {
+        return Err(Failure::finding(
+            "the campaign does not cover the rules, or its mutants are too seldom valid or invalid",
+        ));
     }
     Ok(if summary.disagreements.is_empty() { Exit::Fine } else { Exit::Finding })
 }

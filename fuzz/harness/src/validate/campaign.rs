@@ -115,6 +115,15 @@ impl Summary {
         sum
     }
 
+    /// Whether each rule has rejected something and of the mutants a quarter was accepted and a quarter refused by
+    /// validation proper.
+    pub fn covers(&self) -> bool {
+        let mutants = self.mutants();
+        self.silent.is_empty()
+            && mutants.accepted * 4 >= mutants.modules
+            && mutants.invalid * 4 >= mutants.modules
+    }
+
     fn count(&mut self, input: &Input, verdict: &Verdict) {
         self.modules += 1;
         let mut shares = vec![self.origins.entry(input.origin.to_string()).or_default()];
