@@ -277,6 +277,23 @@ fn deep_nest() {
 }
 
 #[test]
+fn catches_within_each_other_by_the_thousand() {
+    let options = CompileOptions { legacy_exceptions: true, verifier: false, ..CompileOptions::default() };
+    for (depth, fits) in [(20, true), (5000, false)] {
+        let (open, close) = (
+            "try call $g catch_all ".repeat(depth),
+            "call $g global.get 0 if rethrow 1 end end ".repeat(depth),
+        );
+        let text =
+            format!("(module (global (mut i32) (i32.const 0)) (func $g) (func {open} call $g {close}))");
+        match compiler(options).compile(&wat::parse_str(text).expect("text")) {
+            Ok(_) => assert!(fits),
+            Err(error) => assert!(!fits && matches!(error.kind(), ErrorKind::Limit { .. }), "{error}"),
+        }
+    }
+}
+
+#[test]
 fn large_branch_tables() {
     let targets = "0 1 ".repeat(20_000);
     let table = format!("(block (block (br_table {targets} (local.get 0))))");

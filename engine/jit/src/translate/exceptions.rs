@@ -248,6 +248,8 @@ impl FuncTranslator<'_> {
         let mut caught = match kind {
             LabelKind::Try => {
                 let (_, entry) = self.close_handler()?;
+                self.catches += u64::from(entry.is_some());
+                self.greatest_catches = self.greatest_catches.max(self.catches);
                 Caught {
                     exception: entry.map(|(_, exception)| exception),
                     otherwise: entry.map(|(block, _)| block),
@@ -286,6 +288,7 @@ impl FuncTranslator<'_> {
 
     /// The end of the clauses of a legacy `try`, whose label has been popped: exceptions that none of them took pass.
     pub(super) fn close_catch(&mut self, caught: Caught) {
+        self.catches -= u64::from(caught.exception.is_some());
         if let Caught { exception: Some(exception), otherwise: Some(block) } = caught {
             self.b.switch_to_block(block);
             self.throw_on(exception);

@@ -39,6 +39,9 @@ const MAX_LOCAL_PAIR_LOOPS: u64 = 1 << 33;
 const MAX_LOCAL_BRANCHES: u64 = 1 << 26;
 /// Most (traced value, CLIF block) pairs of a function: the liveness of stack maps may hold each.
 const MAX_TRACED_BLOCKS: u64 = 1 << 24;
+/// Most (clause, clause, CLIF block) triples, of legacy clauses within each other: each holds an exception for `rethrow`,
+/// and the liveness of stack maps visits a block again for each path to one.
+const MAX_CATCH_PAIR_BLOCKS: u64 = 1 << 26;
 
 /// What the first pass finds.
 #[derive(Debug, Default)]
@@ -150,6 +153,8 @@ pub(crate) fn translate_function(
         traced_locals: 0,
         traced_pushed: 0,
         greatest_height: 0,
+        catches: 0,
+        greatest_catches: 0,
         locals: vec![None; scan.named.len()],
         traps: Vec::new(),
         builtin_sigs: HashMap::new(),
@@ -161,6 +166,8 @@ pub(crate) fn translate_function(
     let traced = translator.traced_locals + translator.traced_pushed.min(translator.greatest_height);
     let blocks = translator.b.func.dfg.num_blocks() as u64;
     check("pairs of a live reference and a block", traced * blocks, MAX_TRACED_BLOCKS)?;
+    let catches = translator.greatest_catches.pow(2);
+    check("catch clauses within each other, squared, by blocks", catches * blocks, MAX_CATCH_PAIR_BLOCKS)?;
     let spill = translator.alias_region(Region::Spill);
     translator.b.make_stack_map_alias_region(Box::new(move |_, _, _, _| Some(spill)));
     translator.b.finalize(module.frontend);

@@ -74,6 +74,9 @@ pub(crate) struct FuncTranslator<'a> {
     /// References pushed so far, and the greatest height of the stack at a block.
     traced_pushed: u64,
     greatest_height: u64,
+    /// Legacy clauses that are open and hold an exception, and the most that were.
+    catches: u64,
+    greatest_catches: u64,
     locals: Vec<Option<variable::Local>>,
     traps: Vec<(TrapCode, Block)>,
     builtin_sigs: HashMap<Builtin, SigRef>,
