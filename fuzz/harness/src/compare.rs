@@ -5,7 +5,7 @@
 //! - the call stack ran out on either side: the rest of the case is discarded for that pair;
 //! - the GC heap or the memory ran out on a `null` collector, or the reference's heap ran out: likewise;
 //! - one side lacks a feature that a step needs: likewise;
-//! - a module check that one side could not judge (`interp` has no validator yet): that step is discarded;
+//! - a module check that one side could not judge (a subject without a validator): that step is discarded;
 //! - a graph beyond the node limit: it is compared up to there;
 //! - texts of refusals and of faulty steps, and counters, are never compared.
 //!

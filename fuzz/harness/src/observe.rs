@@ -42,7 +42,7 @@ pub enum Outcome {
     Exhausted(Resource),
     /// The module was refused.
     Rejected(RejectStage, String),
-    /// The executor has no validator yet and did not judge (`Check` on `interp`).
+    /// The executor has no validator and did not judge (`Check`).
     Unchecked,
     /// The step names something that does not exist, or has wrong arguments: a fault of the case, the same on each subject.
     BadStep(String),
