@@ -2,22 +2,33 @@
 //! one line of [`registry`].
 
 use crate::heap::HeapCore;
-use crate::{CollectKind, Error, ErrorKind, RootSet, copying, null};
+use crate::verify::Facts;
+use crate::{CollectKind, Error, ErrorKind, RootSet, copying, marksweep, null};
 
 /// How objects are allocated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AllocShape {
-    /// Inline: take `[window.next, window.next + size)` if it fits below `window.end`, else call the slow path.
+    /// Inline: take `[next, next + size)` of the [`Mutator`](crate::Mutator) if it fits below `end`, else call.
     Bump,
+    /// Inline: take the first cell of the list of the object's [size class](crate::size_class), else call.
+    FreeList,
     /// Always call.
     Call,
 }
 
-/// What generated code does at a store of a reference.
+/// What is done at a store of a reference, by generated code without a call and by the heap's own stores.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BarrierShape {
     /// A plain store.
     None,
+    /// Mark the card of the slot. Stores into objects made after the last safepoint mark nothing.
+    Card,
+    /// Count the new referent up and the old one down in the collector's word; push the old one into the log when its
+    /// count becomes 0. Stores into fresh objects count up only.
+    Count,
+    /// While marking: push the old referent into the log unless its collector's word has the marked colour. Stores
+    /// into fresh objects do nothing.
+    Snapshot,
 }
 
 /// A collector's needs, read by the JIT and by the runtime.
@@ -27,8 +38,12 @@ pub struct Constraints {
     pub name: &'static str,
     /// Allocation.
     pub alloc: AllocShape,
-    /// Stores of references.
+    /// Larger objects (bytes) are never allocated inline.
+    pub inline_max: u32,
+    /// Stores of references into objects.
     pub write_barrier: BarrierShape,
+    /// Whether stores into globals and tables run the barrier too. The slots are shown as roots all the same.
+    pub barrier_on_roots: bool,
     /// Whether a collection moves objects.
     pub moves: bool,
     /// Whether it ever collects (`null` does not).
@@ -37,6 +52,11 @@ pub struct Constraints {
     pub header_flags: u32,
     /// Whether the collector's header word may be anything but 0 while the mutator runs.
     pub gc_word: bool,
+    /// The collections that stress modes go through, in turn.
+    pub stress_kinds: &'static [CollectKind],
+    /// A program whose reachable bytes never exceed `n` runs in a heap of `n * headroom / 100` bytes (plus one
+    /// mebibyte): the factor of the harness's heap limits.
+    pub headroom: u32,
 }
 
 /// A line of the registry.
@@ -49,41 +69,62 @@ pub struct CollectorEntry {
     pub(crate) make: fn() -> Box<dyn Collector>,
 }
 
+/// Bytes as a collector counts them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Account {
+    /// Taken by objects, live or not yet reclaimed.
+    pub used: u64,
+    /// Handed out to inline allocation and used there, but not yet in [`Stats::bytes_allocated`](crate::Stats).
+    pub uncounted: u64,
+}
+
 /// A collector of one heap. The heap calls it at safepoints only, with no generated code running on the store.
 ///
 /// Concept: the collector owns the division of the reservation into extents and the policy of when they grow; the heap
-/// owns the reservation, layouts, window and counters ([`HeapCore`]), and runs stress modes and the verifier around it.
+/// owns the reservation, layouts, mutator state and counters ([`HeapCore`]), and runs stress modes, schedules and the
+/// verifier around it.
 ///
 /// # Safety
 /// Generated code trusts the references that it finds after a collection. An implementation promises:
 /// 1. [`alloc`](Collector::alloc) returns a multiple of 8 such that the `size` bytes from there are committed, lie in
-///    [`HeapCore::used`] afterwards, and overlap no other object.
+///    a region of [`HeapCore`] afterwards, and overlap no other object.
 /// 2. After a successful [`collect`](Collector::collect) every root slot and every traced field of a reachable object
 ///    refers to the object that it referred to before: null stays null, an i31 stays itself, two references are equal
 ///    if and only if they were equal before, and all other content is unchanged.
 /// 3. It asks for the roots of [`RootPhase::State`](crate::RootPhase) first and follows them before it asks for those
 ///    of `Frames`; it copes with a slot that is shown twice.
-/// 4. The objects in [`HeapCore::used`] lie back to back, in address order, from its start to its end.
+/// 4. In a linear region the objects lie back to back, in address order, from its start to its end. Objects of other
+///    regions are those that [`cells`](Collector::cells) shows.
 /// 5. Outside a collection header words are clear but for what its [`Constraints`] declare.
 /// 6. It trusts no word of the heap: type ids are masked, sizes and references are checked against the space. A bad
 ///    word ends in [`ErrorKind::Corrupt`], never in a panic, an endless loop or an access outside the extents.
-/// 7. Inline allocation may use exactly the window, set through [`HeapCore::open`], and no byte behind it is in use.
+/// 7. Inline allocation may use exactly the window and the free cells that it has opened through [`HeapCore`], and no
+///    byte of them is in use.
 /// 8. When `collect` fails with [`ErrorKind::Reservation`], no object has moved and no slot has changed.
 pub unsafe trait Collector: Send {
     /// Its needs.
     fn constraints(&self) -> &'static Constraints;
 
-    /// Declares extents in the fresh reservation, commits [`HeapCore::initial_bytes`], and opens the window.
+    /// Declares extents and regions in the fresh reservation, commits [`HeapCore::initial_bytes`], and opens what
+    /// inline allocation may use.
     ///
     /// # Errors
     /// `Reservation`.
     fn start(&mut self, core: &mut HeapCore) -> Result<(), Error>;
 
     /// Takes `size` bytes (a multiple of 8, not 0) without a collection; it may grow the heap. `None` if none are left.
-    /// The content is undefined.
+    /// The content is undefined, except that the heap writes the collector's word of the object afterwards
+    /// ([`HeapCore::fresh`]).
     fn alloc(&mut self, core: &mut HeapCore, size: u32) -> Option<u32>;
 
-    /// Collects, and makes room for `need` bytes if the limit allows. Does nothing if it never collects.
+    /// The collection that its policy wants before an allocation of `size` bytes on the slow path.
+    fn due(&self, core: &HeapCore, size: u32) -> Option<CollectKind> {
+        let _ = (core, size);
+        None
+    }
+
+    /// Collects, and makes room for `need` bytes if the limit allows. Does nothing if it never collects. A kind that it
+    /// has not is the next larger one that it has.
     ///
     /// # Errors
     /// `Corrupt`, after which the heap is not used again; `Reservation`.
@@ -94,11 +135,44 @@ pub unsafe trait Collector: Send {
         need: u32,
         roots: &mut dyn RootSet,
     ) -> Result<(), Error>;
+
+    /// Completes what a collection has put off (lazy sweeping), so that only survivors are left.
+    ///
+    /// # Errors
+    /// `Corrupt`.
+    fn settle(&mut self, core: &mut HeapCore) -> Result<(), Error> {
+        let _ = core;
+        Ok(())
+    }
+
+    /// Calls `f` with each place of the regions that are not linear that holds an object, dead or alive: its offset and
+    /// the bytes of its cell (of its size class, or just its own if it is large). In address order within a region.
+    ///
+    /// # Errors
+    /// Those of `f`; `Corrupt`.
+    fn cells(&self, core: &HeapCore, f: &mut dyn FnMut(u32, u32) -> Result<(), Error>) -> Result<(), Error> {
+        let _ = (core, f);
+        Ok(())
+    }
+
+    /// Bytes in use.
+    fn account(&self, core: &HeapCore) -> Account {
+        core.bump_account()
+    }
+
+    /// Checks the collector's own invariants against what the verifier found by itself.
+    ///
+    /// # Errors
+    /// `Verify`.
+    fn check(&self, core: &HeapCore, facts: &Facts<'_>) -> Result<(), Error> {
+        let _ = (core, facts);
+        Ok(())
+    }
 }
 
 /// All collectors.
 pub fn registry() -> &'static [CollectorEntry] {
-    &[null::ENTRY, copying::ENTRY]
+    &[null::ENTRY, copying::ENTRY, marksweep::ENTRY]
 }
 
 /// The collector of that name.

@@ -1,39 +1,34 @@
 //! One store's heap: reservation with guards, allocation window, collector, statistics.
 //!
-//! Generated code bumps the window and falls back on the `alloc_*` functions here, which run the stress modes, ask the
+//! Generated code bumps the window or pops free lists and falls back on the `alloc_*` functions here, which run the stress modes, ask the
 //! collector, and write the header. Checked access for the runtime is in `access.rs`, what collector and heap share
 //! in `core.rs`.
 //!
 //! Invariant: a heap on which a collection or a verifier run around one has failed hands out no more memory.
 
 mod access;
+mod barrier;
 mod core;
 mod live;
+mod stats;
+mod walk;
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Instant;
 
-pub use self::core::HeapCore;
 pub(crate) use self::core::measure;
+pub use self::core::{HeapCore, Region, RegionId};
+pub use self::stats::{Pauses, Stats};
 use crate::collector::{Collector, Constraints};
 use crate::header::{ARRAY_LENGTH, GC_WORD, HOST_INDEX, TYPE_WORD};
 use crate::layout::{HOST_SIZE, Layout};
 use crate::layout_table::LayoutTable;
 use crate::memory::{FULL_SPAN, Memory};
+use crate::schedule::{Agenda, Schedule, Stress};
 use crate::types::{RecGroup, TypeId, TypeRegistry};
 use crate::verify::Verifier;
-use crate::{CollectorEntry, Error, ErrorKind, GcRef, RootSet};
-
-/// The inline allocation window; generated code reads and bumps it. Lies at a stable address owned by the [`Heap`].
-/// While "collect at every allocation" is on, `next == end`, so that each inline allocation takes the slow path.
-#[repr(C)]
-#[derive(Debug)]
-pub struct BumpWindow {
-    /// Heap offset of the next object.
-    pub next: u32,
-    /// Heap offset behind the window.
-    pub end: u32,
-}
+use crate::{CollectorEntry, Error, ErrorKind, GcRef, Mutator, RootSet};
 
 /// Why an allocation failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,32 +42,17 @@ pub enum AllocError {
 }
 
 /// Which collection.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum CollectKind {
-    /// Young objects only, where the collector has generations; else full.
+    /// A slice of an incremental collection that looks at so many objects, where the collector has slices; else minor.
+    Slice {
+        /// At most, and at least one unless nothing is left to do.
+        objects: u32,
+    },
+    /// Young objects only, or what reference counts tell, where the collector has that; else full.
     Minor,
     /// Everything.
     Full,
-}
-
-/// Testing modes; all can be combined.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Stress {
-    /// Collect at every allocation.
-    pub every_alloc: bool,
-    /// Collect at every n-th allocation (0 = off), counted on the slow path, which then takes every allocation.
-    pub every_nth: u32,
-    /// Fill freed memory with a pattern.
-    pub poison: bool,
-    /// Verify the heap before and after each collection.
-    pub verify: bool,
-}
-
-impl Stress {
-    /// Whether every allocation must take the slow path.
-    pub fn closes_window(&self) -> bool {
-        self.every_alloc || self.every_nth != 0
-    }
 }
 
 /// A heap's configuration.
@@ -101,31 +81,6 @@ impl Default for HeapConfig {
     }
 }
 
-/// Counters since the heap's creation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Collections run.
-    pub collections: u64,
-    /// Collections forced by a stress mode or by `Heap::collect`.
-    pub forced: u64,
-    /// Objects copied or marked, over all collections.
-    pub objects_survived: u64,
-    /// Bytes of those.
-    pub bytes_survived: u64,
-    /// Objects that a collection reached only from frames.
-    pub survived_from_frames_only: u64,
-    /// Root slots visited, those of frames included.
-    pub roots: u64,
-    /// Root slots of frames.
-    pub frame_roots: u64,
-    /// Allocations that took the slow path.
-    pub slow_allocations: u64,
-    /// Bytes handed out (inline bumps included, as far as windows were used).
-    pub bytes_allocated: u64,
-    /// Verifier runs.
-    pub verifications: u64,
-}
-
 /// A store's heap. Offset 0 is null; the first 64 KiB of the reservation are never mapped. The reservation is 4 GiB
 /// plus a guard behind it, so that base + any u32 + any field offset stays inside it.
 pub struct Heap {
@@ -133,6 +88,8 @@ pub struct Heap {
     collector: Box<dyn Collector>,
     verifier: Verifier,
     failure: Option<Error>,
+    agenda: Agenda,
+    pauses: Pauses,
 }
 
 impl std::fmt::Debug for Heap {
@@ -140,7 +97,7 @@ impl std::fmt::Debug for Heap {
         let name = self.collector.constraints().name;
         f.debug_struct("Heap")
             .field("collector", &name)
-            .field("used", &self.core.used())
+            .field("used", &self.used_bytes())
             .finish_non_exhaustive()
     }
 }
@@ -159,7 +116,8 @@ impl Heap {
         let mut core = HeapCore::new(memory, LayoutTable::new(types), config);
         let mut collector = (collector.make)();
         collector.start(&mut core)?;
-        Ok(Heap { core, collector, verifier: Verifier::default(), failure: None })
+        let (verifier, agenda) = (Verifier::default(), Agenda::default());
+        Ok(Heap { core, collector, verifier, failure: None, agenda, pauses: Pauses::default() })
     }
 
     /// Holds `group` for the heap's life, so that the ids of its types keep their meaning here. The runtime calls it
@@ -183,9 +141,9 @@ impl Heap {
         self.core.memory.addresses()
     }
 
-    /// The inline allocation window (stable address).
-    pub fn window(&mut self) -> *mut BumpWindow {
-        self.core.window()
+    /// What the heap shares with generated code (stable address).
+    pub fn mutator(&mut self) -> *mut Mutator {
+        self.core.mutator()
     }
 
     /// The testing modes.
@@ -193,9 +151,30 @@ impl Heap {
         self.core.stress()
     }
 
-    /// Changes the testing modes, the window with them. Only while no generated code caches the window's words.
+    /// Changes the testing modes, the window with them. Only while no generated code caches the mutator's words.
     pub fn set_stress(&mut self, stress: Stress) {
         self.core.set_stress(stress);
+        self.close_if_counting();
+    }
+
+    /// Starts a schedule in the place of the one before. Allocations and safepoints count from the heap's creation.
+    pub fn set_schedule(&mut self, schedule: &Schedule) {
+        self.agenda.set(schedule);
+        self.close_if_counting();
+    }
+
+    /// Passes a safepoint: collects if a stress mode or the schedule says so. Every reference that the caller still
+    /// needs is in `roots`.
+    ///
+    /// # Errors
+    /// As for [`Heap::collect`].
+    pub fn safepoint(&mut self, roots: &mut dyn RootSet) -> Result<(), Error> {
+        if let Some(failure) = &self.failure {
+            return Err(failure.clone());
+        }
+        self.core.stats.safepoints += 1;
+        let due = self.agenda.safepoint(&self.core.stress(), self.constraints().stress_kinds);
+        due.into_iter().try_for_each(|kind| self.run(kind, 0, true, roots))
     }
 
     /// Allocates a zeroed struct; may collect first, so every reference that the caller still needs is in `roots`.
@@ -241,7 +220,8 @@ impl Heap {
         Ok(boxed)
     }
 
-    /// Forces a collection. A collector that never collects does nothing.
+    /// Forces a collection; a full one also completes what the collector would put off. A collector that never collects
+    /// does nothing.
     ///
     /// # Errors
     /// `Verify` when a verifier run around it fails, `Corrupt` when the collection itself meets a bad word; the heap is
@@ -250,7 +230,11 @@ impl Heap {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
         }
-        self.run(kind, 0, true, roots)
+        self.run(kind, 0, true, roots)?;
+        if kind == CollectKind::Full {
+            self.collector.settle(&mut self.core).inspect_err(|error| self.failure = Some(error.clone()))?;
+        }
+        Ok(())
     }
 
     /// Re-traces from `roots` and checks every object; independent of the collector. A finding leaves the heap usable.
@@ -260,7 +244,7 @@ impl Heap {
     pub fn verify(&mut self, roots: &mut dyn RootSet) -> Result<(), Error> {
         self.core.check_window()?;
         self.core.stats.verifications += 1;
-        self.verifier.run(&self.core, self.collector.constraints(), roots)
+        self.verifier.run(&self.core, &*self.collector, roots)
     }
 
     /// The finding behind [`AllocError::Corrupt`].
@@ -271,14 +255,18 @@ impl Heap {
     /// Counters.
     pub fn stats(&self) -> Stats {
         let mut stats = self.core.stats;
-        stats.bytes_allocated += self.core.uncounted();
+        stats.bytes_allocated += self.collector.account(&self.core).uncounted;
         stats
+    }
+
+    /// How long collections took.
+    pub fn pauses(&self) -> &Pauses {
+        &self.pauses
     }
 
     /// Mutator-visible bytes in use.
     pub fn used_bytes(&self) -> u64 {
-        let used = self.core.used();
-        u64::from(used.end - used.start)
+        self.collector.account(&self.core).used
     }
 
     /// The limit in force: the configured one, or less where the reservation holds less.
@@ -292,31 +280,42 @@ impl Heap {
         }
         self.core.check_window().map_err(|error| self.fail(error))?;
         self.core.stats.slow_allocations += 1;
-        if self.stress_is_due() {
-            self.run(CollectKind::Full, size, true, roots).map_err(|error| self.alloc_error(&error))?;
+        let constraints = self.collector.constraints();
+        let due = self.agenda.allocation(&self.core.stress(), constraints.stress_kinds);
+        self.close_if_counting();
+        for kind in due {
+            self.run(kind, size, true, roots).map_err(|error| self.alloc_error(&error))?;
+        }
+        if let Some(kind) = self.collector.due(&self.core, size) {
+            self.run(kind, size, false, roots).map_err(|error| self.alloc_error(&error))?;
         }
         let at = match self.collector.alloc(&mut self.core, size) {
             Some(at) => at,
-            None if u64::from(size) > self.core.max_bytes() => return Err(AllocError::OutOfMemory),
+            None if u64::from(size) > self.core.max_bytes() => return Err(self.out_of_memory()),
             None => {
                 self.run(CollectKind::Full, size, false, roots).map_err(|error| self.alloc_error(&error))?;
-                self.collector.alloc(&mut self.core, size).ok_or(AllocError::OutOfMemory)?
+                let at = self.collector.alloc(&mut self.core, size);
+                at.ok_or_else(|| self.out_of_memory())?
             }
         };
-        let zeroed = self.core.view().and_then(|view| view.fill(at, size as usize, 0));
+        let zeroed = self.core.view_at(at).and_then(|view| view.fill(at, size as usize, 0));
         if zeroed.is_none() {
-            return Err(self.fail(Error::corrupt("the collector allocated outside its space", at)));
+            return Err(self.fail(Error::corrupt("the collector allocated outside its regions", at)));
         }
         let object = GcRef(at);
         self.set_word(object, TYPE_WORD, ty.0)?;
-        self.set_word(object, GC_WORD, 0)?;
+        self.set_word(object, GC_WORD, self.core.fresh())?;
         Ok(object)
     }
 
-    fn stress_is_due(&self) -> bool {
-        let Stress { every_alloc, every_nth, .. } = self.core.stress();
-        let nth = every_nth != 0 && self.core.stats.slow_allocations.is_multiple_of(u64::from(every_nth));
-        (every_alloc || nth) && self.collector.constraints().collects
+    fn out_of_memory(&mut self) -> AllocError {
+        self.core.stats.limit_hits += 1;
+        AllocError::OutOfMemory
+    }
+
+    fn close_if_counting(&mut self) {
+        let stress = self.core.stress().closes_window();
+        self.core.close(stress || self.agenda.counts_allocations());
     }
 
     /// A collection with the verifier around it, if that is on.
@@ -351,7 +350,10 @@ impl Heap {
         if !self.collector.constraints().collects {
             return Ok(());
         }
-        self.collector.collect(&mut self.core, kind, need, roots)?;
+        let start = Instant::now();
+        let outcome = self.collector.collect(&mut self.core, kind, need, roots);
+        self.pauses.add(start.elapsed());
+        outcome?;
         self.core.stats.collections += 1;
         self.core.stats.forced += u64::from(forced);
         if verify { self.verify(roots) } else { Ok(()) }
@@ -371,7 +373,7 @@ impl Heap {
 
     /// Writes a word of a fresh object.
     fn set_word(&mut self, object: GcRef, offset: u32, word: u32) -> Result<(), AllocError> {
-        let written = self.core.view().and_then(|view| view.write_u32(object.0 + offset, word));
+        let written = self.core.view_at(object.0).and_then(|view| view.write_u32(object.0 + offset, word));
         written.ok_or(AllocError::Corrupt)
     }
 }

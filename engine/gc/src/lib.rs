@@ -4,6 +4,7 @@
 //! one [`Heap`] per store and shows it the roots through [`RootSet`]; nothing here knows of frames or of code.
 
 mod bits;
+mod cards;
 pub mod collector;
 mod copying;
 pub mod error;
@@ -11,18 +12,27 @@ pub mod header;
 pub mod heap;
 pub mod layout;
 pub mod layout_table;
+mod marksweep;
 pub mod memory;
+pub mod mutator;
 mod null;
 pub mod reference;
 pub mod roots;
+pub mod schedule;
+pub mod space;
 pub mod types;
-mod verify;
+pub mod verify;
 
-pub use collector::{AllocShape, BarrierShape, Collector, CollectorEntry, Constraints, find, registry};
+pub use collector::{
+    Account, AllocShape, BarrierShape, Collector, CollectorEntry, Constraints, find, registry,
+};
 pub use error::{Error, ErrorKind};
-pub use heap::{AllocError, BumpWindow, CollectKind, Heap, HeapConfig, HeapCore, Stats, Stress};
+pub use heap::{AllocError, CollectKind, Heap, HeapConfig, HeapCore, Pauses, Region, RegionId, Stats};
+pub use mutator::{CARD_BYTES, CARD_SHIFT, Mutator};
 pub use reference::GcRef;
 pub use roots::{RootKind, RootPhase, RootSet};
+pub use schedule::{Event, Schedule, Stress, Trigger};
+pub use space::classes::{CELL_SIZES, SIZE_CLASSES, size_class};
 pub use types::{
     AbstractHeapType, CompositeType, FieldType, FuncType, HeapType, RecGroup, RefType, StorageType, SubType,
     TypeId, TypeRegistry, TypeRow, ValType,

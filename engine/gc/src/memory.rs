@@ -121,6 +121,23 @@ impl Memory {
         Ok(())
     }
 
+    /// Gives the whole pages within a committed range back to the operating system; they read as zeros afterwards.
+    /// Whether there were any.
+    pub fn discard(&mut self, id: ExtentId, range: Range<u32>) -> bool {
+        let extent = &self.extents[id.0];
+        let page = rustix::param::page_size() as u64;
+        let start = u64::from(range.start).next_multiple_of(page);
+        let end = u64::from(range.end) / page * page;
+        if start >= end || start < extent.start || end > extent.committed {
+            return false;
+        }
+        // SAFETY: `start` lies in the reservation.
+        let address = unsafe { self.base.add(start as usize) };
+        let advice = rustix::mm::Advice::LinuxDontNeed;
+        // SAFETY: the pages are committed memory of this reservation, and no Rust reference into the heap exists.
+        unsafe { rustix::mm::madvise(address.as_ptr().cast(), (end - start) as usize, advice) }.is_ok()
+    }
+
     /// A view of an extent's committed part.
     pub fn view(&self, id: ExtentId) -> View<'_> {
         let extent = self.extents[id.0];

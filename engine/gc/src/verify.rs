@@ -2,29 +2,31 @@
 //!
 //! It stands beside the collectors and shares none of their tracing: where fields lie and which of them are traced it
 //! derives anew from the type definitions. What it checks:
-//! 1. the used space divides into objects, back to back, whose headers name live types of objects and carry no flag
-//!    (and no collector's word) that the collector does not declare;
+//! 1. each linear region divides into objects, back to back, and the collector's cells hold one each; headers name live
+//!    types of objects and carry no flag (and no collector's word) that the collector does not declare;
 //! 2. each root, and each traced field of a reachable object, is null, an i31, or the start of one of these objects;
 //! 3. a field's referent matches the field's declared type, so that a reference to a wrong object shows;
-//! 4. no reference is the poison that freed memory is filled with.
+//! 4. no reference is the poison that freed memory is filled with;
+//! 5. what the collector claims of itself ([`Collector::check`]), against the [`Facts`] found here.
 //!
 //! Invariant: it writes nothing to the heap and ends on any content.
 
 use std::collections::HashMap;
 
 use crate::bits::Bits;
-use crate::collector::Constraints;
+use crate::collector::{Collector, Constraints};
 use crate::header::{
     ARRAY_LENGTH, EXCEPTION_TAG, GC_WORD, HEADER_SIZE, POISON_WORD, TYPE_ID_MASK, TYPE_WORD,
 };
 use crate::heap::HeapCore;
 use crate::layout::{HOST_SIZE, MAX_OBJECT_SIZE};
 use crate::memory::View;
+use crate::space::classes::cell_bytes;
 use crate::types::{
     AbstractHeapType, CompositeType, HeapType, KIND_EXCEPTION, KIND_FUNC, RefType, StorageType, TypeId,
     TypeRegistry, ValType,
 };
-use crate::{Error, ErrorKind, GcRef, RootPhase, RootSet};
+use crate::{Error, ErrorKind, GcRef, RootKind, RootPhase, RootSet};
 
 /// The verifier of one heap; remembers the shapes of the types that it has met there.
 #[derive(Debug, Default)]
@@ -40,31 +42,54 @@ impl Verifier {
     pub(crate) fn run(
         &mut self,
         core: &HeapCore,
-        constraints: &Constraints,
+        collector: &dyn Collector,
         roots: &mut dyn RootSet,
     ) -> Result<(), Error> {
-        let Some(view) = core.view() else { return Ok(()) };
-        let used = core.used();
+        let constraints = collector.constraints();
         let mut trace = Trace {
+            core,
             registry: core.layouts.registry(),
-            view,
-            start: used.start,
-            starts: Bits::new(used.end - used.start),
-            reached: Bits::new(used.end - used.start),
+            starts: Bits::new(core),
+            reached: Bits::new(core),
             pending: Vec::new(),
         };
-        let mut at = used.start;
-        while at < used.end {
-            let size = self.object(core, constraints, &view, at)?;
-            if size > u64::from(used.end - at) {
-                return broken(at, "object reaches beyond the used space");
+        let mut objects = Vec::new();
+        for region in core.regions().filter(|region| region.linear) {
+            let view = core.memory.view(region.extent);
+            let mut at = region.start;
+            while at < region.end {
+                let size = self.object(core, constraints, &view, at)?;
+                if size > u64::from(region.end - at) {
+                    return broken(at, "object reaches beyond its region");
+                }
+                trace.starts.insert(at);
+                objects.push(at);
+                at += size as u32;
             }
-            trace.starts.insert(at - used.start);
-            at += size as u32;
         }
+        let in_cells = collector.cells(core, &mut |at, room| {
+            let Some(region) = core.region_at(at).filter(|region| !region.linear) else {
+                return broken(at, "a cell outside the regions of cells");
+            };
+            let size = self.object(core, constraints, &core.memory.view(region.extent), at)?;
+            if size > u64::from(region.end - at) || cell_bytes(size as u32) != room {
+                return broken(at, "object in a cell of another size");
+            }
+            if !trace.starts.insert(at) {
+                return broken(at, "a cell that is shown twice, or misaligned");
+            }
+            objects.push(at);
+            Ok(())
+        });
+        in_cells.map_err(|error| match error.kind() {
+            ErrorKind::Verify(_) => error,
+            _ => Error::new(ErrorKind::Verify(format!("the collector's cells: {error}"))),
+        })?;
         let mut outcome = Ok(());
+        let mut seen = Vec::new();
         for phase in [RootPhase::State, RootPhase::Frames] {
             roots.visit(phase, &mut |kind, slot| {
+                seen.push((kind, *slot));
                 if outcome.is_ok() && slot.is_object() {
                     outcome = trace.reach(*slot).map_err(|what| {
                         let what = format!("root {kind:?} holds {:#x}: {what}", slot.0);
@@ -75,10 +100,12 @@ impl Verifier {
         }
         outcome?;
         while let Some(at) = trace.pending.pop() {
-            let shape = self.shapes.get(&trace.type_at(at)).unwrap_or(&Shape::Host);
+            let shape = self.shapes.get(&type_at(core, at)).unwrap_or(&Shape::Host);
+            let view = trace.view(at)?;
             shape.each_reference(&view, at, &mut |offset, declared| trace.field(at, offset, declared))?;
         }
-        Ok(())
+        let Trace { starts, reached, .. } = trace;
+        collector.check(core, &Facts { core, shapes: &self.shapes, objects, starts, reached, roots: seen })
     }
 
     /// Checks the header at `at`; returns the object's bytes.
@@ -120,7 +147,69 @@ impl Verifier {
     }
 }
 
-fn broken<T>(at: u32, what: &str) -> Result<T, Error> {
+fn type_at(core: &HeapCore, at: u32) -> TypeId {
+    let word = core.view_at(at).and_then(|view| view.read_u32(at + TYPE_WORD));
+    TypeId(word.unwrap_or(0) & TYPE_ID_MASK)
+}
+
+/// What the verifier has found by itself, for a collector to compare its own books with.
+pub struct Facts<'h> {
+    core: &'h HeapCore,
+    shapes: &'h HashMap<TypeId, Shape>,
+    objects: Vec<u32>,
+    starts: Bits,
+    reached: Bits,
+    roots: Vec<(RootKind, GcRef)>,
+}
+
+impl Facts<'_> {
+    /// Every object, dead or alive.
+    pub fn objects(&self) -> &[u32] {
+        &self.objects
+    }
+
+    /// Every root slot's word, in the order in which they were shown.
+    pub fn roots(&self) -> &[(RootKind, GcRef)] {
+        &self.roots
+    }
+
+    /// Whether an object starts at `at`.
+    pub fn is_object(&self, at: u32) -> bool {
+        self.starts.contains(at)
+    }
+
+    /// Whether the object at `at` can be reached from the roots.
+    pub fn is_reached(&self, at: u32) -> bool {
+        self.reached.contains(at)
+    }
+
+    /// The collector's word of the object at `at`.
+    pub fn gc_word(&self, at: u32) -> u32 {
+        self.core.view_at(at).and_then(|view| view.read_u32(at + GC_WORD)).unwrap_or(0)
+    }
+
+    /// Calls `f(slot offset, word)` with each traced slot of the object at `at`.
+    ///
+    /// # Errors
+    /// Those of `f`.
+    pub fn each_reference(
+        &self,
+        at: u32,
+        f: &mut dyn FnMut(u32, GcRef) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let Some(view) = self.core.view_at(at) else { return broken(at, "object outside the regions") };
+        let shape = self.shapes.get(&type_at(self.core, at)).unwrap_or(&Shape::Host);
+        shape.each_reference(&view, at, &mut |offset, _| {
+            f(at + offset, GcRef(view.read_u32(at + offset).unwrap_or(POISON_WORD)))
+        })
+    }
+}
+
+/// A finding of [`Collector::check`] at the object or slot `at`.
+///
+/// # Errors
+/// Always `Verify`.
+pub(crate) fn broken<T>(at: u32, what: &str) -> Result<T, Error> {
     Err(Error::new(ErrorKind::Verify(format!("object {at:#x}: {what}"))))
 }
 
@@ -225,28 +314,24 @@ fn traced(field: &StorageType, registry: &TypeRegistry) -> Option<RefType> {
 }
 
 struct Trace<'h> {
+    core: &'h HeapCore,
     registry: &'h TypeRegistry,
-    view: View<'h>,
-    start: u32,
-    /// Where objects start, by a linear walk.
+    /// Where objects start, by the walk.
     starts: Bits,
     reached: Bits,
     pending: Vec<u32>,
 }
 
-impl Trace<'_> {
+impl<'h> Trace<'h> {
     /// Marks the object that `reference`, neither null nor an i31, points at.
     fn reach(&mut self, reference: GcRef) -> Result<(), &'static str> {
         if reference.0 == POISON_WORD {
             return Err("poison");
         }
-        let Some(at) = reference.0.checked_sub(self.start) else {
-            return Err("a reference below the used space");
-        };
-        if !self.starts.contains(at) {
+        if !self.starts.contains(reference.0) {
             return Err("not the start of an object");
         }
-        if self.reached.insert(at) {
+        if self.reached.insert(reference.0) {
             self.pending.push(reference.0);
         }
         Ok(())
@@ -254,19 +339,19 @@ impl Trace<'_> {
 
     /// Checks the field at `offset` of the object at `at`.
     fn field(&mut self, at: u32, offset: u32, declared: RefType) -> Result<(), Error> {
-        let value = GcRef(self.view.read_u32(at + offset).unwrap_or(POISON_WORD));
+        let value = GcRef(self.view(at)?.read_u32(at + offset).unwrap_or(POISON_WORD));
         let outcome = if value.is_null() {
             if declared.nullable { Ok(()) } else { Err("null in a field that cannot be null") }
         } else if value.is_i31() {
             if self.holds_i31(declared.heap) { Ok(()) } else { Err("i31 in a field of another type") }
         } else {
             self.reach(value).and_then(|()| {
-                let fits = self.holds(declared.heap, self.type_at(value.0));
+                let fits = self.holds(declared.heap, type_at(self.core, value.0));
                 if fits { Ok(()) } else { Err("an object that is not of the field's type") }
             })
         };
         outcome.or_else(|what| {
-            let id = self.type_at(at).0;
+            let id = type_at(self.core, at).0;
             broken(
                 at,
                 &format!("type {id}, field at {offset}, declared {declared:?}, holds {:#x}: {what}", value.0),
@@ -274,8 +359,8 @@ impl Trace<'_> {
         })
     }
 
-    fn type_at(&self, at: u32) -> TypeId {
-        TypeId(self.view.read_u32(at + TYPE_WORD).unwrap_or(0) & TYPE_ID_MASK)
+    fn view(&self, at: u32) -> Result<View<'h>, Error> {
+        self.core.view_at(at).ok_or_else(|| Error::new(ErrorKind::Verify(format!("{at:#x} is in no region"))))
     }
 
     /// Whether a field of heap type `declared` may hold an i31. Anything internal may have become external.

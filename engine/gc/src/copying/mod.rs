@@ -19,11 +19,15 @@ use crate::{CollectKind, Error, ErrorKind, RootPhase, RootSet};
 const CONSTRAINTS: Constraints = Constraints {
     name: "copying",
     alloc: AllocShape::Bump,
+    inline_max: u32::MAX,
     write_barrier: BarrierShape::None,
+    barrier_on_roots: false,
     moves: true,
     collects: true,
     header_flags: 0,
     gc_word: false,
+    stress_kinds: &[CollectKind::Full],
+    headroom: 100,
 };
 
 /// The registry's line.
@@ -59,6 +63,7 @@ impl Copying {
                 && core.memory.commit(half.extent, u64::from(half.start) + generous).is_ok()
             {
                 self.capacity = generous;
+                core.stats.grown += 1;
             }
         }
         core.open(half.extent, half.start, next, (u64::from(half.start) + self.capacity) as u32);
@@ -125,8 +130,12 @@ unsafe impl Collector for Copying {
         if core.stress().poison {
             from_view.fill(used.start, (used.end - used.start) as usize, POISON_BYTE);
         }
+        let survived = u64::from(next - to.start);
+        core.stats.full += 1;
         core.stats.objects_survived += objects;
-        core.stats.bytes_survived += u64::from(next - to.start);
+        core.stats.bytes_survived += survived;
+        core.stats.bytes_copied += survived;
+        core.stats.bytes_freed += u64::from(used.end - used.start) - survived;
         core.stats.survived_from_frames_only += objects - from_state;
         core.stats.roots += root_slots;
         core.stats.frame_roots += frame_slots;

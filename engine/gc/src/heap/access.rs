@@ -1,14 +1,16 @@
 //! Checked access to objects for the runtime: everything is `Option`, since the heap's content is untrusted.
 //!
-//! Invariant: an access lies in the used space. It is not checked against the wasm type of the object; that is the
+//! Invariant: an access lies in a region that holds objects. It is not checked against the wasm type of the object; that is the
 //! caller's business.
 
 use super::Heap;
+use super::barrier::words;
+use crate::GcRef;
+use crate::collector::BarrierShape;
 use crate::header::{ARRAY_LENGTH, HOST_INDEX, OBJECT_ALIGN, TYPE_ID_MASK, TYPE_WORD};
 use crate::layout::{ArrayLayout, Layout, Slot};
 use crate::memory::View;
 use crate::types::{KIND_ARRAY, KIND_FUNC, KIND_HOST, TypeId};
-use crate::{Error, GcRef};
 
 impl Heap {
     /// The object's type id, checked: `None` when `object` is null, an i31, outside the heap, or its header is corrupt.
@@ -65,8 +67,8 @@ impl Heap {
 
     /// Stores a traced reference with the collector's write barrier.
     pub fn write_ref(&mut self, object: GcRef, offset: u32, value: GcRef) -> Option<()> {
-        let (view, at) = self.span(object, offset, 4)?;
-        view.write_u32(at, value.0)
+        let (_, at) = self.span(object, offset, 4)?;
+        self.store_reference(at, value)
     }
 
     /// Copies `len` elements between arrays of equal slot size (overlap allowed, barrier included), unchecked against
@@ -87,8 +89,21 @@ impl Heap {
             return None;
         }
         let bytes = len.checked_mul(to.element.size())?;
-        let (target, to_at) = self.span(dst, to.base + dst_index * to.element.size(), bytes)?;
-        let (origin, from_at) = self.span(src, from.base + src_index * from.element.size(), bytes)?;
+        let (to_base, from_base) = (to.base, from.base);
+        let (target, to_at) = self.span(dst, to_base + dst_index * to.element.size(), bytes)?;
+        let (origin, from_at) = self.span(src, from_base + src_index * from.element.size(), bytes)?;
+        if to.element == Slot::Ref {
+            match self.constraints().write_barrier {
+                BarrierShape::None => {}
+                BarrierShape::Card => self.mark_cards(to_at, bytes),
+                BarrierShape::Count | BarrierShape::Snapshot => {
+                    let (old, new) = (words(&target, to_at, len)?, words(&origin, from_at, len)?);
+                    self.before_stores(to_at, &old, &new);
+                }
+            }
+        }
+        let (target, _) = self.span(dst, to_base + dst_index * to.element.size(), bytes)?;
+        let (origin, _) = self.span(src, from_base + src_index * from.element.size(), bytes)?;
         target.copy(to_at, &origin, from_at, bytes as usize)
     }
 
@@ -100,7 +115,19 @@ impl Heap {
             return None;
         }
         let size = layout.element.size();
-        let (view, at) = self.span(array, layout.base + index * size, len.checked_mul(size)?)?;
+        let (offset, bytes) = (layout.base + index * size, len.checked_mul(size)?);
+        let (view, at) = self.span(array, offset, bytes)?;
+        if layout.element == Slot::Ref {
+            match self.constraints().write_barrier {
+                BarrierShape::None => {}
+                BarrierShape::Card => self.mark_cards(at, bytes),
+                BarrierShape::Count | BarrierShape::Snapshot => {
+                    let (old, new) = (words(&view, at, len)?, vec![GcRef(bits as u32); len as usize]);
+                    self.before_stores(at, &old, &new);
+                }
+            }
+        }
+        let (view, at) = self.span(array, offset, bytes)?;
         let bits = bits.to_le_bytes();
         let pattern = &bits[..size as usize];
         if pattern.iter().all(|&byte| byte == pattern[0]) {
@@ -109,30 +136,15 @@ impl Heap {
         (0..len).try_for_each(|element| view.write_bytes(at + element * size, pattern))
     }
 
-    /// Calls `f` with each object in the used heap (live or not yet reclaimed), in address order, up to the first that
-    /// is not well-formed.
-    ///
-    /// # Errors
-    /// `Corrupt` at that one.
-    pub fn try_for_each_object(&self, f: &mut dyn FnMut(GcRef, TypeId)) -> Result<(), Error> {
-        self.core.walk(|at, id, _| f(GcRef(at), id))
-    }
-
-    /// Calls `f` with each object in the used heap (live or not yet reclaimed), in address order. Ends early on a
-    /// corrupt heap; see [`Heap::try_for_each_object`].
-    pub fn for_each_object(&self, f: &mut dyn FnMut(GcRef, TypeId)) {
-        self.try_for_each_object(f).unwrap_or(());
-    }
-
-    /// The heap range `[object + offset, + size)`, checked to lie in the used space.
+    /// The heap range `[object + offset, + size)`, checked to lie in one region.
     fn span(&self, object: GcRef, offset: u32, size: u32) -> Option<(View<'_>, u32)> {
         if !object.is_object() || !object.0.is_multiple_of(OBJECT_ALIGN) {
             return None;
         }
-        let used = self.core.used();
+        let region = self.core.region_at(object.0)?;
         let at = object.0.checked_add(offset)?;
-        let inside = used.contains(&object.0) && at.checked_add(size)? <= used.end;
-        if inside { Some((self.core.view()?, at)) } else { None }
+        let inside = at.checked_add(size)? <= region.end;
+        inside.then(|| (self.core.memory.view(region.extent), at))
     }
 
     fn kind_is(&self, object: GcRef, kind: u32) -> Option<TypeId> {
@@ -140,7 +152,7 @@ impl Heap {
         (self.core.layouts.registry().kind(id) == kind).then_some(id)
     }
 
-    /// Layout and length of an array that lies in the used space as a whole.
+    /// Layout and length of an array that lies in one region as a whole.
     fn array(&self, array: GcRef) -> Option<(ArrayLayout, u32)> {
         let id = self.kind_is(array, KIND_ARRAY)?;
         let Some(Layout::Array(layout)) = self.core.layouts.get(id) else { return None };

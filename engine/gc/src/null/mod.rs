@@ -11,11 +11,15 @@ use crate::{CollectKind, Error, RootSet};
 const CONSTRAINTS: Constraints = Constraints {
     name: "null",
     alloc: AllocShape::Bump,
+    inline_max: u32::MAX,
     write_barrier: BarrierShape::None,
+    barrier_on_roots: false,
     moves: false,
     collects: false,
     header_flags: 0,
     gc_word: false,
+    stress_kinds: &[],
+    headroom: 0,
 };
 
 /// The registry's line.

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use assay_gc::header::{ARRAY_LENGTH, GC_WORD, TYPE_WORD};
 use assay_gc::layout::{Layout, Slot};
 use assay_gc::{
-    AbstractHeapType, AllocError, CollectKind, CollectorEntry, CompositeType, FieldType, GcRef, Heap,
-    HeapConfig, HeapType, RecGroup, RefType, RootKind, RootPhase, RootSet, StorageType, Stress, SubType,
-    TypeId, TypeRegistry, ValType,
+    AbstractHeapType, AllocError, AllocShape, CollectKind, CollectorEntry, CompositeType, FieldType, GcRef,
+    Heap, HeapConfig, HeapType, RecGroup, RefType, RootKind, RootPhase, RootSet, StorageType, Stress,
+    SubType, TypeId, TypeRegistry, ValType, size_class,
 };
 
 /// A seeded generator (SplitMix64).
@@ -203,22 +203,47 @@ impl World {
             Layout::Array(layout) => (layout.size(len).unwrap(), true),
             Layout::Host => return None,
         };
-        let window = self.heap.window();
-        // SAFETY: the heap's window is valid while the heap lives, and nothing else uses it now.
-        let window = unsafe { &mut *window };
-        if u64::from(window.next) + u64::from(size) > u64::from(window.end) {
-            return None;
-        }
-        let object = GcRef(window.next);
-        window.next += size;
+        let (object, fresh) = self.take_inline(size)?;
         self.heap.write_bytes(object, 0, &vec![0; size as usize]).unwrap();
         self.heap.write(object, TYPE_WORD, 4, u128::from(id.0)).unwrap();
-        self.heap.write(object, GC_WORD, 4, 0).unwrap();
+        self.heap.write(object, GC_WORD, 4, fresh.into()).unwrap();
         if array {
             self.heap.write(object, ARRAY_LENGTH, 4, u128::from(len)).unwrap();
         }
         self.inline += 1;
         Some(object)
+    }
+
+    /// Takes room as generated code does, by the shape that the collector declares; the fresh collector's word with it.
+    fn take_inline(&mut self, size: u32) -> Option<(GcRef, u32)> {
+        let constraints = self.heap.constraints();
+        if size > constraints.inline_max {
+            return None;
+        }
+        let mutator = self.heap.mutator();
+        // SAFETY: the mutator's state is valid while the heap lives, and nothing else uses it now.
+        let mutator = unsafe { &mut *mutator };
+        let fresh = mutator.fresh;
+        match constraints.alloc {
+            AllocShape::Call => None,
+            AllocShape::Bump => {
+                if u64::from(mutator.next) + u64::from(size) > u64::from(mutator.end) {
+                    return None;
+                }
+                let object = GcRef(mutator.next);
+                mutator.next += size;
+                Some((object, fresh))
+            }
+            AllocShape::FreeList => {
+                let head = &mut mutator.heads[size_class(size)?];
+                if *head == 0 {
+                    return None;
+                }
+                let object = GcRef(*head);
+                *head = self.heap.read(object, GC_WORD, 4).unwrap() as u32;
+                Some((object, fresh))
+            }
+        }
     }
 
     /// A new object in the heap and in the shadow, in root `slot` of the globals (even) or frames (odd).
@@ -260,8 +285,11 @@ impl World {
             (&mut self.roots.frames, &mut self.frames)
         };
         let at = slot / 2 % slots.len();
-        slots[at] = word;
+        let old = std::mem::replace(&mut slots[at], word);
         shadows[at] = shadow;
+        if slot.is_multiple_of(2) {
+            self.heap.root_slot_written(old, word);
+        }
     }
 
     pub(crate) fn root(&self, slot: usize) -> (GcRef, Value) {

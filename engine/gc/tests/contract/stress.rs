@@ -1,7 +1,7 @@
 //! Stress modes, and that the counters tell whether they worked.
 
 use assay_gc::header::POISON_WORD;
-use assay_gc::{GcRef, Stress, registry};
+use assay_gc::{AllocShape, GcRef, Stress, registry};
 
 use crate::model::{NODE, Random, Value, World};
 
@@ -40,8 +40,10 @@ fn every_allocation_collects() {
             assert!(stats.roots > stats.frame_roots && stats.frame_roots > 0);
         }
         world.heap.set_stress(Stress::default());
+        // The first object of a size class may have to ask for a list.
         world.create(NODE, 0, 0, true).unwrap();
-        assert_eq!(world.inline, 1, "the window is open again");
+        world.create(NODE, 0, 0, true).unwrap();
+        assert!(world.inline >= 1, "the window is open again");
     }
 }
 
@@ -56,7 +58,7 @@ fn every_nth_allocation_collects() {
 
 #[test]
 fn all_modes_at_once() {
-    let stress = Stress { every_alloc: true, every_nth: 3, poison: true, verify: true };
+    let stress = Stress { every_alloc: true, every_nth: 3, every_safepoint: 2, poison: true, verify: true };
     for (world, collects) in run(stress, 800) {
         let stats = world.heap.stats();
         assert_eq!(stats.verifications, stats.collections * 2);
@@ -86,13 +88,14 @@ fn counters_count_inline_allocation() {
         for _ in 0..10 {
             world.create(NODE, 0, 0, true).unwrap();
         }
-        assert_eq!(world.inline, 10);
+        let asked = u64::from(collector.constraints.alloc == AllocShape::FreeList);
+        assert_eq!(world.inline, 10 - asked);
         let node = world.heap.used_bytes() / 10;
         assert_eq!(world.heap.stats().bytes_allocated, node * 10);
         world.set_root(0, GcRef::NULL, Value::Null);
         world.collect();
         world.create(NODE, 0, 0, false).unwrap();
         assert_eq!(world.heap.stats().bytes_allocated, node * 11);
-        assert_eq!(world.heap.stats().slow_allocations, 1);
+        assert_eq!(world.heap.stats().slow_allocations, 1 + asked);
     }
 }

@@ -1,0 +1,92 @@
+//! The heap's own stores of references, with the barrier that the collector declares: the counterpart of what
+//! generated code does inline.
+
+use super::Heap;
+use crate::GcRef;
+use crate::collector::BarrierShape;
+use crate::header::GC_WORD;
+use crate::memory::View;
+
+impl Heap {
+    /// What must happen beside a store of `new` over `old` in a global or a table: nothing unless the collector wants
+    /// barriers there.
+    pub fn root_slot_written(&mut self, old: GcRef, new: GcRef) {
+        if !self.constraints().barrier_on_roots {
+            return;
+        }
+        self.referent_gained(new);
+        self.referent_lost(old);
+    }
+
+    /// Whether stores into globals and tables must be told to [`Heap::root_slot_written`].
+    pub fn has_root_barrier(&self) -> bool {
+        self.constraints().barrier_on_roots
+    }
+
+    /// Stores `value` in the traced slot at heap offset `at`.
+    pub(super) fn store_reference(&mut self, at: u32, value: GcRef) -> Option<()> {
+        let old = GcRef(self.core.view_at(at)?.read_u32(at)?);
+        self.before_stores(at, &[old], &[value]);
+        self.core.view_at(at)?.write_u32(at, value.0)
+    }
+
+    /// The barrier of stores of `new` over `old`, slot by slot from heap offset `at` on; the slots still hold `old`.
+    pub(super) fn before_stores(&mut self, at: u32, old: &[GcRef], new: &[GcRef]) {
+        match self.constraints().write_barrier {
+            BarrierShape::None => {}
+            BarrierShape::Card => self.mark_cards(at, 4 * new.len() as u32),
+            // First all gains, so that no count is 0 in between.
+            BarrierShape::Count => {
+                new.iter().for_each(|&word| self.referent_gained(word));
+                old.iter().for_each(|&word| self.referent_lost(word));
+            }
+            BarrierShape::Snapshot => {
+                let (marking, colour) = self.core.marking();
+                for &word in old.iter().filter(|word| marking && word.is_object()) {
+                    if self.collector_word(word) != Some(colour) {
+                        self.core.log(word);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Marks the cards of `bytes` from heap offset `at` on.
+    pub(super) fn mark_cards(&self, at: u32, bytes: u32) {
+        if let Some(cards) = self.core.cards() {
+            cards.mark(at..at.saturating_add(bytes));
+        }
+    }
+
+    fn collector_word(&self, object: GcRef) -> Option<u32> {
+        self.core.view_at(object.0)?.read_u32(object.0.checked_add(GC_WORD)?)
+    }
+
+    /// Adds to the count of a referent; a reference out of the heap has none.
+    fn referent_gained(&mut self, word: GcRef) {
+        if word.is_object()
+            && let Some(count) = self.collector_word(word)
+            && let Some(view) = self.core.view_at(word.0)
+        {
+            view.write_u32(word.0 + GC_WORD, count.wrapping_add(1));
+        }
+    }
+
+    fn referent_lost(&mut self, word: GcRef) {
+        if word.is_object()
+            && let Some(count) = self.collector_word(word)
+            && let Some(view) = self.core.view_at(word.0)
+        {
+            let left = count.wrapping_sub(1);
+            view.write_u32(word.0 + GC_WORD, left);
+            if left == 0 {
+                self.core.log(word);
+            }
+        }
+    }
+}
+
+/// The words of `count` slots from `at` on.
+pub(super) fn words(view: &View<'_>, at: u32, count: u32) -> Option<Vec<GcRef>> {
+    (0..count).map(|index| view.read_u32(at + index * 4).map(GcRef)).collect()
+}

@@ -1,0 +1,123 @@
+//! `marksweep`: mark and lazy sweep after McCarthy, over segregated free lists; nothing ever moves.
+//!
+//! Concept: small objects lie in blocks of equal cells, large ones apart. A collection marks from the roots, frees the
+//! large dead at once, and leaves each block to be swept when its size class next needs cells. Policy: collect when the
+//! bytes in use reach the trigger, which after a collection is twice what survived, at least the initial size and at
+//! most the limit. Free blocks beyond the number in use go back to the operating system.
+//!
+//! Invariant: between collections a mark bit means nothing once its block is swept; before the next marking every block
+//! is swept and every mark cleared.
+
+use crate::collector::{Account, AllocShape, BarrierShape, Collector, CollectorEntry, Constraints};
+use crate::heap::HeapCore;
+use crate::space::blocks::LiveBy;
+use crate::space::cells::Cells;
+use crate::space::classes::MAX_SMALL;
+use crate::space::mark::Marker;
+use crate::verify::Facts;
+use crate::{CollectKind, Error, ErrorKind, RootPhase, RootSet};
+
+const CONSTRAINTS: Constraints = Constraints {
+    name: "marksweep",
+    alloc: AllocShape::FreeList,
+    inline_max: MAX_SMALL,
+    write_barrier: BarrierShape::None,
+    barrier_on_roots: false,
+    moves: false,
+    collects: true,
+    header_flags: 0,
+    gc_word: false,
+    stress_kinds: &[CollectKind::Full],
+    headroom: 150,
+};
+
+/// The registry's line.
+pub(crate) const ENTRY: CollectorEntry = CollectorEntry {
+    constraints: &CONSTRAINTS,
+    about: "mark and lazy sweep over segregated free lists; nothing moves",
+    make: || Box::new(MarkSweep::default()),
+};
+
+#[derive(Default)]
+struct MarkSweep {
+    /// None before `start`.
+    cells: Option<Cells>,
+    /// Bytes in use that ask for a collection.
+    trigger: u64,
+}
+
+fn not_started() -> Error {
+    Error::new(ErrorKind::Reservation { bytes: 0, os: 0 })
+}
+
+// SAFETY: 1: cells and large objects are committed when they are made, apart from each other, and in regions.
+// 2: nothing moves, and what is reached is marked, so the sweep leaves it alone. 3: `collect`. 4: `cells`. 5: the
+// collector's word is 0 outside free cells. 6: see `Blocks`, `Large`, `Marker`. 7: `Blocks::list` gives out cells whose
+// type word is 0. 8: there is no such failure.
+unsafe impl Collector for MarkSweep {
+    fn constraints(&self) -> &'static Constraints {
+        &CONSTRAINTS
+    }
+
+    fn start(&mut self, core: &mut HeapCore) -> Result<(), Error> {
+        self.cells = Some(Cells::start(core)?);
+        self.trigger = core.initial_bytes();
+        Ok(())
+    }
+
+    fn alloc(&mut self, core: &mut HeapCore, size: u32) -> Option<u32> {
+        self.cells.as_mut()?.alloc(core, size)
+    }
+
+    fn due(&self, core: &HeapCore, size: u32) -> Option<CollectKind> {
+        let used = self.account(core).used + u64::from(size);
+        (used > self.trigger && self.trigger < core.max_bytes()).then_some(CollectKind::Full)
+    }
+
+    fn collect(
+        &mut self,
+        core: &mut HeapCore,
+        _kind: CollectKind,
+        need: u32,
+        roots: &mut dyn RootSet,
+    ) -> Result<(), Error> {
+        let cells = self.cells.as_mut().ok_or_else(not_started)?;
+        cells.blocks.retire(core);
+        cells.blocks.sweep_all(core);
+        cells.clear_marks();
+        let mut marker = Marker::default();
+        marker.roots(core, cells, LiveBy::Mark, RootPhase::State, roots)?;
+        marker.drain(core, cells, LiveBy::Mark, u64::MAX)?;
+        let from_state = marker.objects;
+        marker.roots(core, cells, LiveBy::Mark, RootPhase::Frames, roots)?;
+        marker.drain(core, cells, LiveBy::Mark, u64::MAX)?;
+        cells.sweep_marked(core);
+        if core.stress().poison || core.stress().verify {
+            cells.settle(core);
+        }
+        core.stats.full += 1;
+        core.stats.objects_survived += marker.objects;
+        core.stats.bytes_survived += marker.bytes;
+        core.stats.survived_from_frames_only += marker.objects - from_state;
+        let wanted = (marker.bytes + u64::from(need)) * 2;
+        self.trigger = wanted.max(core.initial_bytes()).min(core.max_bytes());
+        Ok(())
+    }
+
+    fn settle(&mut self, core: &mut HeapCore) -> Result<(), Error> {
+        self.cells.as_mut().ok_or_else(not_started)?.settle(core);
+        Ok(())
+    }
+
+    fn cells(&self, core: &HeapCore, f: &mut dyn FnMut(u32, u32) -> Result<(), Error>) -> Result<(), Error> {
+        self.cells.as_ref().ok_or_else(not_started)?.cells(core, f)
+    }
+
+    fn account(&self, core: &HeapCore) -> Account {
+        self.cells.as_ref().map_or_else(Account::default, |cells| cells.account(core))
+    }
+
+    fn check(&self, core: &HeapCore, _facts: &Facts<'_>) -> Result<(), Error> {
+        self.cells.as_ref().ok_or_else(not_started)?.blocks.check_lists(core)
+    }
+}

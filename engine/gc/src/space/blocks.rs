@@ -1,0 +1,534 @@
+//! Blocks of equal cells, one size class a block, with free lists that the mutator pops inline.
+//!
+//! A free cell has type word 0 and the next free cell of its list (or 0) in its collector's word; any other type word
+//! means an object. Mark bits lie outside the cells. A class has at most one list at a time; a new one is made only
+//! when it is empty, so that every cell with type word 0 in the class's blocks is in no list then.
+//!
+//! Sweeping is lazy: after [`Blocks::begin_sweep`] a block is swept when its class needs cells, or by
+//! [`Blocks::sweep_all`]. Objects are allocated in swept blocks only, so in an unswept block an unmarked object is dead.
+//!
+//! Invariant: nothing but block numbers, classes and states is believed; words of cells only say whether they are 0.
+
+use crate::collector::Account;
+use crate::header::{GC_WORD, HEADER_SIZE, POISON_BYTE, TYPE_WORD};
+use crate::heap::{HeapCore, RegionId};
+use crate::memory::{ExtentId, View};
+use crate::space::classes::{CELL_SIZES, SIZE_CLASSES};
+use crate::{Error, GcRef};
+
+/// Bytes of a block.
+pub(crate) const BLOCK: u32 = 1 << 13;
+const MARK_WORDS: usize = BLOCK as usize / 8 / 64;
+
+/// How a sweep tells the living from the dead.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum LiveBy {
+    /// The mark bit is set.
+    Mark,
+    /// The collector's word is this.
+    Word(u32),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    /// Of no class.
+    Free,
+    /// Its dead are not yet told from its living.
+    Unswept,
+    /// Every object in it counts as living.
+    Swept,
+}
+
+struct Block {
+    state: State,
+    class: u8,
+    /// Whether its class may find free cells here that are in no list.
+    partial: bool,
+    /// Whether cells of it were given to the mutator since [`Blocks::take_fresh`].
+    fresh: bool,
+    /// Whether its pages went back to the operating system.
+    discarded: bool,
+    marks: [u64; MARK_WORDS],
+}
+
+/// The small objects of a heap.
+pub(crate) struct Blocks {
+    extent: ExtentId,
+    region: RegionId,
+    start: u32,
+    /// Most blocks that the extent holds.
+    limit: usize,
+    blocks: Vec<Block>,
+    free: Vec<u32>,
+    unswept: [Vec<u32>; SIZE_CLASSES],
+    partial: [Vec<u32>; SIZE_CLASSES],
+    fresh: Vec<u32>,
+    /// Cells of the present list of each class when it was made.
+    listed: [u32; SIZE_CLASSES],
+    /// Cells that hold objects or stand in a list, in bytes.
+    taken: u64,
+    live_by: LiveBy,
+}
+
+/// A cell that an object may start at.
+#[derive(Clone, Copy)]
+struct Cell {
+    block: usize,
+    size: u32,
+}
+
+impl Blocks {
+    /// Makes `[start, limit)` of the reservation blocks, none of them committed yet.
+    ///
+    /// # Errors
+    /// `Reservation`.
+    pub(crate) fn new(core: &mut HeapCore, start: u64, limit: u64) -> Result<Blocks, Error> {
+        let extent = core.extent(start, limit)?;
+        let region = core.add_region(extent, start as u32, false);
+        Ok(Blocks {
+            extent,
+            region,
+            start: start as u32,
+            limit: ((limit - start) / u64::from(BLOCK)) as usize,
+            blocks: Vec::new(),
+            free: Vec::new(),
+            unswept: Default::default(),
+            partial: Default::default(),
+            fresh: Vec::new(),
+            listed: [0; SIZE_CLASSES],
+            taken: 0,
+            live_by: LiveBy::Mark,
+        })
+    }
+
+    /// Takes a cell of `class`, of at most `room` bytes of new cells altogether.
+    pub(crate) fn alloc(&mut self, core: &mut HeapCore, class: usize, room: u64) -> Option<u32> {
+        if core.head(class) == 0 && !self.refill(core, class, room) {
+            return None;
+        }
+        let head = core.head(class);
+        let view = core.memory.view(self.extent);
+        // A head that generated code read from a damaged cell is not followed.
+        self.cell(head).filter(|cell| cell.size == CELL_SIZES[class])?;
+        if view.read_u32(head + TYPE_WORD)? != 0 {
+            return None;
+        }
+        let next = view.read_u32(head + GC_WORD)?;
+        core.set_head(class, next);
+        Some(head)
+    }
+
+    /// Whether `at` is the start of a cell of a block in use.
+    pub(crate) fn is_cell(&self, at: u32) -> bool {
+        self.cell(at).is_some()
+    }
+
+    /// Bytes of the cell at `at`.
+    pub(crate) fn cell_size(&self, at: u32) -> Option<u32> {
+        self.cell(at).map(|cell| cell.size)
+    }
+
+    fn cell(&self, at: u32) -> Option<Cell> {
+        let offset = at.checked_sub(self.start)?;
+        let number = (offset / BLOCK) as usize;
+        let block = self.blocks.get(number).filter(|block| block.state != State::Free)?;
+        let size = CELL_SIZES[usize::from(block.class)];
+        let within = offset % BLOCK;
+        (within.is_multiple_of(size) && within + size <= BLOCK).then_some(Cell { block: number, size })
+    }
+
+    fn place(&self, at: u32) -> (usize, u64) {
+        let slot = (at - self.start) % BLOCK / 8;
+        (slot as usize / 64, 1 << (slot % 64))
+    }
+
+    /// Marks the cell at `at`: whether it was not marked yet. `None` if there is no cell.
+    #[inline]
+    pub(crate) fn mark(&mut self, at: u32) -> Option<bool> {
+        let cell = self.cell(at)?;
+        let (word, bit) = self.place(at);
+        let word = &mut self.blocks[cell.block].marks[word];
+        let clear = *word & bit == 0;
+        *word |= bit;
+        Some(clear)
+    }
+
+    /// Whether the cell at `at` is marked.
+    pub(crate) fn is_marked(&self, at: u32) -> bool {
+        let Some(cell) = self.cell(at) else { return false };
+        let (word, bit) = self.place(at);
+        self.blocks[cell.block].marks[word] & bit != 0
+    }
+
+    /// Clears all marks.
+    pub(crate) fn clear_marks(&mut self) {
+        self.blocks.iter_mut().for_each(|block| block.marks = [0; MARK_WORDS]);
+    }
+
+    /// Takes all lists back from the mutator.
+    pub(crate) fn retire(&mut self, core: &mut HeapCore) {
+        for class in 0..SIZE_CLASSES {
+            let left = self.listed_now(core, class);
+            let used = self.listed[class] - left;
+            core.stats.bytes_allocated += u64::from(used) * u64::from(CELL_SIZES[class]);
+            self.taken -= u64::from(left) * u64::from(CELL_SIZES[class]);
+            self.listed[class] = 0;
+            core.set_head(class, 0);
+        }
+        // Where lists were cut off, blocks have free cells again.
+        let fresh = self.fresh.clone();
+        fresh.into_iter().for_each(|block| self.make_partial(block as usize));
+    }
+
+    /// The blocks of which cells were given to the mutator since the last call.
+    pub(crate) fn take_fresh(&mut self) -> Vec<u32> {
+        let fresh = std::mem::take(&mut self.fresh);
+        fresh.iter().for_each(|&block| self.blocks[block as usize].fresh = false);
+        fresh
+    }
+
+    /// Calls `f` with each object of `block`, as the words of its cells tell.
+    pub(crate) fn each_in_block(&self, core: &HeapCore, block: u32, mut f: impl FnMut(u32)) {
+        let view = core.memory.view(self.extent);
+        let of = &self.blocks[block as usize];
+        if of.state == State::Free {
+            return;
+        }
+        let start = self.start + block * BLOCK;
+        for at in cells_of(start, CELL_SIZES[usize::from(of.class)]) {
+            if view.read_u32(at + TYPE_WORD).is_some_and(|word| word != 0) {
+                f(at);
+            }
+        }
+    }
+
+    /// From here on unmarked objects of the blocks in use are dead. The lists were retired.
+    pub(crate) fn begin_sweep(&mut self, live_by: LiveBy) {
+        self.live_by = live_by;
+        for class in 0..SIZE_CLASSES {
+            self.unswept[class].clear();
+            self.partial[class].clear();
+        }
+        for (number, block) in (0u32..).zip(&mut self.blocks) {
+            block.partial = false;
+            if block.state != State::Free {
+                block.state = State::Unswept;
+                self.unswept[usize::from(block.class)].push(number);
+            }
+        }
+    }
+
+    /// Whether a sweep is under way.
+    pub(crate) fn is_sweeping(&self) -> bool {
+        self.unswept.iter().any(|blocks| !blocks.is_empty())
+    }
+
+    /// Sweeps what has not been swept yet.
+    pub(crate) fn sweep_all(&mut self, core: &mut HeapCore) {
+        for class in 0..SIZE_CLASSES {
+            while let Some(block) = self.unswept[class].pop() {
+                self.sweep(core, block as usize);
+            }
+        }
+    }
+
+    /// Frees the dead of a block. A block without living objects belongs to no class any more.
+    fn sweep(&mut self, core: &mut HeapCore, number: usize) {
+        let size = CELL_SIZES[usize::from(self.blocks[number].class)];
+        let start = self.start + number as u32 * BLOCK;
+        let view = core.memory.view(self.extent);
+        let poison = core.stress().poison;
+        let (mut dead, mut alive, mut free) = (0u64, 0, 0);
+        for at in cells_of(start, size) {
+            if view.read_u32(at + TYPE_WORD).is_none_or(|word| word == 0) {
+                free += 1;
+                continue;
+            }
+            let lives = match self.live_by {
+                LiveBy::Mark => {
+                    let (word, bit) = self.place(at);
+                    self.blocks[number].marks[word] & bit != 0
+                }
+                LiveBy::Word(live) => view.read_u32(at + GC_WORD) == Some(live),
+            };
+            if lives {
+                alive += 1;
+            } else {
+                clear_cell(&view, at, size, poison);
+                dead += 1;
+            }
+        }
+        core.stats.blocks_swept += 1;
+        core.stats.objects_freed += dead;
+        core.stats.bytes_freed += dead * u64::from(size);
+        self.taken -= dead * u64::from(size);
+        self.blocks[number].state = State::Swept;
+        if alive == 0 {
+            self.release(number);
+        } else if dead + free > 0 {
+            self.make_partial(number);
+        }
+    }
+
+    /// Frees one object of a swept block.
+    pub(crate) fn free_cell(&mut self, core: &mut HeapCore, at: u32) {
+        let Some(cell) = self.cell(at) else { return };
+        clear_cell(&core.memory.view(self.extent), at, cell.size, core.stress().poison);
+        self.taken -= u64::from(cell.size);
+        core.stats.objects_freed += 1;
+        core.stats.bytes_freed += u64::from(cell.size);
+        self.make_partial(cell.block);
+    }
+
+    /// Lets go of swept blocks without objects. The lists were retired.
+    pub(crate) fn release_empty(&mut self, core: &HeapCore) {
+        let mut empty = Vec::new();
+        for (number, block) in (0u32..).zip(&self.blocks) {
+            if block.state == State::Swept && block.partial {
+                let mut objects = 0;
+                self.each_in_block(core, number, |_| objects += 1);
+                if objects == 0 {
+                    empty.push(number as usize);
+                }
+            }
+        }
+        empty.into_iter().for_each(|number| self.release(number));
+    }
+
+    /// Returns the pages of free blocks beyond the number of those in use; whether there were any.
+    pub(crate) fn shrink(&mut self, core: &mut HeapCore) -> bool {
+        let keep = (self.blocks.len() - self.free.len()).max(16);
+        let mut discarded = false;
+        for &number in self.free.iter().rev().skip(keep) {
+            let block = &mut self.blocks[number as usize];
+            if !block.discarded {
+                let start = self.start + number * BLOCK;
+                block.discarded = core.memory.discard(self.extent, start..start + BLOCK);
+                discarded |= block.discarded;
+            }
+        }
+        discarded
+    }
+
+    /// Calls `f` with each object and the bytes of its cell, in address order.
+    ///
+    /// # Errors
+    /// Those of `f`.
+    pub(crate) fn cells(
+        &self,
+        core: &HeapCore,
+        f: &mut dyn FnMut(u32, u32) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let view = core.memory.view(self.extent);
+        for (number, block) in (0u32..).zip(&self.blocks) {
+            if block.state == State::Free {
+                continue;
+            }
+            let size = CELL_SIZES[usize::from(block.class)];
+            for at in cells_of(self.start + number * BLOCK, size) {
+                if view.read_u32(at + TYPE_WORD).is_some_and(|word| word != 0) {
+                    f(at, size)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes in use; what is left in the lists is not.
+    pub(crate) fn account(&self, core: &HeapCore) -> Account {
+        let (mut left, mut uncounted) = (0, 0);
+        for class in 0..SIZE_CLASSES {
+            let now = self.listed_now(core, class);
+            left += u64::from(now) * u64::from(CELL_SIZES[class]);
+            uncounted += u64::from(self.listed[class] - now) * u64::from(CELL_SIZES[class]);
+        }
+        Account { used: self.taken - left, uncounted }
+    }
+
+    /// Bytes taken, those in lists included.
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// Checks that the lists hold free cells of their class, each once.
+    ///
+    /// # Errors
+    /// `Verify`.
+    pub(crate) fn check_lists(&self, core: &HeapCore) -> Result<(), Error> {
+        let view = core.memory.view(self.extent);
+        for class in 0..SIZE_CLASSES {
+            let (mut at, mut seen) = (core.head(class), 0);
+            while at != 0 {
+                let cell = self.cell(at).filter(|cell| cell.size == CELL_SIZES[class]);
+                if cell.is_none() {
+                    return crate::verify::broken(
+                        at,
+                        "a free list holds something that is no cell of its class",
+                    );
+                }
+                if view.read_u32(at + TYPE_WORD) != Some(0) {
+                    return crate::verify::broken(at, "an object in a free list");
+                }
+                seen += 1;
+                if seen > self.listed[class] {
+                    return crate::verify::broken(at, "a free list that is longer than it was made");
+                }
+                at = view.read_u32(at + GC_WORD).unwrap_or(0);
+            }
+        }
+        Ok(())
+    }
+
+    /// Cells left in the list of `class`; ends on any content.
+    fn listed_now(&self, core: &HeapCore, class: usize) -> u32 {
+        let view = core.memory.view(self.extent);
+        let (mut at, mut count) = (core.head(class), 0);
+        while at != 0 && count < self.listed[class] && self.is_cell(at) {
+            count += 1;
+            at = view.read_u32(at + GC_WORD).unwrap_or(0);
+        }
+        count
+    }
+
+    /// Makes a list of free cells of `class`: of a block that has some, of one that is to be swept, or of a new one.
+    fn refill(&mut self, core: &mut HeapCore, class: usize, room: u64) -> bool {
+        core.stats.bytes_allocated += u64::from(self.listed[class]) * u64::from(CELL_SIZES[class]);
+        self.listed[class] = 0;
+        let most = u32::try_from(room / u64::from(CELL_SIZES[class])).unwrap_or(u32::MAX);
+        if most == 0 {
+            return false;
+        }
+        loop {
+            if let Some(block) = self.partial[class].pop() {
+                self.blocks[block as usize].partial = false;
+                if self.list(core, block as usize, most) {
+                    return true;
+                }
+            } else if let Some(block) = self.unswept[class].pop() {
+                self.sweep(core, block as usize);
+            } else {
+                break;
+            }
+        }
+        match self.fresh_block(core, class) {
+            Some(block) => self.list(core, block, most),
+            None => false,
+        }
+    }
+
+    /// Gives the free cells of `number`, at most `most`, to the mutator as its class's list.
+    fn list(&mut self, core: &mut HeapCore, number: usize, most: u32) -> bool {
+        let class = usize::from(self.blocks[number].class);
+        let size = CELL_SIZES[class];
+        let view = core.memory.view(self.extent);
+        let (mut first, mut last, mut count, mut more) = (0, 0, 0, false);
+        for at in cells_of(self.start + number as u32 * BLOCK, size) {
+            if view.read_u32(at + TYPE_WORD) != Some(0) {
+                continue;
+            }
+            if count == most {
+                more = true;
+                break;
+            }
+            view.write_u32(at + GC_WORD, 0);
+            match last {
+                0 => first = at,
+                last => {
+                    view.write_u32(last + GC_WORD, at);
+                }
+            }
+            (last, count) = (at, count + 1);
+        }
+        if more {
+            self.make_partial(number);
+        }
+        if count == 0 {
+            return false;
+        }
+        self.listed[class] = count;
+        self.taken += u64::from(count) * u64::from(size);
+        core.set_head(class, first);
+        if !self.blocks[number].fresh {
+            self.blocks[number].fresh = true;
+            self.fresh.push(number as u32);
+        }
+        true
+    }
+
+    /// A block of free cells for `class`: one of no class, else a new one, else one that sweeping other classes frees.
+    fn fresh_block(&mut self, core: &mut HeapCore, class: usize) -> Option<usize> {
+        let number = match self.free.pop() {
+            Some(number) => number as usize,
+            None => match self.commit_block(core) {
+                Some(number) => number,
+                None => {
+                    self.sweep_all(core);
+                    self.free.pop()? as usize
+                }
+            },
+        };
+        let start = self.start + number as u32 * BLOCK;
+        let view = core.memory.view(self.extent);
+        for at in cells_of(start, CELL_SIZES[class]) {
+            view.write_u32(at + TYPE_WORD, 0)?;
+        }
+        let block = &mut self.blocks[number];
+        block.class = class as u8;
+        block.state = State::Swept;
+        block.discarded = false;
+        block.marks = [0; MARK_WORDS];
+        Some(number)
+    }
+
+    fn commit_block(&mut self, core: &mut HeapCore) -> Option<usize> {
+        let number = self.blocks.len();
+        if number == self.limit {
+            return None;
+        }
+        let end = self.start + (number as u32 + 1) * BLOCK;
+        core.memory.commit(self.extent, u64::from(end)).ok()?;
+        core.set_region_end(self.region, end);
+        core.stats.grown += 1;
+        self.blocks.push(Block {
+            state: State::Free,
+            class: 0,
+            partial: false,
+            fresh: false,
+            discarded: false,
+            marks: [0; MARK_WORDS],
+        });
+        Some(number)
+    }
+
+    fn make_partial(&mut self, number: usize) {
+        let block = &mut self.blocks[number];
+        if block.state == State::Swept && !block.partial {
+            block.partial = true;
+            self.partial[usize::from(block.class)].push(number as u32);
+        }
+    }
+
+    fn release(&mut self, number: usize) {
+        let block = &mut self.blocks[number];
+        if block.partial {
+            block.partial = false;
+            self.partial[usize::from(block.class)].retain(|&other| other as usize != number);
+        }
+        block.state = State::Free;
+        self.free.push(number as u32);
+    }
+}
+
+/// The cells of a block that starts at `start`.
+fn cells_of(start: u32, size: u32) -> impl Iterator<Item = u32> {
+    (0..BLOCK / size).map(move |index| start + index * size)
+}
+
+/// Makes a cell free.
+fn clear_cell(view: &View<'_>, at: u32, size: u32, poison: bool) {
+    if poison {
+        view.fill(at + HEADER_SIZE, (size - HEADER_SIZE) as usize, POISON_BYTE);
+    }
+    view.write_u32(at + TYPE_WORD, 0);
+    view.write_u32(at + GC_WORD, GcRef::NULL.0);
+}

@@ -1,0 +1,137 @@
+//! Blocks and large objects together: the space of a collector that does not move objects.
+
+use super::blocks::{Blocks, LiveBy};
+use super::large::Large;
+use crate::Error;
+use crate::collector::Account;
+use crate::header::TYPE_WORD;
+use crate::heap::HeapCore;
+use crate::memory::{GRANULE, NULL_PAGE};
+use crate::space::classes::size_class;
+
+/// A non-moving heap.
+pub(crate) struct Cells {
+    pub(crate) blocks: Blocks,
+    pub(crate) large: Large,
+}
+
+impl Cells {
+    /// Divides the reservation: half for blocks, half for large objects; lowers the heap's limit to either.
+    ///
+    /// # Errors
+    /// `Reservation`.
+    pub(crate) fn start(core: &mut HeapCore) -> Result<Cells, Error> {
+        let half = (core.memory.span() - NULL_PAGE) / 2 / GRANULE * GRANULE;
+        core.limit_bytes(half);
+        let blocks = Blocks::new(core, NULL_PAGE, NULL_PAGE + half)?;
+        let large = Large::new(core, NULL_PAGE + half, NULL_PAGE + 2 * half)?;
+        Ok(Cells { blocks, large })
+    }
+
+    /// Takes `size` bytes within the heap's limit, sweeping if need be.
+    pub(crate) fn alloc(&mut self, core: &mut HeapCore, size: u32) -> Option<u32> {
+        loop {
+            let room = core.max_bytes().saturating_sub(self.taken());
+            let taken = match size_class(size) {
+                Some(class) => self.blocks.alloc(core, class, room),
+                None if u64::from(size) <= room => self.large.alloc(core, size),
+                None => None,
+            };
+            // What is not swept yet counts as taken; so do the free cells of lists of other classes.
+            if taken.is_some() || !self.reclaim(core) {
+                return taken;
+            }
+        }
+    }
+
+    /// Makes room under the limit without a collection; whether it did.
+    fn reclaim(&mut self, core: &mut HeapCore) -> bool {
+        let before = self.taken();
+        self.blocks.sweep_all(core);
+        self.blocks.retire(core);
+        self.taken() < before
+    }
+
+    /// Bytes that objects and lists take.
+    fn taken(&self) -> u64 {
+        self.blocks.taken() + self.large.used()
+    }
+
+    /// Bytes in use.
+    pub(crate) fn account(&self, core: &HeapCore) -> Account {
+        let Account { used, uncounted } = self.blocks.account(core);
+        Account { used: used + self.large.used(), uncounted }
+    }
+
+    /// Whether an object starts at `at`, as far as can be said without believing more than one word.
+    pub(crate) fn holds(&self, core: &HeapCore, at: u32) -> bool {
+        self.room(core, at).is_some()
+    }
+
+    /// The bytes that the object at `at` may take; `None` if there is none.
+    pub(crate) fn room(&self, core: &HeapCore, at: u32) -> Option<u32> {
+        match self.blocks.cell_size(at) {
+            Some(size) => {
+                let word = core.view_at(at)?.read_u32(at + TYPE_WORD)?;
+                (word != 0).then_some(size)
+            }
+            None => self.large.get(at).map(|object| object.size),
+        }
+    }
+
+    /// Marks the object at `at`: whether it was not marked yet. `None` if there is none.
+    #[inline]
+    pub(crate) fn mark(&mut self, at: u32) -> Option<bool> {
+        match self.blocks.mark(at) {
+            Some(newly) => Some(newly),
+            None => self.large.get_mut(at).map(|object| !std::mem::replace(&mut object.marked, true)),
+        }
+    }
+
+    /// Whether the object at `at` is marked.
+    pub(crate) fn is_marked(&self, at: u32) -> bool {
+        self.blocks.is_marked(at) || self.large.get(at).is_some_and(|object| object.marked)
+    }
+
+    /// Clears all marks.
+    pub(crate) fn clear_marks(&mut self) {
+        self.blocks.clear_marks();
+        self.large.iter_mut().for_each(|(_, object)| object.marked = false);
+    }
+
+    /// Frees one object.
+    pub(crate) fn free(&mut self, core: &mut HeapCore, at: u32) {
+        if self.blocks.is_cell(at) {
+            self.blocks.free_cell(core, at);
+        } else {
+            self.large.free(core, at);
+        }
+    }
+
+    /// Frees what is not marked: large objects at once, blocks when their cells are needed. The lists were retired.
+    pub(crate) fn sweep_marked(&mut self, core: &mut HeapCore) {
+        self.large.sweep(core, |_, object| object.marked);
+        self.blocks.begin_sweep(LiveBy::Mark);
+    }
+
+    /// Completes the sweep and gives memory back.
+    pub(crate) fn settle(&mut self, core: &mut HeapCore) {
+        self.blocks.sweep_all(core);
+        if self.blocks.shrink(core) {
+            core.stats.shrunk += 1;
+        }
+    }
+
+    /// Calls `f` with each object and its room.
+    ///
+    /// # Errors
+    /// Those of `f`.
+    pub(crate) fn cells(
+        &self,
+        core: &HeapCore,
+        f: &mut dyn FnMut(u32, u32) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.blocks.cells(core, f)?;
+        self.large.iter().try_for_each(|(at, object)| f(at, object.size))
+    }
+}
