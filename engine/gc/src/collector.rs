@@ -42,7 +42,8 @@ pub struct Constraints {
     pub inline_max: u32,
     /// Stores of references into objects.
     pub write_barrier: BarrierShape,
-    /// Whether stores into globals and tables run the barrier too. The slots are shown as roots all the same.
+    /// Whether references in globals and tables count too (`BarrierShape::Count` only). The slots are shown as roots all
+    /// the same.
     pub barrier_on_roots: bool,
     /// Whether a collection moves objects.
     pub moves: bool,

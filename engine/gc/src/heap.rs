@@ -291,11 +291,14 @@ impl Heap {
         }
         let at = match self.collector.alloc(&mut self.core, size) {
             Some(at) => at,
-            None if u64::from(size) > self.core.max_bytes() => return Err(self.out_of_memory()),
             None => {
+                let full = self.used_bytes() + u64::from(size) > self.core.max_bytes();
+                self.core.stats.limit_hits += u64::from(full);
+                if u64::from(size) > self.core.max_bytes() {
+                    return Err(AllocError::OutOfMemory);
+                }
                 self.run(CollectKind::Full, size, false, roots).map_err(|error| self.alloc_error(&error))?;
-                let at = self.collector.alloc(&mut self.core, size);
-                at.ok_or_else(|| self.out_of_memory())?
+                self.collector.alloc(&mut self.core, size).ok_or(AllocError::OutOfMemory)?
             }
         };
         let zeroed = self.core.view_at(at).and_then(|view| view.fill(at, size as usize, 0));
@@ -306,11 +309,6 @@ impl Heap {
         self.set_word(object, TYPE_WORD, ty.0)?;
         self.set_word(object, GC_WORD, self.core.fresh())?;
         Ok(object)
-    }
-
-    fn out_of_memory(&mut self) -> AllocError {
-        self.core.stats.limit_hits += 1;
-        AllocError::OutOfMemory
     }
 
     fn close_if_counting(&mut self) {

@@ -36,6 +36,24 @@ pub struct Mutator {
     pub heads: [u32; SIZE_CLASSES],
 }
 
+impl Default for Mutator {
+    /// Nothing to allocate from, no log, no cards.
+    fn default() -> Mutator {
+        Mutator {
+            next: 0,
+            end: 0,
+            fresh: 0,
+            marking: 0,
+            colour: 0,
+            log_overflow: 0,
+            log_next: ptr::null_mut(),
+            log_end: ptr::null_mut(),
+            cards: ptr::null_mut(),
+            heads: [0; SIZE_CLASSES],
+        }
+    }
+}
+
 /// log2 of [`CARD_BYTES`].
 pub const CARD_SHIFT: u32 = 9;
 /// Bytes of heap that a card stands for.
@@ -49,19 +67,7 @@ unsafe impl Send for MutatorCell {}
 
 impl MutatorCell {
     pub(crate) fn new() -> MutatorCell {
-        let empty = Mutator {
-            next: 0,
-            end: 0,
-            fresh: 0,
-            marking: 0,
-            colour: 0,
-            log_overflow: 0,
-            log_next: ptr::null_mut(),
-            log_end: ptr::null_mut(),
-            cards: ptr::null_mut(),
-            heads: [0; SIZE_CLASSES],
-        };
-        MutatorCell(NonNull::from(Box::leak(Box::new(empty))))
+        MutatorCell(NonNull::from(Box::leak(Box::new(Mutator::default()))))
     }
 
     pub(crate) fn as_ptr(&self) -> *mut Mutator {

@@ -3,18 +3,22 @@
 //!
 //! The way of the data: the struct and array instructions describe an object of static size as a [`NewObject`] and get
 //! its reference; their stores of references come through [`FuncTranslator::emit_ref_store`] (objects that the mutator
-//! can reach) and [`FuncTranslator::emit_ref_init`] (objects made after the last safepoint).
+//! can reach) and [`FuncTranslator::emit_ref_init`] (objects made after the last safepoint); stores into globals and
+//! tables through [`FuncTranslator::emit_root_store`].
 //!
-//! Invariant: between an inline bump and the stores of the object's slots there is no safepoint, so no collector ever
-//! meets a half-made object.
+//! Barriers make no calls: a call would be a safepoint and spill every live reference around each store. What a barrier
+//! has to tell goes into the mutator's log or the card table; a full log sets a flag that the collector looks at.
+//!
+//! Invariant: between an inline allocation and the stores of the object's slots there is no safepoint, so no collector
+//! ever meets a half-made object.
 
 use std::mem::offset_of;
 
 use assay_gc::layout::Slot;
-use assay_gc::{AllocShape, BarrierShape, BumpWindow, TypeId, header};
+use assay_gc::{AllocShape, BarrierShape, CARD_SHIFT, Mutator, TypeId, header, size_class};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
-use cranelift_codegen::ir::{BlockArg, InstBuilder, Value};
+use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, MemFlagsData, Value};
 
 use crate::TrapCode;
 use crate::builtins::Builtin;
@@ -42,11 +46,12 @@ impl FuncTranslator<'_> {
     /// Allocates `object` and writes its header and length; an array is charged one unit of fuel per element. Unless
     /// `object.clear` is given, the slots hold anything. The caller pushes the reference by `push_ref`.
     pub(crate) fn emit_alloc(&mut self, object: NewObject<'_>) -> Value {
-        match self.constraints.alloc {
-            AllocShape::Bump if object.clear.is_none_or(|slots| slots.len() <= MAX_INLINE_CLEARS) => {
-                self.alloc_by_bump(&object)
-            }
-            AllocShape::Bump | AllocShape::Call => self.alloc_by_call(&object),
+        let few = object.clear.is_none_or(|slots| slots.len() <= MAX_INLINE_CLEARS);
+        let inline = few && object.size <= self.constraints.inline_max;
+        match (self.constraints.alloc, size_class(object.size)) {
+            (AllocShape::Bump, _) if inline => self.alloc_by_bump(&object),
+            (AllocShape::FreeList, Some(class)) if inline => self.alloc_by_pop(&object, class),
+            (AllocShape::Bump | AllocShape::FreeList | AllocShape::Call, _) => self.alloc_by_call(&object),
         }
     }
 
@@ -67,18 +72,42 @@ impl FuncTranslator<'_> {
 
     /// Takes the object from the window if it fits there, else by a call. The end is computed in 64 bits: no wrapping.
     fn alloc_by_bump(&mut self, object: &NewObject<'_>) -> Value {
-        let (fits, full, done) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
-        let result = self.b.append_block_param(done, I32);
-        let window = self.window();
-        let flags = self.flags(Region::Window);
-        let next_at = offset_of!(BumpWindow, next) as i32;
-        let reference = self.b.ins().load(I32, flags, window, next_at);
-        let limit = self.b.ins().load(I32, flags, window, offset_of!(BumpWindow, end) as i32);
+        let mutator = self.mutator();
+        let flags = self.flags(Region::Mutator);
+        let next_at = offset_of!(Mutator, next) as i32;
+        let reference = self.b.ins().load(I32, flags, mutator, next_at);
+        let limit = self.b.ins().load(I32, flags, mutator, offset_of!(Mutator, end) as i32);
         let start = self.b.ins().uextend(I64, reference);
         let limit = self.b.ins().uextend(I64, limit);
         let end = self.b.ins().iadd_imm_u(start, i64::from(object.size));
         let inside = self.b.ins().icmp(IntCC::UnsignedLessThanOrEqual, end, limit);
-        self.b.ins().brif(inside, fits, &[], full, &[]);
+        let done = self.unless_call(inside, object);
+        let end = self.b.ins().ireduce(I32, end);
+        self.b.ins().store(flags, end, mutator, next_at);
+        self.finish_inline(object, reference, done)
+    }
+
+    /// Takes the first free cell of the object's class if there is one, else calls. The next one's offset stands in the
+    /// cell's collector's word.
+    fn alloc_by_pop(&mut self, object: &NewObject<'_>, class: usize) -> Value {
+        let mutator = self.mutator();
+        let flags = self.flags(Region::Mutator);
+        let head_at = (offset_of!(Mutator, heads) + 4 * class) as i32;
+        let reference = self.b.ins().load(I32, flags, mutator, head_at);
+        let done = self.unless_call(reference, object);
+        let address = self.heap_address(reference);
+        let word_flags = self.heap_flags(Region::GcWord);
+        let next = self.b.ins().load(I32, word_flags, address, header::GC_WORD as i32);
+        self.b.ins().store(flags, next, mutator, head_at);
+        self.finish_inline(object, reference, done)
+    }
+
+    /// Allocates by a call unless `inline` holds: goes on in the block where it holds, with fuel charged; the result is
+    /// the parameter of the block that is returned.
+    fn unless_call(&mut self, inline: Value, object: &NewObject<'_>) -> Block {
+        let (fits, full, done) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        self.b.append_block_param(done, I32);
+        self.b.ins().brif(inline, fits, &[], full, &[]);
         self.b.seal_block(fits);
         self.b.seal_block(full);
 
@@ -91,14 +120,24 @@ impl FuncTranslator<'_> {
         if let Some(length) = object.length {
             self.charge_elements(length);
         }
-        let end = self.b.ins().ireduce(I32, end);
-        self.b.ins().store(flags, end, window, next_at);
+        done
+    }
+
+    /// Writes header, length and defaults of the object at `reference` and goes on in `done`, whose parameter it is.
+    fn finish_inline(&mut self, object: &NewObject<'_>, reference: Value, done: Block) -> Value {
         let address = self.heap_address(reference);
         let header_flags = self.heap_flags(Region::Header);
         let ty = self.b.ins().iconst(I32, i64::from(object.ty.0));
         self.b.ins().store(header_flags, ty, address, header::TYPE_WORD as i32);
-        let zero = self.b.ins().iconst(I32, 0);
-        self.b.ins().store(header_flags, zero, address, header::GC_WORD as i32);
+        let fresh = if self.constraints.gc_word {
+            let mutator = self.mutator();
+            let flags = self.flags(Region::Mutator);
+            self.b.ins().load(I32, flags, mutator, offset_of!(Mutator, fresh) as i32)
+        } else {
+            self.b.ins().iconst(I32, 0)
+        };
+        let word_flags = self.heap_flags(Region::GcWord);
+        self.b.ins().store(word_flags, fresh, address, header::GC_WORD as i32);
         if let Some(length) = object.length {
             let flags = self.heap_flags(Region::ArrayLength);
             let length = self.b.ins().iconst(I32, i64::from(length));
@@ -106,12 +145,13 @@ impl FuncTranslator<'_> {
         }
         for &(offset, slot) in object.clear.unwrap_or_default() {
             let zero = self.slot_zero(slot);
-            self.init_slot(slot, address, offset, zero);
+            self.store_scalar(slot, address, offset, zero);
         }
         self.b.ins().jump(done, &[BlockArg::Value(reference)]);
 
         self.b.seal_block(done);
         self.b.switch_to_block(done);
+        let result = self.b.block_params(done)[0];
         self.b.declare_value_needs_stack_map(result);
         result
     }
@@ -131,26 +171,156 @@ impl FuncTranslator<'_> {
         self.trap_if(spent, TrapCode::OutOfFuel);
     }
 
-    /// Stores the traced reference `value` at `address + offset`, a slot of `object`, which is neither null nor an i31.
-    pub(crate) fn emit_ref_store(&mut self, object: Value, address: Value, offset: u32, value: Value) {
+    /// Stores the traced reference `value` at `address + offset`, a slot of an object that the mutator can reach.
+    pub(crate) fn emit_ref_store(&mut self, address: Value, offset: u32, value: Value) {
+        let flags = self.heap_flags(Region::FieldRef);
         match self.constraints.write_barrier {
-            BarrierShape::None => {
-                let _ = object; // what shapes that remember or mark will look at
-                self.plain_ref_store(address, offset, value);
-            }
+            BarrierShape::None => {}
+            BarrierShape::Card => self.mark_card(address, offset),
+            BarrierShape::Count => self.count_store(flags, address, offset, value),
+            BarrierShape::Snapshot => self.log_overwritten(flags, address, offset),
         }
+        self.b.ins().store(flags, value, address, offset as i32);
     }
 
-    /// Stores a traced reference into an object that was allocated after the last safepoint: no collector has seen it
-    /// and no old value is lost, so no shape needs more than the store.
+    /// Stores a traced reference into an object that was allocated after the last safepoint: no collector has seen it,
+    /// no old value is lost, and no collector remembers young objects.
     pub(crate) fn emit_ref_init(&mut self, address: Value, offset: u32, value: Value) {
         match self.constraints.write_barrier {
-            BarrierShape::None => self.plain_ref_store(address, offset, value),
+            BarrierShape::None | BarrierShape::Card | BarrierShape::Snapshot => {}
+            BarrierShape::Count => self.count_up(value),
         }
-    }
-
-    fn plain_ref_store(&mut self, address: Value, offset: u32, value: Value) {
         let flags = self.heap_flags(Region::FieldRef);
         self.b.ins().store(flags, value, address, offset as i32);
+    }
+
+    /// Stores a traced reference into a global or a table.
+    pub(crate) fn emit_root_store(&mut self, flags: MemFlagsData, address: Value, value: Value) {
+        if self.constraints.barrier_on_roots {
+            self.count_store(flags, address, 0, value);
+        }
+        self.b.ins().store(flags, value, address, 0);
+    }
+
+    /// Marks the card of the slot at `address + offset`. The table covers the reservation and its guard, so any address
+    /// that a heap access can have has a card.
+    fn mark_card(&mut self, address: Value, offset: u32) {
+        let base = self.heap_base();
+        let from_base = self.b.ins().isub(address, base);
+        let slot = self.b.ins().iadd_imm_u(from_base, i64::from(offset));
+        let card = self.b.ins().ushr_imm_u(slot, i64::from(CARD_SHIFT));
+        let mutator = self.mutator();
+        let constant = self.flags(Region::Constant).with_readonly().with_can_move();
+        let cards = self.b.ins().load(I64, constant, mutator, offset_of!(Mutator, cards) as i32);
+        let at = self.b.ins().iadd(cards, card);
+        let dirty = self.b.ins().iconst(I32, 1);
+        let flags = self.flags(Region::Cards);
+        self.b.ins().istore8(flags, dirty, at, 0);
+    }
+
+    /// The counts of a store of `value` over what stands at `address + offset`: first up, then down.
+    fn count_store(&mut self, flags: MemFlagsData, address: Value, offset: u32, value: Value) {
+        self.count_up(value);
+        let old = self.b.ins().load(I32, flags, address, offset as i32);
+        let after = self.if_object(old);
+        let (at, flags, count) = self.collector_word(old);
+        let left = self.b.ins().iadd_imm_s(count, -1);
+        self.b.ins().store(flags, left, at, header::GC_WORD as i32);
+        let zero = self.b.create_block();
+        self.b.set_cold_block(zero);
+        self.b.ins().brif(left, after, &[], zero, &[]);
+        self.b.seal_block(zero);
+        self.b.switch_to_block(zero);
+        self.push_log(old);
+        self.go_on(after);
+    }
+
+    /// Counts the referent of `value` up.
+    fn count_up(&mut self, value: Value) {
+        if self.is_zero(value) {
+            return;
+        }
+        let after = self.if_object(value);
+        let (at, flags, count) = self.collector_word(value);
+        let more = self.b.ins().iadd_imm_s(count, 1);
+        self.b.ins().store(flags, more, at, header::GC_WORD as i32);
+        self.go_on(after);
+    }
+
+    /// While marking: logs what stands at `address + offset`, unless it is marked.
+    fn log_overwritten(&mut self, flags: MemFlagsData, address: Value, offset: u32) {
+        let mutator = self.mutator();
+        let state = self.flags(Region::Mutator);
+        let marking = self.b.ins().load(I32, state, mutator, offset_of!(Mutator, marking) as i32);
+        let (active, after) = (self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(active);
+        self.b.ins().brif(marking, active, &[], after, &[]);
+        self.b.seal_block(active);
+        self.b.switch_to_block(active);
+        let old = self.b.ins().load(I32, flags, address, offset as i32);
+        let none = self.if_object(old);
+        let (_, _, word) = self.collector_word(old);
+        let colour = self.b.ins().load(I32, state, mutator, offset_of!(Mutator, colour) as i32);
+        let marked = self.b.ins().icmp(IntCC::Equal, word, colour);
+        let white = self.b.create_block();
+        self.b.ins().brif(marked, none, &[], white, &[]);
+        self.b.seal_block(white);
+        self.b.switch_to_block(white);
+        self.push_log(old);
+        self.go_on(none);
+        self.go_on(after);
+    }
+
+    /// Address of the object behind `reference`, flags for its collector's word, and that word.
+    fn collector_word(&mut self, reference: Value) -> (Value, MemFlagsData, Value) {
+        let at = self.heap_address(reference);
+        let flags = self.heap_flags(Region::GcWord);
+        (at, flags, self.b.ins().load(I32, flags, at, header::GC_WORD as i32))
+    }
+
+    /// Goes on in a block that runs only if `word` refers to an object; the block that is returned runs next in any
+    /// case, by [`Self::go_on`].
+    fn if_object(&mut self, word: Value) -> Block {
+        let (object, after) = (self.b.create_block(), self.b.create_block());
+        let tag = self.b.ins().band_imm_u(word, 1);
+        let null = self.b.ins().icmp_imm_u(IntCC::Equal, word, 0);
+        let null = self.b.ins().uextend(I32, null);
+        let none = self.b.ins().bor(tag, null);
+        self.b.ins().brif(none, after, &[], object, &[]);
+        self.b.seal_block(object);
+        self.b.switch_to_block(object);
+        after
+    }
+
+    /// Ends the present block and goes on in `block`, all of whose predecessors are known now.
+    fn go_on(&mut self, block: Block) {
+        self.b.ins().jump(block, &[]);
+        self.b.seal_block(block);
+        self.b.switch_to_block(block);
+    }
+
+    /// Pushes `word` into the log, or notes that it is full.
+    fn push_log(&mut self, word: Value) {
+        let mutator = self.mutator();
+        let state = self.flags(Region::Mutator);
+        let next_at = offset_of!(Mutator, log_next) as i32;
+        let next = self.b.ins().load(I64, state, mutator, next_at);
+        let end = self.b.ins().load(I64, state, mutator, offset_of!(Mutator, log_end) as i32);
+        let room = self.b.ins().icmp(IntCC::UnsignedLessThan, next, end);
+        let (push, full, after) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        self.b.ins().brif(room, push, &[], full, &[]);
+        self.b.seal_block(push);
+        self.b.seal_block(full);
+        self.b.set_cold_block(full);
+        self.b.switch_to_block(full);
+        let yes = self.b.ins().iconst(I32, 1);
+        self.b.ins().store(state, yes, mutator, offset_of!(Mutator, log_overflow) as i32);
+        self.b.ins().jump(after, &[]);
+        self.b.switch_to_block(push);
+        let log = self.flags(Region::Log);
+        self.b.ins().store(log, word, next, 0);
+        let next = self.b.ins().iadd_imm_u(next, 4);
+        self.b.ins().store(state, next, mutator, next_at);
+        self.go_on(after);
     }
 }

@@ -1,7 +1,8 @@
 //! What generated code calls of the runtime. Each builtin is a SystemV function with `*mut VmCtx` first; the addresses
 //! stand in [`Builtins`], one pointer each, in the order of [`Builtin`]. They are stubs that record the exit frame, so a
 //! collection can walk from there. Every one is a safepoint, except that `Raise` and `Throw` do not return. A builtin that fails
-//! does not return either: it raises the trap.
+//! does not return either: it raises the trap. Schedules and stress modes may collect at each: at the allocating ones
+//! before they allocate, at the others when they are done, since their arguments are raw words.
 
 /// The builtins. "ref" = i32 reference word, "idx" = i32 index constant, lengths and array indices i32 unsigned.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -48,6 +49,8 @@ pub enum Builtin {
     ElemDrop,
     /// `(exception: ref)` never returns: continues at the innermost handler in the callers, or leaves wasm.
     Throw,
+    /// `()`: a safepoint at which nothing else happens; emitted on demand only.
+    Safepoint,
     /// `(values: *mut u128 as i64)`: calls host function `vmctx.host_func`; arguments at `values[i]` (low bytes), results
     /// are written there. Called by host thunks only.
     HostCall,
@@ -55,7 +58,7 @@ pub enum Builtin {
 
 impl Builtin {
     /// All, in table order.
-    pub const ALL: [Builtin; 21] = [
+    pub const ALL: [Builtin; 22] = [
         Builtin::Raise,
         Builtin::AllocStruct,
         Builtin::AllocArray,
@@ -76,6 +79,7 @@ impl Builtin {
         Builtin::TableInit,
         Builtin::ElemDrop,
         Builtin::Throw,
+        Builtin::Safepoint,
         Builtin::HostCall,
     ];
     /// CLIF-level parameter kinds after the vmctx ('i' = i32, 'l' = i64) and the result (none, 'i' or 'l').
@@ -97,6 +101,7 @@ impl Builtin {
             Builtin::TableCopy => ("iilll", None),
             Builtin::TableFill => ("ilil", None),
             Builtin::TableInit => ("iilii", None),
+            Builtin::Safepoint => ("", None),
             Builtin::HostCall => ("l", None),
         }
     }

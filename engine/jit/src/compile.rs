@@ -43,6 +43,8 @@ pub struct CompileOptions {
     pub cpu: Cpu,
     /// Whether code counts fuel.
     pub fuel: bool,
+    /// Whether code passes a safepoint at each function's entry and at each arrival at a loop's header.
+    pub polls: bool,
     /// Whether Cranelift's verifier runs.
     pub verifier: bool,
     /// Whether Cranelift's alias analysis runs (a bisect switch).
@@ -59,6 +61,7 @@ impl Default for CompileOptions {
             regalloc: RegAlloc::Backtracking,
             cpu: Cpu::Native,
             fuel: false,
+            polls: false,
             verifier: cfg!(debug_assertions),
             alias_analysis: true,
             legacy_exceptions: false,

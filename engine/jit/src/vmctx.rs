@@ -4,7 +4,7 @@
 //! Every wasm function has `CallConv::Tail` and takes `*mut VmCtx` of its own instance as parameter 0. All references
 //! (traced ones and func ids) are `i32` values.
 
-use assay_gc::{BumpWindow, TypeRow};
+use assay_gc::{Mutator, TypeRow};
 
 use crate::builtins::Builtins;
 
@@ -21,8 +21,8 @@ pub struct VmCtx {
     pub heap_base: *mut u8,
     /// Row 0 of the canonical types.
     pub type_rows: *const TypeRow,
-    /// The heap's inline allocation window.
-    pub window: *mut BumpWindow,
+    /// What the heap shares with code: allocation, marking state, the barrier's log and cards.
+    pub mutator: *mut Mutator,
     /// Per memory index.
     pub memories: *const *mut MemoryDef,
     /// Per table index.

@@ -8,7 +8,7 @@ use std::ffi::c_void;
 use std::sync::Arc;
 
 use assay_gc::layout::Layout;
-use assay_gc::{AllocShape, BarrierShape, BumpWindow, Constraints, FuncType, TypeId, TypeRegistry, header};
+use assay_gc::{AllocShape, BarrierShape, Constraints, FuncType, Mutator, TypeId, TypeRegistry, header};
 use assay_jit::builtins::{Builtin, Builtins};
 use assay_jit::trampoline::{AbiSignature, Trampolines};
 use assay_jit::vmctx::{FuncEntry, StoreCtx, VmCtx};
@@ -17,11 +17,15 @@ use assay_jit::{CompileOptions, CompiledModule, Compiler, OptLevel, RegAlloc, Tr
 static BUMP: Constraints = Constraints {
     name: "bump",
     alloc: AllocShape::Bump,
+    inline_max: u32::MAX,
     write_barrier: BarrierShape::None,
+    barrier_on_roots: false,
     moves: false,
     collects: false,
     header_flags: 0,
     gc_word: false,
+    stress_kinds: &[],
+    headroom: 100,
 };
 
 static CALL: Constraints = Constraints { name: "call", alloc: AllocShape::Call, ..BUMP };
@@ -34,7 +38,7 @@ const HOST_BOX: u32 = 64;
 /// What the builtins find through `StoreCtx::owner`.
 struct Owner {
     types: Arc<TypeRegistry>,
-    window: BumpWindow,
+    mutator: Mutator,
     heap: Vec<u64>,
 }
 
@@ -47,9 +51,9 @@ impl Owner {
 
     /// A zeroed object.
     fn alloc(&mut self, ty: u32, size: u32) -> u32 {
-        let at = self.window.next;
+        let at = self.mutator.next;
         assert!(at + size <= HEAP_BYTES, "the test's heap is too small");
-        self.window.next += size;
+        self.mutator.next += size;
         self.heap[at as usize / 8..(at + size) as usize / 8].fill(0);
         self.write(at + header::TYPE_WORD, ty);
         at
@@ -133,7 +137,7 @@ impl Machine {
 
         let mut owner = Box::new(Owner {
             types: Arc::clone(&self.types),
-            window: BumpWindow { next: HOST_BOX + 16, end: 4096 },
+            mutator: Mutator { next: HOST_BOX + 16, end: 4096, ..Mutator::default() },
             heap: vec![0xa5a5_a5a5_a5a5_a5a5; HEAP_BYTES as usize / 8],
         });
         owner.write(HOST_BOX + header::TYPE_WORD, self.types.host_type().0);
@@ -174,7 +178,7 @@ impl Machine {
             builtins: &raw const builtins,
             heap_base: owner.heap.as_mut_ptr().cast(),
             type_rows: self.types.rows_base(),
-            window: &raw mut owner.window,
+            mutator: &raw mut owner.mutator,
             memories: std::ptr::null(),
             tables: std::ptr::null(),
             globals: std::ptr::null(),

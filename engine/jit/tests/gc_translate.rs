@@ -9,21 +9,29 @@ use assay_jit::{CompileOptions, CompiledModule, Compiler, OptLevel, RegAlloc};
 static BUMP: Constraints = Constraints {
     name: "bump",
     alloc: AllocShape::Bump,
+    inline_max: u32::MAX,
     write_barrier: BarrierShape::None,
+    barrier_on_roots: false,
     moves: true,
     collects: true,
     header_flags: 0,
     gc_word: false,
+    stress_kinds: &[],
+    headroom: 100,
 };
 
 static CALL: Constraints = Constraints {
     name: "call",
     alloc: AllocShape::Call,
+    inline_max: u32::MAX,
     write_barrier: BarrierShape::None,
+    barrier_on_roots: false,
     moves: false,
     collects: true,
     header_flags: 0,
     gc_word: false,
+    stress_kinds: &[],
+    headroom: 100,
 };
 
 /// All configurations that change the code.

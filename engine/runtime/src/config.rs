@@ -16,6 +16,9 @@ pub struct Config {
     pub cpu: Cpu,
     /// Whether code counts fuel; a new store then has none until [`StoreInner::set_fuel`](crate::StoreInner::set_fuel).
     pub fuel: bool,
+    /// Whether code passes a safepoint at each function's entry and at each arrival at a loop's header, so that
+    /// [`Stress::every_safepoint`] and schedules can collect there.
+    pub polls: bool,
     /// Whether Cranelift's verifier runs.
     pub verifier: bool,
     /// Whether Cranelift's alias analysis runs.
@@ -48,6 +51,7 @@ impl Default for Config {
             regalloc: RegAlloc::Backtracking,
             cpu: Cpu::Native,
             fuel: false,
+            polls: false,
             verifier: cfg!(debug_assertions),
             alias_analysis: true,
             legacy_exceptions: false,

@@ -55,6 +55,7 @@ impl Engine {
             cpu: config.cpu,
             fuel: config.fuel,
             verifier: config.verifier,
+            polls: config.polls,
             alias_analysis: config.alias_analysis,
             legacy_exceptions: config.legacy_exceptions,
         };

@@ -40,6 +40,17 @@ impl GlobalData {
     }
 }
 
+impl StoreInner {
+    /// Sets global `at`, with the heap's barrier.
+    pub(crate) fn set_global(&mut self, at: usize, bits: u128) {
+        let global = &mut self.state.globals[at];
+        if global.traced {
+            self.heap.root_slot_written(GcRef(global.bits() as u32), GcRef(bits as u32));
+        }
+        global.set_bits(bits);
+    }
+}
+
 impl Global {
     /// A new global.
     ///
@@ -53,6 +64,9 @@ impl Global {
     }
     pub(crate) fn alloc(store: &mut StoreInner, ty: GlobalType, bits: u128) -> Global {
         let traced = is_traced(store, &ty.content);
+        if traced {
+            store.heap.root_gained(GcRef(bits as u32));
+        }
         store.state.globals.push(GlobalData { cell: Pinned::new(bits), ty, traced });
         Global { store: store.id(), index: store.state.globals.len() as u32 - 1 }
     }
@@ -103,7 +117,7 @@ impl Global {
         }
         let bits =
             value.to_bits(store, &ty.content)?.ok_or_else(|| Error::usage(Usage::Type { index: 0 }))?;
-        store.state.globals[self.index as usize].set_bits(bits);
+        store.set_global(self.index as usize, bits);
         Ok(())
     }
 }

@@ -14,7 +14,7 @@ use assay_jit::vmctx::{FuncEntry, ImportedFunc, MemoryDef, TableDef, VmCtx};
 use crate::externs::check;
 use crate::link::check_import;
 use crate::pinned::Pinned;
-use crate::store::StoreInner;
+use crate::store::{State, StoreInner};
 use crate::value::is_traced;
 use crate::{Error, Extern, Func, Global, Memory, Module, Table, Tag, Usage};
 
@@ -303,13 +303,13 @@ fn initialise(store: &mut StoreInner, module: &Module, instance: u32) -> Result<
     for (at, expr) in (info.imported_globals as usize..).zip(&info.global_inits) {
         let bits = store.evaluate(instance, expr)?.bits();
         let global = store.state.instances[instance as usize].globals[at];
-        store.state.globals[global as usize].set_bits(bits);
+        store.set_global(global as usize, bits);
     }
     for (at, expr) in (info.imported_tables as usize..).zip(&info.table_inits) {
         let Some(expr) = expr else { continue };
         let word = store.evaluate(instance, expr)?.word();
         let table = store.state.instances[instance as usize].tables[at];
-        store.state.tables[table as usize].elements_mut().fill(word);
+        store.fill_table(table as usize, word);
     }
     for (at, segment) in info.elements.iter().enumerate() {
         if matches!(segment.mode, ElementMode::Declarative) {
@@ -349,14 +349,17 @@ impl StoreInner {
         src: u64,
         len: u64,
     ) -> Result<(), Error> {
-        let state = &mut self.state;
-        let instance = &state.instances[instance as usize];
-        let table = &mut state.tables[instance.tables[table as usize] as usize];
-        let items = &instance.elements[elem as usize].items;
+        let (number, elem) = (instance as usize, elem as usize);
+        let instance = &self.state.instances[number];
+        let at = instance.tables[table as usize] as usize;
         let out_of_bounds = || Error::of_trap(TrapCode::TableOutOfBounds);
-        let to = table.range(dst, len).ok_or_else(out_of_bounds)?;
-        let from = segment_range(items.len(), src, len).ok_or_else(out_of_bounds)?;
-        table.elements_mut()[to].copy_from_slice(&items[from]);
+        let to = self.state.tables[at].range(dst, len).ok_or_else(out_of_bounds)?;
+        let from = segment_range(instance.elements[elem].items.len(), src, len).ok_or_else(out_of_bounds)?;
+        self.table_barrier(at, to.clone(), |state, index| {
+            state.instances[number].elements[elem].items[from.start + index]
+        });
+        let State { instances, tables, .. } = &mut self.state;
+        tables[at].elements_mut()[to].copy_from_slice(&instances[number].elements[elem].items[from]);
         Ok(())
     }
     /// `elem.drop`.

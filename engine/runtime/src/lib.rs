@@ -63,8 +63,8 @@ mod typed;
 mod value;
 
 pub use assay_gc::{
-    AbstractHeapType, CollectKind, CompositeType, FieldType, FuncType, GcRef, HeapType, RecGroup, RefType,
-    Stats, StorageType, Stress, SubType, TypeId, TypeRegistry, ValType,
+    AbstractHeapType, CollectKind, CompositeType, Event, FieldType, FuncType, GcRef, HeapType, Pauses,
+    RecGroup, RefType, Schedule, Stats, StorageType, Stress, SubType, Trigger, TypeId, TypeRegistry, ValType,
 };
 pub use assay_jit::module::{ExternType, GlobalType, Import, MemoryType, TableType};
 pub use assay_jit::{Cpu, OptLevel, RegAlloc, TrapCode};

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use assay_gc::{
-    AllocError, CollectKind, FuncType, GcRef, Heap, HeapConfig, HeapType, RecGroup, RefType, Stats, Stress,
-    TypeId, TypeRegistry, ValType,
+    AllocError, CollectKind, FuncType, GcRef, Heap, HeapConfig, HeapType, Pauses, RecGroup, RefType,
+    Schedule, Stats, Stress, TypeId, TypeRegistry, ValType,
 };
 use assay_jit::trampoline::{AbiSignature, Trampolines};
 use assay_jit::vmctx::{FuncEntry, StoreCtx, VmCtx};
@@ -370,6 +370,14 @@ impl StoreInner {
         }
         Ok(())
     }
+    /// Starts a schedule of collections. Allocations and safepoints count from the store's creation.
+    pub fn set_schedule(&mut self, schedule: &Schedule) {
+        self.heap.set_schedule(schedule);
+    }
+    /// How long the heap's collections took.
+    pub fn pauses(&self) -> &Pauses {
+        self.heap.pauses()
+    }
     /// Changes the heap's testing modes, for schedules of collections.
     pub fn set_stress(&mut self, stress: Stress) {
         self.heap.set_stress(stress);
@@ -382,7 +390,13 @@ impl StoreInner {
     pub fn heap_used(&self) -> u64 {
         self.heap.used_bytes()
     }
-    /// Collects fully and counts what the store's roots (handles included) reach: (objects, bytes).
+    /// Passes a safepoint of generated code: collects if the schedule or a stress mode says so.
+    pub(crate) fn safepoint(&mut self) -> Result<(), Error> {
+        let StoreInner { heap, state } = self;
+        Ok(heap.safepoint(&mut Roots { state })?)
+    }
+    /// Collects fully and counts what is left: (objects, bytes). That is what the store's roots (handles included)
+    /// reach, or the collector leaks; under one that never collects, what they reach is counted.
     ///
     /// # Errors
     /// `Usage(Active)` while wasm code is active; `Corrupt`.
@@ -392,7 +406,10 @@ impl StoreInner {
         }
         self.gc(CollectKind::Full)?;
         let StoreInner { heap, state } = self;
-        Ok(heap.live(&mut Roots { state }))
+        if !heap.constraints().collects {
+            return Ok(heap.live(&mut Roots { state }));
+        }
+        Ok(heap.retained()?)
     }
     /// Re-traces the heap from freshly computed roots and checks every object.
     ///
@@ -512,7 +529,7 @@ impl StoreInner {
             builtins: crate::builtins::table(),
             heap_base: self.heap.base(),
             type_rows: self.state.engine.types().rows_base(),
-            window: self.heap.window(),
+            mutator: self.heap.mutator(),
             memories: std::ptr::null(),
             tables: std::ptr::null(),
             globals: std::ptr::null(),

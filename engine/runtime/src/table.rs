@@ -12,7 +12,7 @@ use assay_jit::vmctx::TableDef;
 
 use crate::externs::check;
 use crate::pinned::Pinned;
-use crate::store::StoreInner;
+use crate::store::{State, StoreInner};
 use crate::value::is_traced;
 use crate::{Error, ErrorKind, RawVal, Resource, Usage, Val};
 
@@ -128,6 +128,46 @@ impl Drop for TableData {
     }
 }
 
+impl StoreInner {
+    /// Tells the heap, if it wants to know, that `range` of table `at` is about to hold the words `new(state, index)`,
+    /// the index counted from the range's start.
+    pub(crate) fn table_barrier(
+        &mut self,
+        at: usize,
+        range: std::ops::Range<usize>,
+        new: impl Fn(&State, usize) -> GcRef,
+    ) {
+        let StoreInner { heap, state } = self;
+        if !heap.has_root_barrier() || !state.tables[at].traced {
+            return;
+        }
+        (0..range.len()).for_each(|index| heap.root_gained(new(state, index)));
+        state.tables[at].elements()[range].iter().for_each(|&old| heap.root_lost(old));
+    }
+    /// Sets all elements of table `at`.
+    pub(crate) fn fill_table(&mut self, at: usize, word: GcRef) {
+        if !word.is_null() {
+            let all = 0..self.state.tables[at].elements().len();
+            self.table_barrier(at, all, |_, _| word);
+            self.state.tables[at].elements_mut().fill(word);
+        }
+    }
+    /// Grows table `at` by `delta` elements of `init`: the old size, or `None` when over the limits or out of memory.
+    pub(crate) fn grow_table(&mut self, at: usize, delta: u64, init: GcRef) -> Option<u64> {
+        let table = &mut self.state.tables[at];
+        let old = table.len();
+        if !table.grow(delta, GcRef::NULL) {
+            return None;
+        }
+        if !init.is_null() {
+            let added = old as usize..self.state.tables[at].elements().len();
+            self.table_barrier(at, added.clone(), |_, _| init);
+            self.state.tables[at].elements_mut()[added].fill(init);
+        }
+        Some(old)
+    }
+}
+
 impl Table {
     /// A new table filled with `init`.
     ///
@@ -138,9 +178,7 @@ impl Table {
         store.retain_val_type(&element)?;
         let word = init.to_bits(store, &element)?.ok_or_else(|| Error::usage(Usage::Type { index: 0 }))?;
         let table = Table::alloc(store, ty)?;
-        if word != 0 {
-            store.state.tables[table.index as usize].elements_mut().fill(GcRef(word as u32));
-        }
+        store.fill_table(table.index as usize, GcRef(word as u32));
         Ok(table)
     }
     /// A new table of nulls.
@@ -196,12 +234,13 @@ impl Table {
     /// `WrongStore`, `Type`, `OutOfRange`.
     pub fn set(self, store: &mut StoreInner, index: u64, value: &Val) -> Result<(), Error> {
         let word = self.word(store, value)?;
-        let data = &mut store.state.tables[self.index as usize];
-        let size = data.len();
+        let size = self.data(store)?.len();
         if index >= size {
             return Err(Error::usage(Usage::OutOfRange { given: index, size }));
         }
-        data.elements_mut()[index as usize] = word;
+        let slot = index as usize;
+        store.table_barrier(self.index as usize, slot..slot + 1, |_, _| word);
+        store.state.tables[self.index as usize].elements_mut()[slot] = word;
         Ok(())
     }
     /// Grows by `delta` elements of `init`; returns the old size.
@@ -210,9 +249,8 @@ impl Table {
     /// `WrongStore`, `Type`, `Exhausted(Table)`.
     pub fn grow(self, store: &mut StoreInner, delta: u64, init: &Val) -> Result<u64, Error> {
         let word = self.word(store, init)?;
-        let data = &mut store.state.tables[self.index as usize];
-        let old = data.len();
-        if data.grow(delta, word) { Ok(old) } else { Err(Error::new(ErrorKind::Exhausted(Resource::Table))) }
+        let grown = store.grow_table(self.index as usize, delta, word);
+        grown.ok_or_else(|| Error::new(ErrorKind::Exhausted(Resource::Table)))
     }
     fn word(self, store: &StoreInner, value: &Val) -> Result<GcRef, Error> {
         let ty = ValType::Ref(self.data(store)?.ty.element);

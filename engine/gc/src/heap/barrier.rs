@@ -8,19 +8,30 @@ use crate::header::GC_WORD;
 use crate::memory::View;
 
 impl Heap {
-    /// What must happen beside a store of `new` over `old` in a global or a table: nothing unless the collector wants
-    /// barriers there.
-    pub fn root_slot_written(&mut self, old: GcRef, new: GcRef) {
-        if !self.constraints().barrier_on_roots {
-            return;
-        }
-        self.referent_gained(new);
-        self.referent_lost(old);
-    }
-
-    /// Whether stores into globals and tables must be told to [`Heap::root_slot_written`].
+    /// Whether stores into globals and tables must be told: [`Heap::root_gained`] for each new word, then
+    /// [`Heap::root_lost`] for each old one.
     pub fn has_root_barrier(&self) -> bool {
         self.constraints().barrier_on_roots
+    }
+
+    /// A global or table slot is about to hold `word`.
+    pub fn root_gained(&mut self, word: GcRef) {
+        if self.has_root_barrier() {
+            self.referent_gained(word);
+        }
+    }
+
+    /// A global or table slot that held `word` has been told to hold another.
+    pub fn root_lost(&mut self, word: GcRef) {
+        if self.has_root_barrier() {
+            self.referent_lost(word);
+        }
+    }
+
+    /// Both, for a single slot.
+    pub fn root_slot_written(&mut self, old: GcRef, new: GcRef) {
+        self.root_gained(new);
+        self.root_lost(old);
     }
 
     /// Stores `value` in the traced slot at heap offset `at`.

@@ -53,7 +53,7 @@ pub struct Stats {
     pub barrier_work: u64,
     /// Logs that overflowed.
     pub log_overflows: u64,
-    /// Allocations refused because the limit was reached.
+    /// Allocations that found the heap at its limit: a full collection made room, or none was left.
     pub limit_hits: u64,
     /// Times that the heap took more memory, and gave some back.
     pub grown: u64,

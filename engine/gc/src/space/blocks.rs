@@ -167,11 +167,11 @@ impl Blocks {
 
     /// Takes all lists back from the mutator.
     pub(crate) fn retire(&mut self, core: &mut HeapCore) {
-        for class in 0..SIZE_CLASSES {
+        for (class, &size) in CELL_SIZES.iter().enumerate() {
             let left = self.listed_now(core, class);
             let used = self.listed[class] - left;
-            core.stats.bytes_allocated += u64::from(used) * u64::from(CELL_SIZES[class]);
-            self.taken -= u64::from(left) * u64::from(CELL_SIZES[class]);
+            core.stats.bytes_allocated += u64::from(used) * u64::from(size);
+            self.taken -= u64::from(left) * u64::from(size);
             self.listed[class] = 0;
             core.set_head(class, 0);
         }
@@ -337,10 +337,10 @@ impl Blocks {
     /// Bytes in use; what is left in the lists is not.
     pub(crate) fn account(&self, core: &HeapCore) -> Account {
         let (mut left, mut uncounted) = (0, 0);
-        for class in 0..SIZE_CLASSES {
+        for (class, &size) in CELL_SIZES.iter().enumerate() {
             let now = self.listed_now(core, class);
-            left += u64::from(now) * u64::from(CELL_SIZES[class]);
-            uncounted += u64::from(self.listed[class] - now) * u64::from(CELL_SIZES[class]);
+            left += u64::from(now) * u64::from(size);
+            uncounted += u64::from(self.listed[class] - now) * u64::from(size);
         }
         Account { used: self.taken - left, uncounted }
     }
@@ -356,10 +356,10 @@ impl Blocks {
     /// `Verify`.
     pub(crate) fn check_lists(&self, core: &HeapCore) -> Result<(), Error> {
         let view = core.memory.view(self.extent);
-        for class in 0..SIZE_CLASSES {
+        for (class, &size) in CELL_SIZES.iter().enumerate() {
             let (mut at, mut seen) = (core.head(class), 0);
             while at != 0 {
-                let cell = self.cell(at).filter(|cell| cell.size == CELL_SIZES[class]);
+                let cell = self.cell(at).filter(|cell| cell.size == size);
                 if cell.is_none() {
                     return crate::verify::broken(
                         at,

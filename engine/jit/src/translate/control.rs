@@ -15,6 +15,7 @@ use wasmparser::{BlockType, BrTable, TryTable};
 
 use super::exceptions::Caught;
 use super::{FuncTranslator, Region, Values, block_args, clif_type};
+use crate::builtins::Builtin;
 use crate::convert::internal;
 use crate::vmctx::StoreCtx;
 use crate::{Error, ErrorKind, TrapCode};
@@ -165,6 +166,7 @@ impl FuncTranslator<'_> {
         self.control.push(label);
         if op == LabelOp::Loop {
             self.charge_fuel();
+            self.poll();
         }
         Ok(())
     }
@@ -354,6 +356,13 @@ impl FuncTranslator<'_> {
         self.b.ins().store(flags, left, store, offset_of!(StoreCtx, fuel) as i32);
         let out = self.b.ins().icmp_imm_s(IntCC::SignedLessThan, left, 0);
         self.trap_if(out, TrapCode::OutOfFuel);
+    }
+
+    /// A safepoint at which nothing else happens, if code is to have them.
+    pub(super) fn poll(&mut self) {
+        if self.options.polls {
+            self.builtin(Builtin::Safepoint, &[]);
+        }
     }
 
     /// A constant index or number of a builtin's arguments.

@@ -179,6 +179,7 @@ impl FuncTranslator<'_> {
         self.set_stack_limit()?;
         self.declare_locals(ty, body, scan)?;
         self.charge_fuel();
+        self.poll();
         self.open_body(&ty.results);
         let mut reader = body.get_operators_reader().map_err(read_error)?;
         loop {

@@ -275,9 +275,9 @@ impl FuncTranslator<'_> {
         self.vmctx_field(offset_of!(VmCtx, type_rows))
     }
 
-    /// Address of the [`BumpWindow`](assay_gc::BumpWindow).
-    pub(crate) fn window(&mut self) -> Value {
-        self.vmctx_field(offset_of!(VmCtx, window))
+    /// Address of the [`Mutator`](assay_gc::Mutator).
+    pub(crate) fn mutator(&mut self) -> Value {
+        self.vmctx_field(offset_of!(VmCtx, mutator))
     }
 
     /// Address of the [`StoreCtx`].

@@ -19,10 +19,16 @@ pub(crate) enum Region {
     Fuel,
     /// Rows of the canonical types.
     TypeRow,
-    /// The inline allocation window.
-    Window,
-    /// Object headers.
+    /// The mutator's state: allocation, marking.
+    Mutator,
+    /// Entries of the barrier's log.
+    Log,
+    /// The card table.
+    Cards,
+    /// Type words of objects.
     Header,
+    /// The collector's words of objects.
+    GcWord,
     /// Array lengths.
     ArrayLength,
     /// Traced reference fields and elements.

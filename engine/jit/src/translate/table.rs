@@ -75,7 +75,11 @@ impl FuncTranslator<'_> {
         let index = self.pop();
         let address = self.table_element(table, index);
         let flags = self.flags(Region::Table);
-        self.b.ins().store(flags, value, address, 0);
+        if self.is_traced(&ValType::Ref(self.m.tables[table as usize].element)) {
+            self.emit_root_store(flags, address, value);
+        } else {
+            self.b.ins().store(flags, value, address, 0);
+        }
     }
 
     /// `table.size`

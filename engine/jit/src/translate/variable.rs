@@ -106,6 +106,10 @@ impl FuncTranslator<'_> {
         let value = self.pop();
         let cell = self.global_cell(index);
         let flags = self.flags(Region::global(index, self.m.imported_globals));
-        self.b.ins().store(flags, value, cell, 0);
+        if self.is_traced(&self.m.globals[index as usize].content) {
+            self.emit_root_store(flags, cell, value);
+        } else {
+            self.b.ins().store(flags, value, cell, 0);
+        }
     }
 }

@@ -129,58 +129,81 @@ builtin!(raise_trap(vmctx; _store, _, code: u32) {
         None => Err(Error::internal("raise of an unknown trap code")),
     }
 });
-builtin!(alloc_struct(vmctx; store, _, ty: u32) -> u32 { Ok(store.alloc_struct(TypeId(ty))?.0) });
-builtin!(alloc_array(vmctx; store, _, ty: u32, len: u32) -> u32 { Ok(store.array_new(TypeId(ty), len)?.0) });
+builtin!(alloc_struct(vmctx; store, _, ty: u32) -> u32 {
+    store.safepoint()?;
+    Ok(store.alloc_struct(TypeId(ty))?.0)
+});
+builtin!(alloc_array(vmctx; store, _, ty: u32, len: u32) -> u32 {
+    store.safepoint()?;
+    Ok(store.array_new(TypeId(ty), len)?.0)
+});
 builtin!(array_fill(vmctx; store, _, array: u32, start: u32, low: u64, high: u64, len: u32) {
-    store.array_fill(array, start, u128::from(high) << 64 | u128::from(low), len)
+    store.array_fill(array, start, u128::from(high) << 64 | u128::from(low), len)?;
+    store.safepoint()
 });
 builtin!(array_copy(vmctx; store, _, dst: u32, dst_start: u32, src: u32, src_start: u32, len: u32) {
-    store.array_copy(dst, dst_start, src, src_start, len)
+    store.array_copy(dst, dst_start, src, src_start, len)?;
+    store.safepoint()
 });
 builtin!(array_new_data(vmctx; store, instance, ty: u32, data: u32, start: u32, len: u32) -> u32 {
+    store.safepoint()?;
     Ok(store.array_new_data(instance, TypeId(ty), data, start, len)?.0)
 });
 builtin!(array_new_elem(vmctx; store, instance, ty: u32, elem: u32, start: u32, len: u32) -> u32 {
+    store.safepoint()?;
     Ok(store.array_new_elem(instance, TypeId(ty), elem, start, len)?.0)
 });
 builtin!(array_init_data(vmctx; store, instance, array: u32, dst: u32, data: u32, src: u32, len: u32) {
-    store.array_init_data(instance, array, dst, data, src, len)
+    store.array_init_data(instance, array, dst, data, src, len)?;
+    store.safepoint()
 });
 builtin!(array_init_elem(vmctx; store, instance, array: u32, dst: u32, elem: u32, src: u32, len: u32) {
-    store.array_init_elem(instance, array, dst, elem, src, len)
+    store.array_init_elem(instance, array, dst, elem, src, len)?;
+    store.safepoint()
 });
 builtin!(memory_grow(vmctx; store, instance, memory: u32, delta: u64) -> u64 {
-    store.memory_grow(instance, memory, delta)
+    let old = store.memory_grow(instance, memory, delta)?;
+    store.safepoint()?;
+    Ok(old)
 });
 builtin!(memory_copy(vmctx; store, instance, dst_memory: u32, src_memory: u32, dst: u64, src: u64, len: u64) {
-    store.memory_copy(instance, dst_memory, src_memory, dst, src, len)
+    store.memory_copy(instance, dst_memory, src_memory, dst, src, len)?;
+    store.safepoint()
 });
 builtin!(memory_fill(vmctx; store, instance, memory: u32, dst: u64, byte: u32, len: u64) {
-    store.memory_fill(instance, memory, dst, byte as u8, len)
+    store.memory_fill(instance, memory, dst, byte as u8, len)?;
+    store.safepoint()
 });
 builtin!(memory_init(vmctx; store, instance, memory: u32, data: u32, dst: u64, src: u32, len: u32) {
-    store.memory_init_charged(instance, memory, data, dst, src, len)
+    store.memory_init_charged(instance, memory, data, dst, src, len)?;
+    store.safepoint()
 });
 builtin!(data_drop(vmctx; store, instance, data: u32) {
     store.data_drop(instance, data);
-    Ok(())
+    store.safepoint()
 });
 builtin!(table_grow(vmctx; store, instance, table: u32, delta: u64, init: u32) -> u64 {
-    store.table_grow(instance, table, delta, init)
+    let old = store.table_grow(instance, table, delta, init)?;
+    store.safepoint()?;
+    Ok(old)
 });
 builtin!(table_copy(vmctx; store, instance, dst_table: u32, src_table: u32, dst: u64, src: u64, len: u64) {
-    store.table_copy(instance, dst_table, src_table, dst, src, len)
+    store.table_copy(instance, dst_table, src_table, dst, src, len)?;
+    store.safepoint()
 });
 builtin!(table_fill(vmctx; store, instance, table: u32, dst: u64, value: u32, len: u64) {
-    store.table_fill(instance, table, dst, value, len)
+    store.table_fill(instance, table, dst, value, len)?;
+    store.safepoint()
 });
 builtin!(table_init(vmctx; store, instance, table: u32, elem: u32, dst: u64, src: u32, len: u32) {
-    store.table_init_charged(instance, table, elem, dst, src, len)
+    store.table_init_charged(instance, table, elem, dst, src, len)?;
+    store.safepoint()
 });
 builtin!(elem_drop(vmctx; store, instance, elem: u32) {
     store.elem_drop(instance, elem);
-    Ok(())
+    store.safepoint()
 });
+builtin!(safepoint(vmctx; store, _) { store.safepoint() });
 builtin!(call_host(vmctx; store, _, values: *mut u128) {
     // SAFETY: generated code passes its own host function's context.
     let host = unsafe { (*vmctx).host_func };
@@ -233,6 +256,7 @@ static TABLE: Table = Table(Builtins({
             Builtin::TableInit => table_init,
             Builtin::ElemDrop => elem_drop,
             Builtin::Throw => throw,
+            Builtin::Safepoint => safepoint,
             Builtin::HostCall => call_host,
         };
         addresses[index] = stub as *const u8;

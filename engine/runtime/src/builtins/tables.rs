@@ -29,9 +29,7 @@ impl StoreInner {
             return Ok(u64::MAX);
         }
         self.charge(delta)?;
-        let table = &mut self.state.tables[at];
-        let old = table.len();
-        Ok(if table.grow(delta, GcRef(init)) { old } else { u64::MAX })
+        Ok(self.grow_table(at, delta, GcRef(init)).unwrap_or(u64::MAX))
     }
 
     /// `table.copy`.
@@ -48,6 +46,7 @@ impl StoreInner {
         let dst = self.state.tables[to].range(dst, len).ok_or_else(out_of_bounds)?;
         let src = self.state.tables[from].range(src, len).ok_or_else(out_of_bounds)?;
         self.charge(len)?;
+        self.table_barrier(to, dst.clone(), |state, index| state.tables[from].elements()[src.start + index]);
         match self.state.tables.get_disjoint_mut([to, from]) {
             Ok([to, from]) => to.elements_mut()[dst].copy_from_slice(&from.elements()[src]),
             Err(_) => self.state.tables[to].elements_mut().copy_within(src, dst.start),
@@ -67,6 +66,7 @@ impl StoreInner {
         let at = self.table_number(instance, table);
         let range = self.state.tables[at].range(dst, len).ok_or_else(out_of_bounds)?;
         self.charge(len)?;
+        self.table_barrier(at, range.clone(), |_, _| GcRef(value));
         self.state.tables[at].elements_mut()[range].fill(GcRef(value));
         Ok(())
     }

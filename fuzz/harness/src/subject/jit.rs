@@ -176,6 +176,7 @@ impl JitSubject {
         wasm::Stress {
             every_alloc,
             every_nth: if every_alloc { 0 } else { collect_every },
+            every_safepoint: 0,
             poison: options.poison || options.gc_stress,
             verify: options.verify || options.gc_stress,
         }

@@ -101,7 +101,7 @@ impl FuncTranslator<'_> {
     }
 
     /// Whether `value` is a constant of all bits zero, which a new array holds already.
-    fn is_zero(&self, value: Value) -> bool {
+    pub(crate) fn is_zero(&self, value: Value) -> bool {
         let dfg = &self.b.func.dfg;
         let Some(inst) = dfg.value_def(dfg.resolve_aliases(value)).inst() else { return false };
         match dfg.insts[inst] {
@@ -167,7 +167,7 @@ impl FuncTranslator<'_> {
         let at = self.pop();
         let array = self.pop();
         let address = self.element_address(array, at, layout.element);
-        self.store_slot(layout.element, array, address, layout.base, value);
+        self.store_slot(layout.element, address, layout.base, value);
         Ok(())
     }
 

@@ -112,16 +112,9 @@ impl FuncTranslator<'_> {
     }
 
     /// Stores into a slot of an object that is reachable already: the write barrier's business for references.
-    pub(super) fn store_slot(
-        &mut self,
-        slot: Slot,
-        object: Value,
-        address: Value,
-        offset: u32,
-        value: Value,
-    ) {
+    pub(super) fn store_slot(&mut self, slot: Slot, address: Value, offset: u32, value: Value) {
         if slot == Slot::Ref {
-            self.emit_ref_store(object, address, offset, value);
+            self.emit_ref_store(address, offset, value);
         } else {
             self.store_scalar(slot, address, offset, value);
         }
@@ -137,7 +130,7 @@ impl FuncTranslator<'_> {
     }
 
     /// Packed values are cut off by the width of the store.
-    fn store_scalar(&mut self, slot: Slot, address: Value, offset: u32, value: Value) {
+    pub(crate) fn store_scalar(&mut self, slot: Slot, address: Value, offset: u32, value: Value) {
         let flags: MemFlagsData = self.heap_flags(region(slot));
         let offset = offset as i32;
         match slot {

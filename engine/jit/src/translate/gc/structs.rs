@@ -55,7 +55,7 @@ impl FuncTranslator<'_> {
         let value = self.pop();
         let object = self.pop();
         let address = self.object_address(object);
-        self.store_slot(slot, object, address, offset, value);
+        self.store_slot(slot, address, offset, value);
         Ok(())
     }
 
