@@ -70,8 +70,8 @@ unsafe impl Collector for MarkSweep {
     }
 
     fn due(&self, core: &HeapCore, size: u32) -> Option<CollectKind> {
-        let used = self.account(core).used + u64::from(size);
-        (used > self.trigger && self.trigger < core.max_bytes()).then_some(CollectKind::Full)
+        let taken = self.cells.as_ref()?.taken() + u64::from(size);
+        (taken > self.trigger && self.trigger < core.max_bytes()).then_some(CollectKind::Full)
     }
 
     fn collect(

@@ -20,6 +20,21 @@ use crate::{Error, GcRef};
 pub(crate) const BLOCK: u32 = 1 << 13;
 const MARK_WORDS: usize = BLOCK as usize / 8 / 64;
 
+/// An offset within a block times a reciprocal, shifted by this, is the number of its cell.
+const RECIPROCAL_SHIFT: u32 = 32;
+
+/// By class: bytes of a cell, and the reciprocal by which offsets are divided by them.
+const SHAPES: [(u32, u64); SIZE_CLASSES] = {
+    let mut shapes = [(0, 0); SIZE_CLASSES];
+    let mut class = 0;
+    while class < SIZE_CLASSES {
+        let size = CELL_SIZES[class];
+        shapes[class] = (size, (1u64 << RECIPROCAL_SHIFT).div_ceil(size as u64));
+        class += 1;
+    }
+    shapes
+};
+
 /// How a sweep tells the living from the dead.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum LiveBy {
@@ -128,13 +143,21 @@ impl Blocks {
         self.cell(at).map(|cell| cell.size)
     }
 
+    #[inline]
     fn cell(&self, at: u32) -> Option<Cell> {
         let offset = at.checked_sub(self.start)?;
         let number = (offset / BLOCK) as usize;
         let block = self.blocks.get(number).filter(|block| block.state != State::Free)?;
-        let size = CELL_SIZES[usize::from(block.class)];
+        let (size, reciprocal) = SHAPES[usize::from(block.class)];
         let within = offset % BLOCK;
-        (within.is_multiple_of(size) && within + size <= BLOCK).then_some(Cell { block: number, size })
+        let index = ((u64::from(within) * reciprocal) >> RECIPROCAL_SHIFT) as u32;
+        (index * size == within && within + size <= BLOCK).then_some(Cell { block: number, size })
+    }
+
+    /// A view of the blocks.
+    #[inline]
+    pub(crate) fn view<'c>(&self, core: &'c HeapCore) -> View<'c> {
+        core.memory.view(self.extent)
     }
 
     fn place(&self, at: u32) -> (usize, u64) {
@@ -531,4 +554,19 @@ fn clear_cell(view: &View<'_>, at: u32, size: u32, poison: bool) {
     }
     view.write_u32(at + TYPE_WORD, 0);
     view.write_u32(at + GC_WORD, GcRef::NULL.0);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reciprocals_divide_exactly() {
+        for (size, reciprocal) in SHAPES {
+            for within in 0..BLOCK {
+                let index = (u64::from(within) * reciprocal) >> RECIPROCAL_SHIFT;
+                assert_eq!(index, u64::from(within / size), "{within} / {size}");
+            }
+        }
+    }
 }

@@ -6,7 +6,7 @@ use crate::Error;
 use crate::collector::Account;
 use crate::header::TYPE_WORD;
 use crate::heap::HeapCore;
-use crate::memory::{GRANULE, NULL_PAGE};
+use crate::memory::{GRANULE, NULL_PAGE, View};
 use crate::space::classes::size_class;
 
 /// A non-moving heap.
@@ -52,8 +52,8 @@ impl Cells {
         self.taken() < before
     }
 
-    /// Bytes that objects and lists take.
-    fn taken(&self) -> u64 {
+    /// Bytes that objects and lists take: quickly known, and at most some blocks more than [`Cells::account`] says.
+    pub(crate) fn taken(&self) -> u64 {
         self.blocks.taken() + self.large.used()
     }
 
@@ -63,6 +63,18 @@ impl Cells {
         Account { used: used + self.large.used(), uncounted }
     }
 
+    /// The object at `at`: a view of its space and its room. `None` if there is none.
+    #[inline]
+    pub(crate) fn find<'c>(&self, core: &'c HeapCore, at: u32) -> Option<(View<'c>, u32)> {
+        match self.blocks.cell_size(at) {
+            Some(size) => {
+                let view = self.blocks.view(core);
+                (view.read_u32(at + TYPE_WORD)? != 0).then_some((view, size))
+            }
+            None => Some((self.large.view(core), self.large.get(at)?.size)),
+        }
+    }
+
     /// Whether an object starts at `at`, as far as can be said without believing more than one word.
     pub(crate) fn holds(&self, core: &HeapCore, at: u32) -> bool {
         self.room(core, at).is_some()
@@ -70,13 +82,7 @@ impl Cells {
 
     /// The bytes that the object at `at` may take; `None` if there is none.
     pub(crate) fn room(&self, core: &HeapCore, at: u32) -> Option<u32> {
-        match self.blocks.cell_size(at) {
-            Some(size) => {
-                let word = core.view_at(at)?.read_u32(at + TYPE_WORD)?;
-                (word != 0).then_some(size)
-            }
-            None => self.large.get(at).map(|object| object.size),
-        }
+        self.find(core, at).map(|(_, room)| room)
     }
 
     /// Marks the object at `at`: whether it was not marked yet. `None` if there is none.

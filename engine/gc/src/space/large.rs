@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use crate::Error;
 use crate::header::POISON_BYTE;
 use crate::heap::{HeapCore, RegionId};
-use crate::memory::ExtentId;
+use crate::memory::{ExtentId, View};
 
 /// Stretches are multiples of this: a card, so that no two objects share one.
 const GRAIN: u32 = 512;
@@ -53,9 +53,9 @@ impl Large {
         Ok(Large { extent, region, limit, objects, free, top: start as u32, used: 0 })
     }
 
-    /// The extent, for views.
-    pub(crate) fn extent(&self) -> ExtentId {
-        self.extent
+    /// A view of the space.
+    pub(crate) fn view<'c>(&self, core: &'c HeapCore) -> View<'c> {
+        core.memory.view(self.extent)
     }
 
     /// Takes room for an object of `size` bytes.

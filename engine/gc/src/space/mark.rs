@@ -19,7 +19,6 @@ pub(crate) struct Marker {
     pub(crate) objects: u64,
     /// Bytes of them.
     pub(crate) bytes: u64,
-    found: Vec<u32>,
 }
 
 impl Marker {
@@ -61,31 +60,7 @@ impl Marker {
         by: LiveBy,
         word: GcRef,
     ) -> Result<(), Error> {
-        if !word.is_object() {
-            return Ok(());
-        }
-        let newly = match by {
-            LiveBy::Mark => cells.mark(word.0),
-            LiveBy::Word(colour) if cells.holds(core, word.0) => {
-                let view = core.view_at(word.0);
-                view.map(|view| {
-                    let white = view.read_u32(word.0 + GC_WORD) != Some(colour);
-                    if white {
-                        view.write_u32(word.0 + GC_WORD, colour);
-                    }
-                    white
-                })
-            }
-            LiveBy::Word(_) => None,
-        };
-        match newly {
-            Some(true) => {
-                self.stack.push(word.0);
-                Ok(())
-            }
-            Some(false) => Ok(()),
-            None => Err(Error::corrupt("reference to something that is no object", word.0)),
-        }
+        reach(&mut self.stack, core, cells, by, word)
     }
 
     /// Scans up to `budget` grey objects; whether none is left.
@@ -107,24 +82,46 @@ impl Marker {
     }
 
     fn scan(&mut self, core: &HeapCore, cells: &mut Cells, by: LiveBy, at: u32) -> Result<(), Error> {
-        let view = core.view_at(at).ok_or_else(|| Error::corrupt("object outside the regions", at))?;
+        let Some((view, room)) = cells.find(core, at) else {
+            return Err(Error::corrupt("a marked object is gone", at));
+        };
         let (id, size) = measure(&view, &core.layouts, at)?;
-        if cells.room(core, at).is_none_or(|room| size > room) {
+        if size > room {
             return Err(Error::corrupt("object reaches beyond its cell", at));
         }
         self.objects += 1;
         self.bytes += u64::from(size);
-        let mut found = std::mem::take(&mut self.found);
-        each_reference(&view, &core.layouts, at, id, |_, word| {
-            if word.is_object() {
-                found.push(word.0);
+        each_reference(&view, &core.layouts, at, id, |_, word| reach(&mut self.stack, core, cells, by, word))
+    }
+}
+
+#[inline]
+fn reach(
+    stack: &mut Vec<u32>,
+    core: &HeapCore,
+    cells: &mut Cells,
+    by: LiveBy,
+    word: GcRef,
+) -> Result<(), Error> {
+    if !word.is_object() {
+        return Ok(());
+    }
+    let newly = match by {
+        LiveBy::Mark => cells.mark(word.0),
+        LiveBy::Word(colour) => cells.find(core, word.0).map(|(view, _)| {
+            let white = view.read_u32(word.0 + GC_WORD) != Some(colour);
+            if white {
+                view.write_u32(word.0 + GC_WORD, colour);
             }
+            white
+        }),
+    };
+    match newly {
+        Some(true) => {
+            stack.push(word.0);
             Ok(())
-        })?;
-        for word in found.drain(..) {
-            self.reach(core, cells, by, GcRef(word))?;
         }
-        self.found = found;
-        Ok(())
+        Some(false) => Ok(()),
+        None => Err(Error::corrupt("reference to something that is no object", word.0)),
     }
 }
