@@ -97,29 +97,39 @@ impl Random {
     }
 }
 
+/// Rounds a collector.
+const ROUNDS: u64 = if cfg!(debug_assertions) { 120 } else { 10_000 };
+
 #[test]
 fn overwritten_words_never_lead_outside() {
     let wasm = wat::parse_str(PROGRAM).unwrap();
-    let mut corrupt = 0;
-    for entry in assay_gc::registry() {
-        for opt in [OptLevel::None, OptLevel::Speed] {
-            let collector = entry.constraints.name.to_owned();
-            let config = Config {
-                collector,
-                opt,
-                fuel: true,
-                gc_heap_max: 1 << 20,
-                gc_heap_initial: 1 << 16,
-                ..Config::default()
-            };
-            let engine = Engine::new(config).unwrap();
-            let module = Module::new(&engine, &wasm).unwrap();
-            for seed in 1..=60u64 {
-                corrupt += round(&engine, &module, &mut Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
-            }
+    std::thread::scope(|scope| {
+        for entry in assay_gc::registry() {
+            let wasm = &wasm;
+            scope.spawn(move || {
+                let mut corrupt = 0;
+                for opt in [OptLevel::None, OptLevel::Speed] {
+                    let collector = entry.constraints.name.to_owned();
+                    let config = Config {
+                        collector,
+                        opt,
+                        fuel: true,
+                        gc_heap_max: 1 << 20,
+                        gc_heap_initial: 1 << 16,
+                        ..Config::default()
+                    };
+                    let engine = Engine::new(config).unwrap();
+                    let module = Module::new(&engine, wasm).unwrap();
+                    for seed in 1..=ROUNDS / 2 {
+                        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+                        corrupt += u64::from(round(&engine, &module, &mut random));
+                    }
+                }
+                let name = entry.constraints.name;
+                assert!(corrupt > ROUNDS / 10, "{name}: only {corrupt} uses met their corrupt words");
+            });
         }
-    }
-    assert!(corrupt > 100, "only {corrupt} rounds met their corrupt words");
+    });
 }
 
 /// Overwrites words of one heap, then uses it; gives how many uses reported corruption.
@@ -131,6 +141,11 @@ fn round(engine: &Engine, module: &Module, random: &mut Random) -> u32 {
         instance.exported_func(store, name).unwrap().call(store, args)
     };
     call(&mut store, "build", &[Val::I32(20)]).unwrap();
+    // In the midst of whatever the collector does over several collections.
+    if random.next().is_multiple_of(2) {
+        let first = [CollectKind::Minor, CollectKind::Slice { objects: 9 }][random.next() as usize % 2];
+        store.gc(first).unwrap();
+    }
     let mut objects = Vec::new();
     store.heap.for_each_object(&mut |object, _| objects.push(object));
     for _ in 0..1 + random.next() % 4 {
@@ -146,7 +161,7 @@ fn round(engine: &Engine, module: &Module, random: &mut Random) -> u32 {
         let _ = store.heap.write(object, 4 * (random.next() % 6), 4, u128::from(word));
     }
     let mut corrupt = 0;
-    for _ in 0..2 {
+    for kind in [CollectKind::Slice { objects: 5 }, CollectKind::Minor, CollectKind::Full] {
         for (name, args) in [
             ("walk", vec![]),
             ("arrays", vec![]),
@@ -175,7 +190,7 @@ fn round(engine: &Engine, module: &Module, random: &mut Random) -> u32 {
                 (inspector.kind(object), inspector.struct_fields(object), inspector.array_elem(object, 3));
             let _ = (inspector.kind(GcRef(random.next())), inspector.payload(object));
         }
-        corrupt += u32::from(store.gc(CollectKind::Full).is_err());
+        corrupt += u32::from(store.gc(kind).is_err());
     }
     corrupt
 }
