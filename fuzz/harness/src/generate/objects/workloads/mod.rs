@@ -46,7 +46,7 @@ const WORKLOADS: &[(usize, (Workload, &str))] = &[
 
 /// One workload in so many is heavy: about [`HEAVY`] times as many rounds.
 const HEAVY_ODDS: usize = 24;
-const HEAVY: usize = 16;
+const HEAVY: usize = 24;
 
 /// The key of garbage.
 const SENTINEL: i32 = 0x5a5a_a5a5;
@@ -232,7 +232,7 @@ impl Generator<'_, '_> {
     /// Allocates a few objects that nothing holds.
     fn garbage(&mut self) {
         let any_array = self.p.types.any_array;
-        let count = self.c.range(1, 6);
+        let count = self.c.range(1, 3);
         let arrays = self.c.chance(1, 3);
         self.rounds(count, |g, counter| {
             if arrays {

@@ -59,7 +59,7 @@ impl Generator<'_, '_> {
         self.f.op().local_set(places.other);
         let count = self.c.range(3, 5);
         let moves = self.several(MOVES, count);
-        let rounds = self.c.range(8, 24) * scale;
+        let rounds = self.c.range(5, 14) * scale;
         self.rounds(rounds, |g, counter| {
             // Something to move: a fresh node behind the old one, with an object of its own.
             g.node(None, Some(counter), None);

@@ -37,9 +37,9 @@ impl Generator<'_, '_> {
         let payload = self.payload();
         let old = self.old();
         let young = self.scratch_ref(node);
-        let count = self.c.range(2, 4);
+        let count = self.c.range(2, 3);
         let sinks = self.several(SINKS, count);
-        let rounds = self.c.range(8, 24) * scale;
+        let rounds = self.c.range(5, 14) * scale;
         self.rounds(rounds, |g, counter| {
             for sink in sinks {
                 // Two of them, one behind the other.

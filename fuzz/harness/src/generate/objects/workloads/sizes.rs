@@ -115,7 +115,7 @@ impl Generator<'_, '_> {
             self.write_ends((held, ty), None);
             places.push((held, ty));
         }
-        let rounds = self.c.range(8, 20) * scale;
+        let rounds = self.c.range(5, 12) * scale;
         self.rounds(rounds, |g, counter| {
             for &(held, ty) in &places {
                 let fresh = g.scratch_ref(ty);

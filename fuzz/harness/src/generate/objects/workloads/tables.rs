@@ -63,7 +63,7 @@ impl Generator<'_, '_> {
         let place = Place { table, len, segment, array };
         let count = self.c.range(3, 6);
         let changes = self.several(CHANGES, count);
-        let rounds = self.c.range(6, 16) * scale;
+        let rounds = self.c.range(5, 10) * scale;
         self.rounds(rounds, |g, counter| {
             for change in changes {
                 g.change_table(change, place, counter);

@@ -43,8 +43,8 @@ impl Generator<'_, '_> {
         let held = self.f.scratch(ValType::Ref(ANYREF));
         let count = self.c.range(2, 3);
         let hooks = self.several(HOOKS, count);
-        let size = self.c.pick(&[3, 8, 20, 40]);
-        let rounds = self.c.range(6, 18) * scale;
+        let size = self.c.pick(&[2, 3, 6, 12, 40]);
+        let rounds = self.c.range(4, 9) * scale;
         self.rounds(rounds, |g, counter| {
             for &hook in &hooks {
                 let subgraph = g.c.pick(SUBGRAPHS);
