@@ -24,7 +24,7 @@ impl Generator<'_, '_> {
             ..Schedule::default()
         };
         let mut steps = vec![step(Action::Module { name: None, source: Source::Binary(module) })];
-        let calls = self.p.entries.len() + self.c.below(4);
+        let calls = self.p.entries.len() + self.c.below(3);
         for call in 0..calls {
             let entry = if call < self.p.entries.len() { call } else { self.c.below(self.p.entries.len()) };
             let entry = &self.p.entries[entry];

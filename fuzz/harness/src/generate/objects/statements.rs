@@ -62,7 +62,7 @@ const STATEMENTS: &[(usize, Statement)] = &[
     (2, Statement::Drops),
     (2, Statement::Keep),
     (4, Statement::Function),
-    (3, Statement::Workload),
+    (2, Statement::Workload),
 ];
 
 impl Generator<'_, '_> {

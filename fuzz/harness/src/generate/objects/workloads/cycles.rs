@@ -34,7 +34,7 @@ impl Generator<'_, '_> {
         let old = self.old();
         let [ring, other] = [node; 2].map(|ty| self.scratch_ref(ty));
         let most = self.c.pick(&[2, 2, 3, 5, 9, 17, 33, 64]);
-        let rounds = self.c.range(5, 10) * scale;
+        let rounds = self.c.range(4, 8) * scale;
         let count = self.c.range(2, 3);
         let fates = self.several(FATES, count);
         self.rounds(rounds, |g, counter| {

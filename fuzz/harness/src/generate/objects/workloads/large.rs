@@ -17,7 +17,7 @@ impl Generator<'_, '_> {
 
     /// A length as `(steps, stride)`: elements 0, stride, … steps · stride, the last of them the array's last.
     fn large_length(&mut self, limit: usize) -> (usize, usize) {
-        let steps = self.c.range(3, 17);
+        let steps = self.c.range(3, 11);
         // Some in a nursery's reach, some beyond 8 KiB, some beyond 64 KiB, if references have four bytes.
         let len = match self.c.below(9) {
             0..=3 => self.c.range(200, 1100),

@@ -100,6 +100,7 @@ impl Generator<'_, '_> {
             }
             // Each element another object.
             Sink::CopyMany => {
+                let count = count.min(8);
                 let source = self.scratch_ref(any_array);
                 self.f.op().i32_const(count as i32).array_new_default(any_array).local_set(source);
                 self.rounds(count as usize, |g, inner| {

@@ -62,7 +62,7 @@ impl Generator<'_, '_> {
             g.peek();
         });
         // One long chain: whoever follows references by calls runs out of stack.
-        if scale > 1 || self.c.chance(1, 6) {
+        if scale > 1 || self.c.chance(1, 10) {
             let len = if scale > 1 { self.c.range(2000, 6000) } else { self.c.range(200, 900) };
             self.f.op().local_get(old.owner).i32_const(len as i32).call(self.p.ring);
             self.f.op().struct_set(node, next);
