@@ -1,8 +1,8 @@
 //! The typed generator: a module whose functions build real object graphs, change them and read them back.
 //!
 //! Reading order: `types` (the type graph), `parts` (globals, tables, segments), `walkers` (checksums), `makers` (functions
-//! that every program has), `references`, `convert`, `construct`, `outside` and `numeric` (expressions), `statements` (entry functions), `script`
-//! (the case), `emit` (bytes).
+//! that every program has), `references`, `convert`, `construct`, `outside` and `numeric` (expressions), `workloads` (loops that are
+//! hard on collectors), `statements` (entry functions), `script` (the case), `emit` (bytes).
 //!
 //! Invariant: modules are valid by construction, end within the fuel of the schedule, and trap only where a statement
 //! says so, as the last thing of an entry function.
@@ -31,6 +31,7 @@ pub(in crate::generate) use script::step;
 mod statements;
 mod types;
 mod walkers;
+mod workloads;
 
 /// Collections that one call of an entry function forces, at most (an estimate).
 const COLLECTION_LIMIT: usize = 14;
@@ -53,6 +54,7 @@ pub fn generate(input: &mut Unstructured<'_>) -> Case {
     generator.lists();
     generator.makers();
     generator.callees();
+    generator.workloads();
     generator.entries();
     generator.finish_table();
     let bytes = emit::encode(&mut generator.p);

@@ -38,6 +38,8 @@ impl Generator<'_, '_> {
             self.global(ValType::F64, true, true);
         }
 
+        (self.p.common_globals, self.p.common_tables) = (self.p.globals.len(), self.p.tables.len());
+
         let bytes = |g: &mut Self| -> Vec<u8> {
             let len = g.c.range(16, 40);
             (0..len).map(|_| if g.c.chance(1, 4) { 0x80 } else { g.c.byte() }).collect()
@@ -102,7 +104,7 @@ impl Generator<'_, '_> {
     }
 
     /// A constant expression of reference type.
-    fn constant(&mut self, want: RefType, depth: usize) -> Constant {
+    pub(super) fn constant(&mut self, want: RefType, depth: usize) -> Constant {
         let mut code = Vec::new();
         self.constant_reference(want, depth, &mut code);
         code

@@ -153,6 +153,14 @@ pub(super) struct Program {
     pub(super) build_list: u32,
     pub(super) sum_list: u32,
     pub(super) reverse_list: u32,
+    /// `(anyref) -> i64`: the first level of an object; and `(i32) -> (ref null $node)`: a ring of so many nodes.
+    pub(super) peek: u32,
+    pub(super) ring: u32,
+    /// `() -> i64`: workloads that are light enough to be called by entry functions.
+    pub(super) workloads: Vec<u32>,
+    /// Globals and tables below these indices are for all; those above are the workloads' own.
+    pub(super) common_globals: usize,
+    pub(super) common_tables: usize,
     /// Data segments that are never dropped.
     pub(super) lasting_data: u32,
     /// Element segments that are never dropped, and never active.

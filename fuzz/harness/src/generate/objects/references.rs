@@ -216,6 +216,7 @@ impl Generator<'_, '_> {
                     .p
                     .globals
                     .iter()
+                    .take(self.p.common_globals)
                     .enumerate()
                     .filter_map(|(index, global)| match global.ty {
                         ValType::Ref(ty) => Some((index as u32, ty, global.mutable)),
@@ -237,7 +238,7 @@ impl Generator<'_, '_> {
                 });
             }
             Producer::Table => {
-                let tables: Vec<u32> = (OBJECTS..self.p.tables.len() as u32)
+                let tables: Vec<u32> = (OBJECTS..self.p.common_tables as u32)
                     .filter(|table| self.related(self.p.tables[*table as usize].ty, want))
                     .collect();
                 if tables.is_empty() {

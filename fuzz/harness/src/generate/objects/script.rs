@@ -7,8 +7,8 @@ use crate::generate::choices::Choices;
 use crate::graph::NodeRef;
 use crate::{Action, Case, Expect, Schedule, Source, Step, Value};
 
-/// Fuel of each step; programs stay well below.
-pub(in crate::generate) const FUEL: u64 = 100_000;
+/// Fuel of each step; programs stay well below. Elements of large arrays take most of it.
+pub(in crate::generate) const FUEL: u64 = 3_000_000;
 
 impl Generator<'_, '_> {
     pub(super) fn script(&mut self, module: Vec<u8>) -> Case {

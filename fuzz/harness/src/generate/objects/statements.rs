@@ -37,6 +37,7 @@ enum Statement {
     Drops,
     Keep,
     Function,
+    Workload,
 }
 
 const STATEMENTS: &[(usize, Statement)] = &[
@@ -61,6 +62,7 @@ const STATEMENTS: &[(usize, Statement)] = &[
     (2, Statement::Drops),
     (2, Statement::Keep),
     (4, Statement::Function),
+    (2, Statement::Workload),
 ];
 
 impl Generator<'_, '_> {
@@ -333,13 +335,23 @@ impl Generator<'_, '_> {
                 self.consume(ty);
                 self.fold();
             }
-            Statement::If | Statement::Loop => self.struct_set(),
+            // While the function's own objects are held by its locals.
+            Statement::Workload if !self.p.workloads.is_empty() => {
+                let workload = self.c.pick(&self.p.workloads);
+                let cost = self.p.function(workload).cost.work * self.f.multiplier;
+                if self.f.cost().work + cost > WORK_LIMIT {
+                    return self.struct_set();
+                }
+                self.call(workload);
+                self.fold();
+            }
+            Statement::If | Statement::Loop | Statement::Workload => self.struct_set(),
         }
     }
 
     /// A table that is not the one of functions.
     pub(super) fn object_table(&mut self) -> u32 {
-        self.c.range(OBJECTS as usize, self.p.tables.len() - 1) as u32
+        self.c.range(OBJECTS as usize, self.p.common_tables - 1) as u32
     }
 
     pub(super) fn mutable_array(&mut self) -> u32 {
@@ -462,6 +474,7 @@ impl Generator<'_, '_> {
             .p
             .globals
             .iter()
+            .take(self.p.common_globals)
             .enumerate()
             .filter(|(_, global)| global.mutable && global.exported)
             .map(|(index, global)| (index as u32, global.ty))

@@ -373,6 +373,22 @@ impl Types {
         self.defs.len() as u32 - 1
     }
 
+    /// A new array type of its own group that no list knows: its makers alone use it.
+    pub(super) fn own_array(&mut self, element_type: StorageType) -> u32 {
+        self.own(Shape::Array(FieldType { element_type, mutable: true }))
+    }
+
+    /// The same of a struct.
+    pub(super) fn own_struct(&mut self, fields: Vec<FieldType>) -> u32 {
+        self.own(Shape::Struct(fields))
+    }
+
+    fn own(&mut self, shape: Shape) -> u32 {
+        self.defs.push(TypeDef { shape, supertype: None, is_final: true });
+        self.groups.push(1);
+        self.defs.len() as u32 - 1
+    }
+
     /// The fields of a struct type; empty for others.
     pub(super) fn fields(&self, index: u32) -> &[FieldType] {
         match &self.defs[index as usize].shape {
