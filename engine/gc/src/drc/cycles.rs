@@ -37,8 +37,7 @@ pub(super) fn collect(core: &mut HeapCore, cells: &mut Cells, roots: &mut dyn Ro
 
 /// Takes the references of a dead object to living ones off their counts.
 fn bury(core: &HeapCore, cells: &Cells, at: u32) -> Result<(), Error> {
-    let (id, _) = object(core, cells, at)?;
-    let view = core.view_at(at).ok_or_else(|| Error::corrupt("object outside the regions", at))?;
+    let (view, id, _) = object(core, cells, at)?;
     each_reference(&view, &core.layouts, at, id, |_, word| {
         if !word.is_object() {
             return Ok(());

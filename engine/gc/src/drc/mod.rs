@@ -21,7 +21,9 @@ mod pace;
 mod reclaim;
 
 use crate::collector::{Account, AllocShape, BarrierShape, Collector, CollectorEntry, Constraints};
+use crate::header::GC_WORD;
 use crate::heap::{HeapCore, measure};
+use crate::memory::View;
 use crate::space::cells::Cells;
 use crate::space::classes::MAX_SMALL;
 use crate::types::TypeId;
@@ -127,7 +129,7 @@ unsafe impl Collector for Drc {
             self.zeros.push(at);
             if !full {
                 core.stats.objects_survived += 1;
-                core.stats.bytes_survived += u64::from(object(core, cells, at)?.1);
+                core.stats.bytes_survived += u64::from(object(core, cells, at)?.2);
                 core.stats.survived_from_frames_only += u64::from(index >= pins.of_state);
             }
         }
@@ -154,7 +156,7 @@ unsafe impl Collector for Drc {
 /// The count of the object at `at`; `None` if there is none.
 #[inline]
 fn count(core: &HeapCore, cells: &Cells, at: u32) -> Option<u32> {
-    if cells.holds(core, at) { core.view_at(at)?.read_u32(at + crate::header::GC_WORD) } else { None }
+    cells.find(core, at)?.0.read_u32(at + GC_WORD)
 }
 
 /// Takes a reference away from the object at `at`; returns how many are left.
@@ -163,23 +165,25 @@ fn count(core: &HeapCore, cells: &Cells, at: u32) -> Option<u32> {
 /// `Corrupt` if there is no such object, or its count says that nothing refers to it.
 #[inline]
 fn lose(core: &HeapCore, cells: &Cells, at: u32) -> Result<u32, Error> {
-    let Some(count) = count(core, cells, at) else {
+    let Some((view, _)) = cells.find(core, at) else {
         return Err(Error::corrupt("reference to something that is no object", at));
     };
-    let left = count.checked_sub(1).ok_or_else(|| Error::corrupt("count below the references", at))?;
-    core.view_at(at).and_then(|view| view.write_u32(at + crate::header::GC_WORD, left));
+    let left = view.read_u32(at + GC_WORD).and_then(|count| count.checked_sub(1));
+    let left = left.ok_or_else(|| Error::corrupt("count below the references", at))?;
+    view.write_u32(at + GC_WORD, left);
     Ok(left)
 }
 
-/// Type and size of the object at `at`, which lies in its cell.
+/// View, type and size of the object at `at`, which lies in its cell.
 ///
 /// # Errors
 /// `Corrupt`.
-fn object(core: &HeapCore, cells: &Cells, at: u32) -> Result<(TypeId, u32), Error> {
-    let view = core.view_at(at).ok_or_else(|| Error::corrupt("object outside the regions", at))?;
+#[inline]
+fn object<'h>(core: &'h HeapCore, cells: &Cells, at: u32) -> Result<(View<'h>, TypeId, u32), Error> {
+    let (view, room) = cells.find(core, at).ok_or_else(|| Error::corrupt("no object", at))?;
     let (id, size) = measure(&view, &core.layouts, at)?;
-    if cells.room(core, at).is_none_or(|room| size > room) {
+    if size > room {
         return Err(Error::corrupt("object reaches beyond its cell", at));
     }
-    Ok((id, size))
+    Ok((view, id, size))
 }

@@ -8,6 +8,7 @@
 //! than it did; an object is freed once, since a free cell holds none.
 
 use super::{count, lose, object};
+use crate::header::GC_WORD;
 use crate::heap::HeapCore;
 use crate::space::cells::Cells;
 use crate::space::trace::each_reference;
@@ -52,8 +53,9 @@ pub(super) fn collect(
         stack.append(zeros);
         drain(core, cells, &mut stack)?;
         for block in fresh {
+            let view = core.memory.view(cells.blocks.extent());
             cells.blocks.each_in_block(core, block, |at| {
-                stack.extend((count(core, cells, at) == Some(0)).then_some(at));
+                stack.extend((view.read_u32(at + GC_WORD) == Some(0)).then_some(at));
             });
             drain(core, cells, &mut stack)?;
         }
@@ -96,8 +98,7 @@ fn drain(core: &mut HeapCore, cells: &mut Cells, stack: &mut Vec<u32>) -> Result
         if count(core, cells, at) != Some(0) || cells.is_marked(at) {
             continue;
         }
-        let (id, _) = object(core, cells, at)?;
-        let view = core.view_at(at).ok_or_else(|| Error::corrupt("object outside the regions", at))?;
+        let (view, id, _) = object(core, cells, at)?;
         each_reference(&view, &core.layouts, at, id, |_, word| {
             if word.is_object() && lose(core, cells, word.0)? == 0 {
                 stack.push(word.0);

@@ -20,6 +20,16 @@ use crate::{Error, GcRef};
 pub(crate) const BLOCK: u32 = 1 << 13;
 const MARK_WORDS: usize = BLOCK as usize / 8 / 64;
 
+/// By class, what multiplication by stands for division by the eighth of a cell's size, in 65536ths.
+const INVERSES: [u32; SIZE_CLASSES] = {
+    let (mut inverses, mut class) = ([0; SIZE_CLASSES], 0);
+    while class < SIZE_CLASSES {
+        inverses[class] = 65536 / (CELL_SIZES[class] / 8) + 1;
+        class += 1;
+    }
+    inverses
+};
+
 /// How a sweep tells the living from the dead.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum LiveBy {
@@ -106,6 +116,11 @@ impl Blocks {
         })
     }
 
+    /// The extent, for views.
+    pub(crate) fn extent(&self) -> ExtentId {
+        self.extent
+    }
+
     /// Takes a cell of `class`, of at most `room` bytes of new cells altogether.
     pub(crate) fn alloc(&mut self, core: &mut HeapCore, class: usize, room: u64) -> Option<u32> {
         if core.head(class) == 0 && !self.refill(core, class, room) {
@@ -137,9 +152,11 @@ impl Blocks {
         let offset = at.checked_sub(self.start)?;
         let number = (offset / BLOCK) as usize;
         let block = self.blocks.get(number).filter(|block| block.state != State::Free)?;
-        let size = CELL_SIZES[usize::from(block.class)];
+        let class = usize::from(block.class);
+        let size = CELL_SIZES[class];
         let within = offset % BLOCK;
-        (within.is_multiple_of(size) && within + size <= BLOCK).then_some(Cell { block: number, size })
+        let start = (within / 8 * INVERSES[class] >> 16) * size;
+        (start == within && within + size <= BLOCK).then_some(Cell { block: number, size })
     }
 
     fn place(&self, at: u32) -> (usize, u64) {
@@ -288,9 +305,9 @@ impl Blocks {
         }
     }
 
-    /// Frees one object of a swept block.
-    pub(crate) fn free_cell(&mut self, core: &mut HeapCore, at: u32) {
-        let Some(cell) = self.cell(at) else { return };
+    /// Frees one object of a swept block; whether there is such a cell.
+    pub(crate) fn free_cell(&mut self, core: &mut HeapCore, at: u32) -> bool {
+        let Some(cell) = self.cell(at) else { return false };
         clear_cell(&core.memory.view(self.extent), at, cell.size, core.stress().poison);
         self.taken = self.taken.saturating_sub(u64::from(cell.size));
         core.stats.objects_freed += 1;
@@ -301,6 +318,7 @@ impl Blocks {
             block.freed = true;
             self.freed.push(cell.block as u32);
         }
+        true
     }
 
     /// Lets go of swept blocks that [`Blocks::free_cell`] has left without objects. The lists were retired.
@@ -563,4 +581,18 @@ fn clear_cell(view: &View<'_>, at: u32, size: u32, poison: bool) {
     }
     view.write_u32(at + TYPE_WORD, 0);
     view.write_u32(at + GC_WORD, GcRef::NULL.0);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn multiplication_divides() {
+        for (size, inverse) in CELL_SIZES.into_iter().zip(INVERSES) {
+            for within in (0..BLOCK).step_by(8) {
+                assert_eq!(within / 8 * inverse >> 16, within / size, "{within} / {size}");
+            }
+        }
+    }
 }

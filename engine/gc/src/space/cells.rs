@@ -6,7 +6,7 @@ use crate::Error;
 use crate::collector::Account;
 use crate::header::TYPE_WORD;
 use crate::heap::HeapCore;
-use crate::memory::{GRANULE, NULL_PAGE};
+use crate::memory::{GRANULE, NULL_PAGE, View};
 use crate::space::classes::size_class;
 
 /// A non-moving heap.
@@ -70,12 +70,18 @@ impl Cells {
 
     /// The bytes that the object at `at` may take; `None` if there is none.
     pub(crate) fn room(&self, core: &HeapCore, at: u32) -> Option<u32> {
+        self.find(core, at).map(|(_, room)| room)
+    }
+
+    /// A view of the object at `at` and the bytes that it may take; `None` if there is none.
+    #[inline]
+    pub(crate) fn find<'h>(&self, core: &'h HeapCore, at: u32) -> Option<(View<'h>, u32)> {
         match self.blocks.cell_size(at) {
             Some(size) => {
-                let word = core.view_at(at)?.read_u32(at + TYPE_WORD)?;
-                (word != 0).then_some(size)
+                let view = core.memory.view(self.blocks.extent());
+                (view.read_u32(at + TYPE_WORD)? != 0).then_some((view, size))
             }
-            None => self.large.get(at).map(|object| object.size),
+            None => self.large.get(at).map(|object| (core.memory.view(self.large.extent()), object.size)),
         }
     }
 
@@ -98,6 +104,7 @@ impl Cells {
     }
 
     /// Whether the object at `at` is marked.
+    #[inline]
     pub(crate) fn is_marked(&self, at: u32) -> bool {
         self.blocks.is_marked(at) || self.large.get(at).is_some_and(|object| object.marked)
     }
@@ -110,9 +117,7 @@ impl Cells {
 
     /// Frees one object.
     pub(crate) fn free(&mut self, core: &mut HeapCore, at: u32) {
-        if self.blocks.is_cell(at) {
-            self.blocks.free_cell(core, at);
-        } else {
+        if !self.blocks.free_cell(core, at) {
             self.large.free(core, at);
         }
     }
