@@ -94,8 +94,8 @@ fn rings_run_beside_a_heap_that_is_nearly_full() {
 
 #[test]
 fn a_growing_heap_is_not_collected_in_a_row() {
-    let mut world = world(HeapConfig { max_bytes: 64 << 20, ..HeapConfig::default() });
-    for _ in 0..3_000_000 {
+    let mut world = world(HeapConfig { max_bytes: 16 << 20, ..HeapConfig::default() });
+    for _ in 0..600_000 {
         let next = cell(&mut world);
         let last = world.roots.frames[0];
         link(&mut world.heap, next, last);

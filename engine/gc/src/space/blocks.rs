@@ -20,11 +20,11 @@ use crate::{Error, GcRef};
 pub(crate) const BLOCK: u32 = 1 << 13;
 const MARK_WORDS: usize = BLOCK as usize / 8 / 64;
 
-/// By class, what multiplication by stands for division by the eighth of a cell's size, in 65536ths.
+/// By class, what multiplication by stands for division by the eighth of a cell's size, in parts of 2^20.
 const INVERSES: [u32; SIZE_CLASSES] = {
     let (mut inverses, mut class) = ([0; SIZE_CLASSES], 0);
     while class < SIZE_CLASSES {
-        inverses[class] = 65536 / (CELL_SIZES[class] / 8) + 1;
+        inverses[class] = (1 << 20) / (CELL_SIZES[class] / 8) + 1;
         class += 1;
     }
     inverses
@@ -155,7 +155,7 @@ impl Blocks {
         let class = usize::from(block.class);
         let size = CELL_SIZES[class];
         let within = offset % BLOCK;
-        let start = (within / 8 * INVERSES[class] >> 16) * size;
+        let start = ((within / 8 * INVERSES[class]) >> 20) * size;
         (start == within && within + size <= BLOCK).then_some(Cell { block: number, size })
     }
 
@@ -591,7 +591,7 @@ mod tests {
     fn multiplication_divides() {
         for (size, inverse) in CELL_SIZES.into_iter().zip(INVERSES) {
             for within in (0..BLOCK).step_by(8) {
-                assert_eq!(within / 8 * inverse >> 16, within / size, "{within} / {size}");
+                assert_eq!((within / 8 * inverse) >> 20, within / size, "{within} / {size}");
             }
         }
     }
