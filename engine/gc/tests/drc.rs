@@ -132,6 +132,41 @@ fn counts_stay_exact_whatever_a_program_does() {
 }
 
 #[test]
+fn counts_stay_exact_where_everything_is_entangled() {
+    let mut cyclic = 0;
+    for seed in 0..12 {
+        let stress = Stress { verify: true, poison: seed % 2 == 0, ..Stress::default() };
+        let mut world = world(HeapConfig { stress, ..HeapConfig::default() });
+        world.roots.twice = seed % 3 == 0;
+        world.heap.set_schedule(&Schedule { events: Vec::new(), seed: Some(seed) });
+        let mut random = Random(seed);
+        for _ in 0..3000 {
+            let slot = random.below(32);
+            match random.below(16) {
+                0..3 => {
+                    world.create(REFS, 5, slot, true).unwrap();
+                }
+                3..6 => world.set_root(slot, GcRef::NULL, Value::Null),
+                6 => {
+                    let (word, shadow) = world.root(random.below(32));
+                    world.set_root(slot, word, shadow);
+                }
+                _ => {
+                    let (word, shadow) = world.root(random.below(32));
+                    world.store(slot, random.below(5), word, shadow);
+                }
+            }
+        }
+        world.check();
+        cyclic += world.heap.stats().cyclic_freed;
+        let (live, bytes) = world.heap.live(&mut world.roots);
+        world.collect();
+        assert_eq!(world.heap.retained(), Ok((live, bytes)));
+    }
+    assert!(cyclic > 500, "{cyclic}");
+}
+
+#[test]
 fn deferred_roots_keep_what_has_no_count() {
     let mut world = world(HeapConfig::default());
     for slot in [1, 3, 5] {
