@@ -7,6 +7,7 @@ mod bits;
 mod cards;
 pub mod collector;
 mod copying;
+mod drc;
 pub mod error;
 pub mod header;
 pub mod heap;

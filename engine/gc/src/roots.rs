@@ -33,6 +33,6 @@ pub enum RootPhase {
 /// The roots of one store at one safepoint.
 pub trait RootSet {
     /// Calls `visit` with each root slot of `phase`. A slot may be shown twice; the collector must cope with a slot
-    /// that it has updated already.
+    /// that it has updated already. Slots of globals and tables are shown in place: the address tells them apart.
     fn visit(&mut self, phase: RootPhase, visit: &mut dyn FnMut(RootKind, &mut GcRef));
 }

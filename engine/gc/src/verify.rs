@@ -11,7 +11,7 @@
 //!
 //! Invariant: it writes nothing to the heap and ends on any content.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::bits::Bits;
 use crate::collector::{Collector, Constraints};
@@ -86,10 +86,14 @@ impl Verifier {
             _ => Error::new(ErrorKind::Verify(format!("the collector's cells: {error}"))),
         })?;
         let mut outcome = Ok(());
-        let mut seen = Vec::new();
+        let (mut seen, mut slots) = (Vec::new(), HashSet::new());
         for phase in [RootPhase::State, RootPhase::Frames] {
             roots.visit(phase, &mut |kind, slot| {
-                seen.push((kind, *slot));
+                // Globals and tables are shown in place; what else has one address may be a passing copy.
+                let lasting = matches!(kind, RootKind::Global | RootKind::Table);
+                if !lasting || slots.insert(std::ptr::from_ref(slot).addr()) {
+                    seen.push((kind, *slot));
+                }
                 if outcome.is_ok() && slot.is_object() {
                     outcome = trace.reach(*slot).map_err(|what| {
                         let what = format!("root {kind:?} holds {:#x}: {what}", slot.0);
@@ -168,7 +172,7 @@ impl Facts<'_> {
         &self.objects
     }
 
-    /// Every root slot's word, in the order in which they were shown.
+    /// Every root slot's word, in the order in which they were shown; those of globals and tables once.
     pub fn roots(&self) -> &[(RootKind, GcRef)] {
         &self.roots
     }

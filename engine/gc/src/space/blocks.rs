@@ -61,6 +61,8 @@ struct Block {
     partial: bool,
     /// Whether cells of it were given to the mutator since [`Blocks::take_fresh`].
     fresh: bool,
+    /// Whether cells of it were freed one by one since [`Blocks::release_empty`].
+    freed: bool,
     /// Whether its pages went back to the operating system.
     discarded: bool,
     marks: [u64; MARK_WORDS],
@@ -78,6 +80,8 @@ pub(crate) struct Blocks {
     unswept: [Vec<u32>; SIZE_CLASSES],
     partial: [Vec<u32>; SIZE_CLASSES],
     fresh: Vec<u32>,
+    /// Blocks that may have become empty.
+    freed: Vec<u32>,
     /// Cells of the present list of each class when it was made.
     listed: [u32; SIZE_CLASSES],
     /// Cells that hold objects or stand in a list, in bytes.
@@ -110,6 +114,7 @@ impl Blocks {
             unswept: Default::default(),
             partial: Default::default(),
             fresh: Vec::new(),
+            freed: Vec::new(),
             listed: [0; SIZE_CLASSES],
             taken: 0,
             live_by: LiveBy::Mark,
@@ -183,6 +188,13 @@ impl Blocks {
         self.blocks[cell.block].marks[word] & bit != 0
     }
 
+    /// Takes the mark of the cell at `at` away.
+    pub(crate) fn unmark(&mut self, at: u32) {
+        let Some(cell) = self.cell(at) else { return };
+        let (word, bit) = self.place(at);
+        self.blocks[cell.block].marks[word] &= !bit;
+    }
+
     /// Clears all marks.
     pub(crate) fn clear_marks(&mut self) {
         self.blocks.iter_mut().for_each(|block| block.marks = [0; MARK_WORDS]);
@@ -194,7 +206,7 @@ impl Blocks {
             let left = self.listed_now(core, class);
             let used = self.listed[class] - left;
             core.stats.bytes_allocated += u64::from(used) * u64::from(size);
-            self.taken -= u64::from(left) * u64::from(size);
+            self.taken = self.taken.saturating_sub(u64::from(left) * u64::from(size));
             self.listed[class] = 0;
             core.set_head(class, 0);
         }
@@ -208,6 +220,11 @@ impl Blocks {
         let fresh = std::mem::take(&mut self.fresh);
         fresh.iter().for_each(|&block| self.blocks[block as usize].fresh = false);
         fresh
+    }
+
+    /// Whether the cell at `at` lies in one of those blocks.
+    pub(crate) fn is_fresh(&self, at: u32) -> bool {
+        self.cell(at).is_some_and(|cell| self.blocks[cell.block].fresh)
     }
 
     /// Calls `f` with each object of `block`, as the words of its cells tell.
@@ -284,7 +301,8 @@ impl Blocks {
         core.stats.blocks_swept += 1;
         core.stats.objects_freed += dead;
         core.stats.bytes_freed += dead * u64::from(size);
-        self.taken -= dead * u64::from(size);
+        // On a damaged heap a free cell may look like an object.
+        self.taken = self.taken.saturating_sub(dead * u64::from(size));
         self.blocks[number].state = State::Swept;
         if alive == 0 {
             self.release(number);
@@ -293,29 +311,43 @@ impl Blocks {
         }
     }
 
-    /// Frees one object of a swept block.
-    pub(crate) fn free_cell(&mut self, core: &mut HeapCore, at: u32) {
-        let Some(cell) = self.cell(at) else { return };
+    /// Frees one object of a swept block; whether there is such a cell.
+    pub(crate) fn free_cell(&mut self, core: &mut HeapCore, at: u32) -> bool {
+        let Some(cell) = self.cell(at) else { return false };
         clear_cell(&core.memory.view(self.extent), at, cell.size, core.stress().poison);
-        self.taken -= u64::from(cell.size);
+        self.taken = self.taken.saturating_sub(u64::from(cell.size));
         core.stats.objects_freed += 1;
         core.stats.bytes_freed += u64::from(cell.size);
         self.make_partial(cell.block);
+        let block = &mut self.blocks[cell.block];
+        if !block.freed {
+            block.freed = true;
+            self.freed.push(cell.block as u32);
+        }
+        true
     }
 
-    /// Lets go of swept blocks without objects. The lists were retired.
+    /// Lets go of swept blocks that [`Blocks::free_cell`] has left without objects. The lists were retired.
     pub(crate) fn release_empty(&mut self, core: &HeapCore) {
-        let mut empty = Vec::new();
-        for (number, block) in (0u32..).zip(&self.blocks) {
-            if block.state == State::Swept && block.partial {
-                let mut objects = 0;
-                self.each_in_block(core, number, |_| objects += 1);
-                if objects == 0 {
-                    empty.push(number as usize);
-                }
+        let view = core.memory.view(self.extent);
+        let mut classes = [false; SIZE_CLASSES];
+        for number in std::mem::take(&mut self.freed) {
+            let block = &mut self.blocks[number as usize];
+            block.freed = false;
+            let class = usize::from(block.class);
+            let mut cells = cells_of(self.start + number * BLOCK, CELL_SIZES[class]);
+            if block.state == State::Swept && cells.all(|at| view.read_u32(at + TYPE_WORD) == Some(0)) {
+                block.partial = false;
+                block.state = State::Free;
+                self.free.push(number);
+                classes[class] = true;
             }
         }
-        empty.into_iter().for_each(|number| self.release(number));
+        // One pass over the lists, however many blocks have left them.
+        let blocks = &self.blocks;
+        for (partial, _) in self.partial.iter_mut().zip(classes).filter(|&(_, left)| left) {
+            partial.retain(|&number| blocks[number as usize].partial);
+        }
     }
 
     /// Returns the pages of free blocks beyond the number of those in use; whether there were any.
@@ -365,7 +397,7 @@ impl Blocks {
             left += u64::from(now) * u64::from(size);
             uncounted += u64::from(self.listed[class] - now) * u64::from(size);
         }
-        Account { used: self.taken - left, uncounted }
+        Account { used: self.taken.saturating_sub(left), uncounted }
     }
 
     /// Bytes taken, those in lists included.
@@ -517,6 +549,7 @@ impl Blocks {
             class: 0,
             partial: false,
             fresh: false,
+            freed: false,
             discarded: false,
             marks: [0; MARK_WORDS],
         });

@@ -94,7 +94,17 @@ impl Cells {
         }
     }
 
+    /// Takes the mark of the object at `at` away.
+    pub(crate) fn unmark(&mut self, at: u32) {
+        if self.blocks.is_cell(at) {
+            self.blocks.unmark(at);
+        } else if let Some(object) = self.large.get_mut(at) {
+            object.marked = false;
+        }
+    }
+
     /// Whether the object at `at` is marked.
+    #[inline]
     pub(crate) fn is_marked(&self, at: u32) -> bool {
         self.blocks.is_marked(at) || self.large.get(at).is_some_and(|object| object.marked)
     }
@@ -107,9 +117,7 @@ impl Cells {
 
     /// Frees one object.
     pub(crate) fn free(&mut self, core: &mut HeapCore, at: u32) {
-        if self.blocks.is_cell(at) {
-            self.blocks.free_cell(core, at);
-        } else {
+        if !self.blocks.free_cell(core, at) {
             self.large.free(core, at);
         }
     }

@@ -1,0 +1,52 @@
+//! What counts cannot tell: a trace finds dead cycles, and what hangs on them.
+//!
+//! Before the dead are swept their references to living objects are taken off the counts, once each; references among
+//! the dead die with both ends. So counts are exact again.
+
+use super::{lose, object};
+use crate::heap::HeapCore;
+use crate::space::blocks::LiveBy;
+use crate::space::cells::Cells;
+use crate::space::mark::Marker;
+use crate::space::trace::each_reference;
+use crate::{Error, RootPhase, RootSet};
+
+/// Frees everything that cannot be reached. The lists were retired and no object is marked, before and after.
+///
+/// # Errors
+/// `Corrupt`.
+pub(super) fn collect(core: &mut HeapCore, cells: &mut Cells, roots: &mut dyn RootSet) -> Result<(), Error> {
+    let mut marker = Marker::default();
+    marker.roots(core, cells, LiveBy::Mark, RootPhase::State, roots)?;
+    marker.drain(core, cells, LiveBy::Mark, u64::MAX)?;
+    let from_state = marker.objects;
+    marker.roots(core, cells, LiveBy::Mark, RootPhase::Frames, roots)?;
+    marker.drain(core, cells, LiveBy::Mark, u64::MAX)?;
+    cells.cells(core, &mut |at, _| if cells.is_marked(at) { Ok(()) } else { bury(core, cells, at) })?;
+    let before = core.stats.objects_freed;
+    cells.sweep_marked(core);
+    cells.settle(core);
+    cells.clear_marks();
+    core.stats.cyclic_freed += core.stats.objects_freed - before;
+    core.stats.cycles += 1;
+    core.stats.objects_survived += marker.objects;
+    core.stats.bytes_survived += marker.bytes;
+    core.stats.survived_from_frames_only += marker.objects - from_state;
+    Ok(())
+}
+
+/// Takes the references of a dead object to living ones off their counts.
+fn bury(core: &HeapCore, cells: &Cells, at: u32) -> Result<(), Error> {
+    let (view, id, _) = object(core, cells, at)?;
+    each_reference(&view, &core.layouts, at, id, |_, word| {
+        if !word.is_object() {
+            return Ok(());
+        }
+        if cells.is_marked(word.0) {
+            lose(core, cells, word.0)?;
+        } else if !cells.holds(core, word.0) {
+            return Err(Error::corrupt("reference to something that is no object", word.0));
+        }
+        Ok(())
+    })
+}
