@@ -10,6 +10,7 @@ mod copying;
 pub mod error;
 pub mod header;
 pub mod heap;
+mod incremental;
 pub mod layout;
 pub mod layout_table;
 mod marksweep;

@@ -101,6 +101,11 @@ impl Blocks {
         })
     }
 
+    /// The extent, for views.
+    pub(crate) fn extent(&self) -> ExtentId {
+        self.extent
+    }
+
     /// Takes a cell of `class`, of at most `room` bytes of new cells altogether.
     pub(crate) fn alloc(&mut self, core: &mut HeapCore, class: usize, room: u64) -> Option<u32> {
         if core.head(class) == 0 && !self.refill(core, class, room) {
@@ -221,6 +226,20 @@ impl Blocks {
     /// Whether a sweep is under way.
     pub(crate) fn is_sweeping(&self) -> bool {
         self.unswept.iter().any(|blocks| !blocks.is_empty())
+    }
+
+    /// Sweeps up to `most` of the blocks that have not been swept yet.
+    pub(crate) fn sweep_some(&mut self, core: &mut HeapCore, most: u32) {
+        let (mut left, mut class) = (most, 0);
+        while left > 0 && class < SIZE_CLASSES {
+            match self.unswept[class].pop() {
+                Some(block) => {
+                    self.sweep(core, block as usize);
+                    left -= 1;
+                }
+                None => class += 1,
+            }
+        }
     }
 
     /// Sweeps what has not been swept yet.
