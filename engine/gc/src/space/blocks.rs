@@ -176,7 +176,7 @@ impl Blocks {
             let left = self.listed_now(core, class);
             let used = self.listed[class] - left;
             core.stats.bytes_allocated += u64::from(used) * u64::from(CELL_SIZES[class]);
-            self.taken -= u64::from(left) * u64::from(CELL_SIZES[class]);
+            self.taken = self.taken.saturating_sub(u64::from(left) * u64::from(CELL_SIZES[class]));
             self.listed[class] = 0;
             core.set_head(class, 0);
         }
@@ -280,7 +280,8 @@ impl Blocks {
         core.stats.blocks_swept += 1;
         core.stats.objects_freed += dead;
         core.stats.bytes_freed += dead * u64::from(size);
-        self.taken -= dead * u64::from(size);
+        // A free cell with a forged header counts as dead, but was not taken.
+        self.taken = self.taken.saturating_sub(dead * u64::from(size));
         self.blocks[number].state = State::Swept;
         if alive == 0 {
             self.release(number);
@@ -293,7 +294,7 @@ impl Blocks {
     pub(crate) fn free_cell(&mut self, core: &mut HeapCore, at: u32) {
         let Some(cell) = self.cell(at) else { return };
         clear_cell(&core.memory.view(self.extent), at, cell.size, core.stress().poison);
-        self.taken -= u64::from(cell.size);
+        self.taken = self.taken.saturating_sub(u64::from(cell.size));
         core.stats.objects_freed += 1;
         core.stats.bytes_freed += u64::from(cell.size);
         self.make_partial(cell.block);
@@ -361,7 +362,7 @@ impl Blocks {
             left += u64::from(now) * u64::from(CELL_SIZES[class]);
             uncounted += u64::from(self.listed[class] - now) * u64::from(CELL_SIZES[class]);
         }
-        Account { used: self.taken - left, uncounted }
+        Account { used: self.taken.saturating_sub(left), uncounted }
     }
 
     /// Bytes taken, those in lists included.
