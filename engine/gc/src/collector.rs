@@ -3,7 +3,7 @@
 
 use crate::heap::HeapCore;
 use crate::verify::Facts;
-use crate::{CollectKind, Error, ErrorKind, RootSet, copying, drc, marksweep, null};
+use crate::{CollectKind, Error, ErrorKind, RootSet};
 
 /// How objects are allocated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -171,16 +171,11 @@ pub unsafe trait Collector: Send {
     }
 }
 
-/// All collectors.
-pub fn registry() -> &'static [CollectorEntry] {
-    &[null::ENTRY, copying::ENTRY, marksweep::ENTRY, drc::ENTRY]
-}
-
 /// The collector of that name.
 ///
 /// # Errors
 /// `UnknownCollector`.
 pub fn find(name: &str) -> Result<&'static CollectorEntry, Error> {
-    let found = registry().iter().find(|entry| entry.constraints.name == name);
+    let found = crate::registry().iter().find(|entry| entry.constraints.name == name);
     found.ok_or_else(|| Error::new(ErrorKind::UnknownCollector(name.to_owned())))
 }

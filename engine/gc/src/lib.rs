@@ -6,17 +6,13 @@
 mod bits;
 mod cards;
 pub mod collector;
-mod copying;
-mod drc;
 pub mod error;
 pub mod header;
 pub mod heap;
 pub mod layout;
 pub mod layout_table;
-mod marksweep;
 pub mod memory;
 pub mod mutator;
-mod null;
 pub mod reference;
 pub mod roots;
 pub mod schedule;
@@ -24,9 +20,28 @@ pub mod space;
 pub mod types;
 pub mod verify;
 
-pub use collector::{
-    Account, AllocShape, BarrierShape, Collector, CollectorEntry, Constraints, find, registry,
-};
+/// Declares each collector's module, the folder of that name, and lists their entries.
+macro_rules! collectors {
+    ($($name:ident,)*) => {
+        $(mod $name;)*
+
+        /// All collectors.
+        pub fn registry() -> &'static [CollectorEntry] {
+            &[$($name::ENTRY,)*]
+        }
+    };
+}
+
+// One line each.
+collectors! {
+    null,
+    copying,
+    marksweep,
+    drc,
+    incremental,
+}
+
+pub use collector::{Account, AllocShape, BarrierShape, Collector, CollectorEntry, Constraints, find};
 pub use error::{Error, ErrorKind};
 pub use heap::{AllocError, CollectKind, Heap, HeapConfig, HeapCore, Pauses, Region, RegionId, Stats};
 pub use mutator::{CARD_BYTES, CARD_SHIFT, Mutator};

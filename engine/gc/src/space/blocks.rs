@@ -263,6 +263,20 @@ impl Blocks {
         self.unswept.iter().any(|blocks| !blocks.is_empty())
     }
 
+    /// Sweeps up to `most` of the blocks that have not been swept yet.
+    pub(crate) fn sweep_some(&mut self, core: &mut HeapCore, most: u32) {
+        let (mut left, mut class) = (most, 0);
+        while left > 0 && class < SIZE_CLASSES {
+            match self.unswept[class].pop() {
+                Some(block) => {
+                    self.sweep(core, block as usize);
+                    left -= 1;
+                }
+                None => class += 1,
+            }
+        }
+    }
+
     /// Sweeps what has not been swept yet.
     pub(crate) fn sweep_all(&mut self, core: &mut HeapCore) {
         for class in 0..SIZE_CLASSES {

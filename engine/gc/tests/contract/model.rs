@@ -302,6 +302,12 @@ impl World {
         (slots[at], shadows[at])
     }
 
+    /// The type of the object in root `slot`, and what the shadow of its field `index` holds.
+    pub(crate) fn field(&self, slot: usize, index: usize) -> (usize, Value) {
+        let (_, Value::Object(of)) = self.root(slot) else { panic!("root {slot} holds no object") };
+        (self.objects[of].ty, self.objects[of].values[index])
+    }
+
     /// Writes the value of root `from` (or `bits`) into field `index` of the object in root `slot`.
     pub(crate) fn store(&mut self, slot: usize, index: usize, word: GcRef, shadow: Value) {
         let (object, Value::Object(of)) = self.root(slot) else { return };
