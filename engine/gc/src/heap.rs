@@ -11,6 +11,8 @@ mod barrier;
 mod core;
 mod live;
 mod stats;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 use std::ops::Range;
@@ -163,6 +165,19 @@ impl Heap {
         self.close_if_counting();
     }
 
+    /// Turns the checks of feature `checked` on or off: each access to the heap against what its words are (without the
+    /// feature nothing happens). Off at first: whoever turns them on tells the heap of inline allocations by
+    /// [`Heap::declare_object`], and does not damage the heap.
+    pub fn set_checked(&mut self, on: bool) {
+        self.core.memory.set_checked(on);
+    }
+
+    /// Inline allocation has taken room for an object of type `ty`, with `len` elements if it is an array, at `object`,
+    /// and is about to write it. For the checks alone.
+    pub fn declare_object(&mut self, object: GcRef, ty: TypeId, len: u32) {
+        self.core.made(object.0, ty, len);
+    }
+
     /// Passes a safepoint: collects if a stress mode or the schedule says so. Every reference that the caller still
     /// needs is in `roots`.
     ///
@@ -187,7 +202,7 @@ impl Heap {
             Some(Layout::Struct(layout)) => layout.size,
             _ => return Err(self.fail(Error::corrupt("allocation of no struct type", ty.0))),
         };
-        self.alloc(ty, size, roots)
+        self.alloc(ty, size, 0, roots)
     }
 
     /// Allocates a zeroed array with its length set; may collect first. Elements of a non-nullable type must be written
@@ -205,7 +220,7 @@ impl Heap {
             Some(Layout::Array(layout)) => layout.size(len).ok_or(AllocError::TooLarge)?,
             _ => return Err(self.fail(Error::corrupt("allocation of no array type", ty.0))),
         };
-        let array = self.alloc(ty, size, roots)?;
+        let array = self.alloc(ty, size, len, roots)?;
         self.set_word(array, ARRAY_LENGTH, len)?;
         Ok(array)
     }
@@ -215,7 +230,7 @@ impl Heap {
     /// # Errors
     /// See [`AllocError`].
     pub fn alloc_host(&mut self, host: u32, roots: &mut dyn RootSet) -> Result<GcRef, AllocError> {
-        let boxed = self.alloc(self.core.layouts.registry().host_type(), HOST_SIZE, roots)?;
+        let boxed = self.alloc(self.core.layouts.registry().host_type(), HOST_SIZE, 0, roots)?;
         self.set_word(boxed, HOST_INDEX, host)?;
         Ok(boxed)
     }
@@ -274,7 +289,14 @@ impl Heap {
         self.core.max_bytes()
     }
 
-    fn alloc(&mut self, ty: TypeId, size: u32, roots: &mut dyn RootSet) -> Result<GcRef, AllocError> {
+    /// Allocates `size` bytes, zeroed but for the header; `len` is the length that an array will get.
+    fn alloc(
+        &mut self,
+        ty: TypeId,
+        size: u32,
+        len: u32,
+        roots: &mut dyn RootSet,
+    ) -> Result<GcRef, AllocError> {
         if self.failure.is_some() {
             return Err(AllocError::Corrupt);
         }
@@ -301,7 +323,8 @@ impl Heap {
                 self.collector.alloc(&mut self.core, size).ok_or(AllocError::OutOfMemory)?
             }
         };
-        let zeroed = self.core.view_at(at).and_then(|view| view.fill(at, size as usize, 0));
+        self.core.made(at, ty, len);
+        let zeroed = self.core.runtime_view_at(at).and_then(|view| view.fill(at, size as usize, 0));
         if zeroed.is_none() {
             return Err(self.fail(Error::corrupt("the collector allocated outside its regions", at)));
         }
@@ -371,7 +394,8 @@ impl Heap {
 
     /// Writes a word of a fresh object.
     fn set_word(&mut self, object: GcRef, offset: u32, word: u32) -> Result<(), AllocError> {
-        let written = self.core.view_at(object.0).and_then(|view| view.write_u32(object.0 + offset, word));
+        let written =
+            self.core.runtime_view_at(object.0).and_then(|view| view.write_u32(object.0 + offset, word));
         written.ok_or(AllocError::Corrupt)
     }
 }

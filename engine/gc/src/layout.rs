@@ -79,6 +79,17 @@ pub enum Layout {
     Host,
 }
 
+impl Layout {
+    /// Bytes of an object of it; of one with `len` elements if it is an array. `None` above [`MAX_OBJECT_SIZE`].
+    pub fn size(&self, len: u32) -> Option<u32> {
+        match self {
+            Layout::Struct(layout) => Some(layout.size),
+            Layout::Array(layout) => layout.size(len),
+            Layout::Host => Some(HOST_SIZE),
+        }
+    }
+}
+
 /// Layout of a struct.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StructLayout {

@@ -5,6 +5,14 @@
 //!
 //! Invariants: offsets below [`NULL_PAGE`] are never committed; an extent's committed part only grows; a view checks
 //! each access against the part that was committed when it was made. Offsets and lengths come from an untrusted heap.
+//!
+//! Contents: [`Memory`] and its extents, [`View`]; [`watch`], where space is freed and handed out, with what [`tools`] are
+//! told of it; `shadow`, against which feature `checked` holds each access.
+
+#[cfg(feature = "checked")]
+mod shadow;
+mod tools;
+mod watch;
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -12,6 +20,10 @@ use std::ptr::{self, NonNull};
 
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
 
+#[cfg(feature = "checked")]
+use self::shadow::{Access, By, Event, Shadow};
+pub(crate) use self::watch::WATCHED;
+use crate::layout::Layout;
 use crate::{Error, ErrorKind};
 
 /// Heap offsets below this are never mapped, so that a null dereference faults.
@@ -43,6 +55,8 @@ pub struct Memory {
     base: NonNull<u8>,
     span: u64,
     extents: Vec<Extent>,
+    #[cfg(feature = "checked")]
+    shadow: Shadow,
 }
 
 // SAFETY: the mapping belongs to this value alone; nothing about it is tied to a thread.
@@ -61,7 +75,15 @@ impl Memory {
         let mapped = unsafe { mmap_anonymous(ptr::null_mut(), bytes, ProtFlags::empty(), flags) };
         let os = match mapped {
             Ok(address) => match NonNull::new(address.cast()) {
-                Some(base) => return Ok(Memory { base, span, extents: Vec::new() }),
+                Some(base) => {
+                    return Ok(Memory {
+                        base,
+                        span,
+                        extents: Vec::new(),
+                        #[cfg(feature = "checked")]
+                        shadow: Shadow::new(),
+                    });
+                }
                 None => 0,
             },
             Err(errno) => errno.raw_os_error(),
@@ -118,6 +140,7 @@ impl Memory {
         unsafe { mprotect(address.as_ptr().cast(), bytes, access) }
             .map_err(|errno| Error::new(ErrorKind::Reservation { bytes, os: errno.raw_os_error() }))?;
         extent.committed = end;
+        tools::closed(address.as_ptr(), bytes);
         Ok(())
     }
 
@@ -134,6 +157,8 @@ impl Memory {
         // SAFETY: `start` lies in the reservation.
         let address = unsafe { self.base.add(start as usize) };
         let advice = rustix::mm::Advice::LinuxDontNeed;
+        #[cfg(feature = "checked")]
+        self.shadow.change(start as u32..end as u32, Event::Discarded);
         // SAFETY: the pages are committed memory of this reservation, and no Rust reference into the heap exists.
         unsafe { rustix::mm::madvise(address.as_ptr().cast(), (end - start) as usize, advice) }.is_ok()
     }
@@ -142,12 +167,49 @@ impl Memory {
     pub fn view(&self, id: ExtentId) -> View<'_> {
         let extent = self.extents[id.0];
         let len = (extent.committed - extent.start) as usize;
-        View { base: self.base.as_ptr(), start: extent.start as usize, len, memory: PhantomData }
+        View {
+            base: self.base.as_ptr(),
+            start: extent.start as usize,
+            len,
+            memory: PhantomData,
+            #[cfg(feature = "checked")]
+            shadow: &self.shadow,
+            #[cfg(feature = "checked")]
+            by: By::Collector,
+        }
+    }
+
+    /// Turns the checks of feature `checked` on or off; nothing without it.
+    pub(crate) fn set_checked(&self, on: bool) {
+        #[cfg(feature = "checked")]
+        self.shadow.set_on(on);
+        let _ = on;
+    }
+
+    /// A fresh object of `size` bytes lies at heap offset `at`, which the shadow is told; an array has `len` elements.
+    #[inline(always)]
+    pub(crate) fn made(&self, at: u32, size: u32, layout: &Layout, len: u32) {
+        #[cfg(feature = "checked")]
+        self.shadow.made(at, size, layout, len);
+        let _ = (at, size, layout, len);
+    }
+
+    /// A view of the committed memory around `at`, whatever it is used for.
+    #[cfg(all(test, feature = "checked"))]
+    pub(crate) fn view_around(&self, at: u32) -> View<'_> {
+        let around = |extent: &Extent| (extent.start..extent.committed).contains(&u64::from(at));
+        self.view(ExtentId(self.extents.iter().position(around).expect("a committed offset")))
     }
 }
 
 impl Drop for Memory {
     fn drop(&mut self) {
+        for extent in &self.extents {
+            // SAFETY: extents lie in the reservation.
+            let address = unsafe { self.base.add(extent.start as usize) };
+            // Whatever is mapped there next is no heap of ours.
+            tools::opened(address.as_ptr(), (extent.committed - extent.start) as usize);
+        }
         let bytes = (self.span + GUARD) as usize;
         // SAFETY: `reserve` made the mapping with this size; views borrow `self`, so none is left.
         let unmapped = unsafe { munmap(self.base.as_ptr().cast(), bytes) };
@@ -162,9 +224,24 @@ pub struct View<'m> {
     start: usize,
     len: usize,
     memory: PhantomData<&'m Memory>,
+    #[cfg(feature = "checked")]
+    shadow: &'m Shadow,
+    #[cfg(feature = "checked")]
+    by: By,
 }
 
 impl View<'_> {
+    /// The same, for the runtime instead of a collector: it may access other words.
+    #[inline(always)]
+    #[cfg_attr(not(feature = "checked"), expect(unused_mut, reason = "nobody asks for whom it is then"))]
+    pub(crate) fn for_runtime(mut self) -> Self {
+        #[cfg(feature = "checked")]
+        {
+            self.by = By::Runtime;
+        }
+        self
+    }
+
     /// The address of `[offset, offset + len)`.
     #[inline(always)]
     fn at(&self, offset: u32, len: usize) -> Option<*mut u8> {
@@ -179,14 +256,16 @@ impl View<'_> {
     /// Reads a word.
     #[inline(always)]
     pub fn read_u32(&self, offset: u32) -> Option<u32> {
-        let word = self.at(offset, 4)?.cast::<u32>();
-        // SAFETY: `at` checked that the word is committed memory, which any bits initialise.
-        Some(unsafe { word.read_unaligned() })
+        #[cfg(feature = "checked")]
+        self.check(Access::Read, offset, 4)?;
+        self.word(offset)
     }
 
     /// Writes a word.
     #[inline(always)]
     pub fn write_u32(&self, offset: u32, value: u32) -> Option<()> {
+        #[cfg(feature = "checked")]
+        self.check(Access::Write, offset, 4)?;
         let word = self.at(offset, 4)?.cast::<u32>();
         // SAFETY: `at` checked that the word is committed memory; no Rust reference into the heap exists.
         unsafe { word.write_unaligned(value) };
@@ -195,6 +274,8 @@ impl View<'_> {
 
     /// Reads `bytes.len()` bytes.
     pub fn read_bytes(&self, offset: u32, bytes: &mut [u8]) -> Option<()> {
+        #[cfg(feature = "checked")]
+        self.check(Access::Read, offset, bytes.len())?;
         let from = self.at(offset, bytes.len())?;
         // SAFETY: `at` checked the source; a slice outside the heap cannot overlap it.
         unsafe { ptr::copy_nonoverlapping(from, bytes.as_mut_ptr(), bytes.len()) };
@@ -203,6 +284,8 @@ impl View<'_> {
 
     /// Writes `bytes`.
     pub fn write_bytes(&self, offset: u32, bytes: &[u8]) -> Option<()> {
+        #[cfg(feature = "checked")]
+        self.check(Access::Write, offset, bytes.len())?;
         let to = self.at(offset, bytes.len())?;
         // SAFETY: `at` checked the destination; a slice outside the heap cannot overlap it.
         unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) };
@@ -211,10 +294,9 @@ impl View<'_> {
 
     /// Fills `len` bytes.
     pub fn fill(&self, offset: u32, len: usize, byte: u8) -> Option<()> {
-        let to = self.at(offset, len)?;
-        // SAFETY: `at` checked the range; no Rust reference into the heap exists.
-        unsafe { ptr::write_bytes(to, byte, len) };
-        Some(())
+        #[cfg(feature = "checked")]
+        self.check(Access::Write, offset, len)?;
+        self.set(offset, len, byte)
     }
 
     /// Copies `len` bytes from `from` of another view (or of this one, overlap allowed) to `to` of this one.
@@ -222,8 +304,40 @@ impl View<'_> {
     pub fn copy(&self, to: u32, source: &View<'_>, from: u32, len: usize) -> Option<()> {
         let target = self.at(to, len)?;
         let origin = source.at(from, len)?;
+        #[cfg(feature = "checked")]
+        match self.by {
+            By::Collector => self.shadow.copy_object(to, from, len as u32, self.start == source.start),
+            By::Runtime => {
+                source.check(Access::Read, from, len)?;
+                self.check(Access::Write, to, len)?;
+            }
+        }
         // SAFETY: `at` checked both ranges; `copy` allows overlap.
         unsafe { ptr::copy(origin, target, len) };
+        Some(())
+    }
+
+    /// Reads a word, unchecked by the shadow.
+    #[inline(always)]
+    fn word(&self, offset: u32) -> Option<u32> {
+        let word = self.at(offset, 4)?.cast::<u32>();
+        // SAFETY: `at` checked that the word is committed memory, which any bits initialise.
+        Some(unsafe { word.read_unaligned() })
+    }
+
+    /// Fills bytes, unchecked by the shadow.
+    fn set(&self, offset: u32, len: usize, byte: u8) -> Option<()> {
+        let to = self.at(offset, len)?;
+        // SAFETY: `at` checked the range; no Rust reference into the heap exists.
+        unsafe { ptr::write_bytes(to, byte, len) };
+        Some(())
+    }
+
+    /// Holds an access against the shadow; what lies outside the view is refused anyway.
+    #[cfg(feature = "checked")]
+    fn check(&self, access: Access, offset: u32, len: usize) -> Option<()> {
+        self.at(offset, len)?;
+        self.shadow.access(self.by, access, offset, len);
         Some(())
     }
 }

@@ -458,6 +458,7 @@ fn hostile_words_between_slices_end_in_an_error_at_most() {
         let mut random = Random(seed);
         let config = HeapConfig { initial_bytes: 1 << 14, max_bytes: 1 << 17, ..HeapConfig::default() };
         let mut world = World::new(find("incremental").unwrap(), config);
+        world.heap.set_checked(false);
         world.create(REFS, 2000, 0, false).unwrap();
         for _ in 0..150 {
             world.step(&mut random).unwrap();

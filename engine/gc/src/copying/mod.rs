@@ -11,7 +11,6 @@ mod evacuate;
 use evacuate::Evacuation;
 
 use crate::collector::{AllocShape, BarrierShape, Collector, CollectorEntry, Constraints};
-use crate::header::POISON_BYTE;
 use crate::heap::HeapCore;
 use crate::memory::{ExtentId, GRANULE, NULL_PAGE};
 use crate::{CollectKind, Error, ErrorKind, RootPhase, RootSet};
@@ -115,6 +114,7 @@ unsafe impl Collector for Copying {
         let from_view = core.memory.view(from.extent);
         let to_view = core.memory.view(to.extent);
         let to_end = (u64::from(to.start) + self.capacity) as u32;
+        to_view.claimed(to.start..to_end);
         let mut evacuation =
             Evacuation::new(&core.layouts, from_view, used.clone(), to_view, to.start..to_end);
 
@@ -127,9 +127,7 @@ unsafe impl Collector for Copying {
         let next = evacuation.free();
         let objects = evacuation.objects();
         let (root_slots, frame_slots) = evacuation.root_slots();
-        if core.stress().poison {
-            from_view.fill(used.start, (used.end - used.start) as usize, POISON_BYTE);
-        }
+        from_view.freed(used.clone(), core.stress().poison);
         let survived = u64::from(next - to.start);
         core.stats.full += 1;
         core.stats.objects_survived += objects;

@@ -144,7 +144,7 @@ impl Heap {
         let region = self.core.region_at(object.0)?;
         let at = object.0.checked_add(offset)?;
         let inside = at.checked_add(size)? <= region.end;
-        inside.then(|| (self.core.memory.view(region.extent), at))
+        inside.then(|| (self.core.memory.view(region.extent).for_runtime(), at))
     }
 
     fn kind_is(&self, object: GcRef, kind: u32) -> Option<TypeId> {

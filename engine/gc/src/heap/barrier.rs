@@ -36,9 +36,9 @@ impl Heap {
 
     /// Stores `value` in the traced slot at heap offset `at`.
     pub(super) fn store_reference(&mut self, at: u32, value: GcRef) -> Option<()> {
-        let old = GcRef(self.core.view_at(at)?.read_u32(at)?);
+        let old = GcRef(self.core.runtime_view_at(at)?.read_u32(at)?);
         self.before_stores(at, &[old], &[value]);
-        self.core.view_at(at)?.write_u32(at, value.0)
+        self.core.runtime_view_at(at)?.write_u32(at, value.0)
     }
 
     /// The barrier of stores of `new` over `old`, slot by slot from heap offset `at` on; the slots still hold `old`.
@@ -70,14 +70,14 @@ impl Heap {
     }
 
     fn collector_word(&self, object: GcRef) -> Option<u32> {
-        self.core.view_at(object.0)?.read_u32(object.0.checked_add(GC_WORD)?)
+        self.core.runtime_view_at(object.0)?.read_u32(object.0.checked_add(GC_WORD)?)
     }
 
     /// Adds to the count of a referent; a reference out of the heap has none.
     fn referent_gained(&mut self, word: GcRef) {
         if word.is_object()
             && let Some(count) = self.collector_word(word)
-            && let Some(view) = self.core.view_at(word.0)
+            && let Some(view) = self.core.runtime_view_at(word.0)
         {
             view.write_u32(word.0 + GC_WORD, count.wrapping_add(1));
         }
@@ -86,7 +86,7 @@ impl Heap {
     fn referent_lost(&mut self, word: GcRef) {
         if word.is_object()
             && let Some(count) = self.collector_word(word)
-            && let Some(view) = self.core.view_at(word.0)
+            && let Some(view) = self.core.runtime_view_at(word.0)
         {
             let left = count.wrapping_sub(1);
             view.write_u32(word.0 + GC_WORD, left);

@@ -169,12 +169,22 @@ impl HeapCore {
         self.region_at(at).map(|region| self.memory.view(region.extent))
     }
 
+    /// The same, for what the runtime does.
+    pub(super) fn runtime_view_at(&self, at: u32) -> Option<View<'_>> {
+        self.view_at(at).map(View::for_runtime)
+    }
+
     // The bump space.
 
     /// Makes `[start, limit)` of `extent` the mutator's bump space, of which `[start, next)` is in use. The window gets
-    /// the rest, or nothing while every allocation takes the slow path.
+    /// the rest, or nothing while every allocation takes the slow path. The rest is claimed by this; what was left of
+    /// the bump space before is withdrawn.
     pub fn open(&mut self, extent: ExtentId, start: u32, next: u32, limit: u32) {
         self.stats.bytes_allocated += self.uncounted();
+        if let Some(before) = self.space {
+            self.memory.view(before.extent).withdrawn(self.used().end..before.limit);
+        }
+        self.memory.view(extent).claimed(next..limit);
         self.space = Some(Space { extent, start, limit });
         self.set_window(next);
     }
@@ -302,6 +312,18 @@ impl HeapCore {
 
     pub(super) fn mutator(&self) -> *mut Mutator {
         self.mutator.as_ptr()
+    }
+
+    /// Tells the checks that a fresh object of type `ty`, with `len` elements if it is an array, is about to be written
+    /// at `at`.
+    pub(super) fn made(&self, at: u32, ty: TypeId, len: u32) {
+        if cfg!(feature = "checked")
+            && self.region_at(at).is_some()
+            && let Some(layout) = self.layouts.get(ty)
+            && let Some(size) = layout.size(len)
+        {
+            self.memory.made(at, size, layout, len);
+        }
     }
 
     /// Refuses a window that generated code has moved where it cannot be.

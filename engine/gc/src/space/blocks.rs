@@ -10,9 +10,9 @@
 //! Invariant: nothing but block numbers, classes and states is believed; words of cells only say whether they are 0.
 
 use crate::collector::Account;
-use crate::header::{GC_WORD, HEADER_SIZE, POISON_BYTE, TYPE_WORD};
+use crate::header::{GC_WORD, TYPE_WORD};
 use crate::heap::{HeapCore, RegionId};
-use crate::memory::{ExtentId, View};
+use crate::memory::{ExtentId, View, WATCHED};
 use crate::space::classes::{CELL_SIZES, SIZE_CLASSES};
 use crate::{Error, GcRef};
 
@@ -204,6 +204,9 @@ impl Blocks {
     pub(crate) fn retire(&mut self, core: &mut HeapCore) {
         for (class, &size) in CELL_SIZES.iter().enumerate() {
             let left = self.listed_now(core, class);
+            if WATCHED {
+                self.unlist(core, class);
+            }
             let used = self.listed[class] - left;
             core.stats.bytes_allocated += u64::from(used) * u64::from(size);
             self.taken = self.taken.saturating_sub(u64::from(left) * u64::from(size));
@@ -319,6 +322,7 @@ impl Blocks {
         self.taken = self.taken.saturating_sub(dead * u64::from(size));
         self.blocks[number].state = State::Swept;
         if alive == 0 {
+            view.dissolved_cells(start..start + BLOCK, size, poison);
             self.release(number);
         } else if dead + free > 0 {
             self.make_partial(number);
@@ -349,8 +353,10 @@ impl Blocks {
             let block = &mut self.blocks[number as usize];
             block.freed = false;
             let class = usize::from(block.class);
-            let mut cells = cells_of(self.start + number * BLOCK, CELL_SIZES[class]);
+            let (start, size) = (self.start + number * BLOCK, CELL_SIZES[class]);
+            let mut cells = cells_of(start, size);
             if block.state == State::Swept && cells.all(|at| view.read_u32(at + TYPE_WORD) == Some(0)) {
+                view.dissolved_cells(start..start + BLOCK, size, core.stress().poison);
                 block.partial = false;
                 block.state = State::Free;
                 self.free.push(number);
@@ -459,6 +465,18 @@ impl Blocks {
         count
     }
 
+    /// Tells what watches the memory that the cells left in the list of `class` are not the mutator's any more.
+    fn unlist(&self, core: &HeapCore, class: usize) {
+        let view = core.memory.view(self.extent);
+        let (mut at, mut count) = (core.head(class), 0);
+        while at != 0 && count < self.listed[class] && self.is_cell(at) {
+            count += 1;
+            let next = view.read_u32(at + GC_WORD).unwrap_or(0);
+            view.unlisted_cell(at, CELL_SIZES[class]);
+            at = next;
+        }
+    }
+
     /// Makes a list of free cells of `class`: of a block that has some, of one that is to be swept, or of a new one.
     fn refill(&mut self, core: &mut HeapCore, class: usize, room: u64) -> bool {
         core.stats.bytes_allocated += u64::from(self.listed[class]) * u64::from(CELL_SIZES[class]);
@@ -508,6 +526,9 @@ impl Blocks {
             }
             (last, count) = (at, count + 1);
         }
+        if WATCHED {
+            self.listed_cells(&view, first, size);
+        }
         if more {
             self.make_partial(number);
         }
@@ -522,6 +543,15 @@ impl Blocks {
             self.fresh.push(number as u32);
         }
         true
+    }
+
+    /// Tells what watches the memory that the mutator may take the cells of the list that starts at `first`.
+    fn listed_cells(&self, view: &View<'_>, first: u32, size: u32) {
+        let mut at = first;
+        while at != 0 {
+            view.listed_cell(at, size);
+            at = view.read_u32(at + GC_WORD).unwrap_or(0);
+        }
     }
 
     /// A block of free cells for `class`: one of no class, else a new one, else one that sweeping other classes frees.
@@ -539,6 +569,7 @@ impl Blocks {
         let start = self.start + number as u32 * BLOCK;
         let view = core.memory.view(self.extent);
         for at in cells_of(start, CELL_SIZES[class]) {
+            view.carved_cell(at);
             view.write_u32(at + TYPE_WORD, 0)?;
         }
         let block = &mut self.blocks[number];
@@ -596,9 +627,7 @@ fn cells_of(start: u32, size: u32) -> impl Iterator<Item = u32> {
 
 /// Makes a cell free.
 fn clear_cell(view: &View<'_>, at: u32, size: u32, poison: bool) {
-    if poison {
-        view.fill(at + HEADER_SIZE, (size - HEADER_SIZE) as usize, POISON_BYTE);
-    }
+    view.freed_cell(at, size, poison);
     view.write_u32(at + TYPE_WORD, 0);
     view.write_u32(at + GC_WORD, GcRef::NULL.0);
 }

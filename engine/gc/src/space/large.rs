@@ -9,7 +9,6 @@
 use std::collections::BTreeMap;
 
 use crate::Error;
-use crate::header::POISON_BYTE;
 use crate::heap::{HeapCore, RegionId};
 use crate::memory::{ExtentId, View};
 
@@ -82,6 +81,7 @@ impl Large {
                 at
             }
         };
+        self.view(core).claimed(at..at + size);
         self.objects.insert(at, LargeObject { size, marked: false, young: true });
         self.used += u64::from(size);
         core.stats.bytes_allocated += u64::from(size);
@@ -122,9 +122,7 @@ impl Large {
         core.stats.bytes_freed += u64::from(object.size);
         let mut start = at;
         let mut end = at + object.size.next_multiple_of(GRAIN);
-        if core.stress().poison {
-            core.memory.view(self.extent).fill(start, (end - start) as usize, POISON_BYTE);
-        }
+        self.view(core).freed(at..at + object.size, core.stress().poison);
         if let Some((&before, &len)) = self.free.range(..start).next_back()
             && before + len == start
         {

@@ -96,7 +96,8 @@ fn heaps_are_returned() {
     let registry = TypeRegistry::new().unwrap();
     for round in 0..40_000 {
         let collector = find(if round % 2 == 0 { "null" } else { "copying" }).unwrap();
-        drop(Heap::new(registry.clone(), collector, HeapConfig::default()).unwrap());
+        let config = HeapConfig { initial_bytes: 4096, ..HeapConfig::default() };
+        drop(Heap::new(registry.clone(), collector, config).unwrap());
     }
 }
 

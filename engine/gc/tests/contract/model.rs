@@ -149,6 +149,7 @@ impl World {
         let group = registry.register(&types()).unwrap();
         let mut heap = Heap::new(registry.clone(), collector, config).unwrap();
         heap.retain_group(group.clone());
+        heap.set_checked(true);
         let roots = Roots { globals: vec![GcRef::NULL; 16], frames: vec![GcRef::NULL; 16], twice: false };
         let (globals, frames) = (vec![Value::Null; 16], vec![Value::Null; 16]);
         World { heap, roots, group, registry, objects: Vec::new(), globals, frames, inline: 0 }
@@ -204,6 +205,7 @@ impl World {
             Layout::Host => return None,
         };
         let (object, fresh) = self.take_inline(size)?;
+        self.heap.declare_object(object, id, len);
         self.heap.write_bytes(object, 0, &vec![0; size as usize]).unwrap();
         self.heap.write(object, TYPE_WORD, 4, u128::from(id.0)).unwrap();
         self.heap.write(object, GC_WORD, 4, fresh.into()).unwrap();
