@@ -11,7 +11,11 @@ stage_format() {
     rustfmt --edition 2024 --check engine/gc/src/*/mod.rs
 }
 
-stage_clippy() { cargo clippy --locked --all-targets -- -D warnings; }
+stage_clippy() {
+    cargo clippy --locked --all-targets -- -D warnings
+    # What watches the heap's memory is off by default.
+    cargo clippy --locked -p assay-gc --all-targets --all-features -- -D warnings
+}
 
 stage_docs() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet; }
 
@@ -36,6 +40,9 @@ stage_validate() { cargo run --locked --release --quiet -- validate --time 30s -
 # Each libFuzzer target under AddressSanitizer, which wants nightly (or RUSTC_BOOTSTRAP on stable).
 stage_libfuzzer() { ci/fuzz-smoke.sh 60; }
 
+# The checked memory, AddressSanitizer and valgrind over the collectors.
+stage_memory() { ci/gc-memory.sh; }
+
 stage_deny() {
     # The advisory database is on the network; licences, bans and sources are not.
     if command -v cargo-deny >/dev/null; then
@@ -46,7 +53,7 @@ stage_deny() {
 }
 
 stages=("$@")
-[ ${#stages[@]} -gt 0 ] || stages=(format clippy docs test spec fuzz validate libfuzzer deny)
+[ ${#stages[@]} -gt 0 ] || stages=(format clippy docs test memory spec fuzz validate libfuzzer deny)
 for stage in "${stages[@]}"; do
     echo "=== $stage (at $((SECONDS - start)) s)"
     "stage_$stage"

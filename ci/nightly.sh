@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What does not fit into ci/check.sh: longer campaigns, the seeded-fault benchmark, valgrind, licences.
+# What does not fit into ci/check.sh: longer campaigns, the seeded-fault benchmark, licences.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 command -v cargo-deny >/dev/null || cargo install --quiet cargo-deny --locked

@@ -83,7 +83,8 @@ pub struct Account {
 ///
 /// Concept: the collector owns the division of the reservation into extents and the policy of when they grow; the heap
 /// owns the reservation, layouts, mutator state and counters ([`HeapCore`]), and runs stress modes, schedules and the
-/// verifier around it.
+/// verifier around it. Before objects are made or copied somewhere the collector claims the space, and it frees the
+/// space of dead and of moved objects (`memory/watch.rs`), which is where poison and the tools that watch memory come in.
 ///
 /// # Safety
 /// Generated code trusts the references that it finds after a collection. An implementation promises:
