@@ -6,7 +6,7 @@
 //! Invariants: offsets below [`NULL_PAGE`] are never committed; an extent's committed part only grows; a view checks
 //! each access against the part that was committed when it was made. Offsets and lengths come from an untrusted heap.
 //!
-//! Contents: [`Memory`] and its extents, [`View`]; [`watch`], where space is freed and handed out, with what [`tools`] are
+//! Contents: [`Memory`] and its extents, [`View`]; `watch`, where space is freed and handed out, with what `tools` are
 //! told of it; `shadow`, against which feature `checked` holds each access.
 
 #[cfg(feature = "checked")]
