@@ -7,6 +7,8 @@
 //! Sweeping is lazy: after [`Blocks::begin_sweep`] a block is swept when its class needs cells, or by
 //! [`Blocks::sweep_all`]. Objects are allocated in swept blocks only, so in an unswept block an unmarked object is dead.
 //!
+//! One file, though a long one, since lists, sweeping and the states of blocks hold for each other.
+//!
 //! Invariant: nothing but block numbers, classes and states is believed; words of cells only say whether they are 0.
 
 use crate::collector::Account;
