@@ -3,7 +3,7 @@
 
 use crate::heap::HeapCore;
 use crate::verify::Facts;
-use crate::{CollectKind, Error, ErrorKind, RootSet, copying, marksweep, null};
+use crate::{CollectKind, Error, ErrorKind, RootSet, copying, generational, marksweep, null};
 
 /// How objects are allocated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -172,7 +172,7 @@ pub unsafe trait Collector: Send {
 
 /// All collectors.
 pub fn registry() -> &'static [CollectorEntry] {
-    &[null::ENTRY, copying::ENTRY, marksweep::ENTRY]
+    &[null::ENTRY, copying::ENTRY, marksweep::ENTRY, generational::ENTRY]
 }
 
 /// The collector of that name.

@@ -8,6 +8,7 @@ mod cards;
 pub mod collector;
 mod copying;
 pub mod error;
+mod generational;
 pub mod header;
 pub mod heap;
 pub mod layout;
