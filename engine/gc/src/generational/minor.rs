@@ -94,8 +94,9 @@ impl Spaces {
             root_slots: 0,
             frame_slots: 0,
         };
-        minor.old_cards()?;
+        // Before anything is reached: a young large object is scanned as a whole, or not at all.
         minor.large_cards()?;
+        minor.old_cards()?;
         minor.roots(RootPhase::State, words.as_deref_mut().map(|words| &mut words.state), roots)?;
         minor.drain()?;
         let from_state = minor.objects;
