@@ -415,7 +415,7 @@ fn run_random(seed: u64, steps: u64, stress: Stress, scheduled: bool) -> World {
     for step in 0..steps {
         let slot = random.below(64) as usize;
         match random.below(9) {
-            8 => {
+            7 => {
                 let other = random.below(64) as usize;
                 let (Some(one), Some(two)) = (held[slot], held[other]) else { continue };
                 let nodes = [world.roots.frames[slot], world.roots.frames[other]];
@@ -428,10 +428,9 @@ fn run_random(seed: u64, steps: u64, stress: Stress, scheduled: bool) -> World {
                 let len = [3, 20, 200, 2045, 2500, 20_000][random.below(6) as usize];
                 let len = (random.below(len) + 1) as u32;
                 let Ok(array) = world.array(len) else {
-                    for slot in 0..64 {
+                    for (word, held) in world.roots.frames.iter_mut().zip(&mut held) {
                         if random.below(2) == 0 {
-                            world.roots.frames[slot] = GcRef::NULL;
-                            held[slot] = None;
+                            (*word, *held) = (GcRef::NULL, None);
                         }
                     }
                     continue;
@@ -520,13 +519,13 @@ fn compare(world: &World, shadow: &[Vec<Option<u32>>], held: &[Option<u32>]) {
 fn random_mutators_of_all_sizes_under_a_tight_limit() {
     let strict = Stress { poison: true, verify: true, ..Stress::default() };
     let (mut full, mut minor, mut promoted, mut freed) = (0, 0, 0, 0);
-    for seed in 0..24 {
+    for seed in 0..12 {
         let stress = match seed % 3 {
             0 => strict,
             1 => Stress { every_safepoint: 5, ..strict },
             _ => Stress::default(),
         };
-        let mut world = run_random(seed, 1500, stress, seed % 4 == 3);
+        let mut world = run_random(seed, 800, stress, seed % 4 == 3);
         world.collect(CollectKind::Full);
         assert_eq!(Ok(world.heap.live(&mut world.roots)), world.heap.retained());
         let stats = world.heap.stats();
@@ -548,7 +547,7 @@ fn the_same_run_counts_the_same() {
 
 #[test]
 fn hostile_words_in_all_generations_never_crash() {
-    for seed in 0..300 {
+    for seed in 0..120 {
         let mut random = Random(seed);
         let mut world = run_random(seed, 100 + seed % 100, Stress::default(), false);
         let mut objects = Vec::new();

@@ -1,7 +1,7 @@
 //! Sliding compaction of the old space: objects keep their order.
 //!
 //! After Kermany and Petrank ("The Compressor", 2006): where an object goes follows from the mark bits alone, so that
-//! one pass over the living moves each object and updates its slots. A root slot may be shown twice, and a new offset
+//! one pass over the living updates each object's slots and moves it. A root slot may be shown twice, and a new offset
 //! may be another object's old one; so updated slots carry [`MOVED`] until all roots were shown.
 //!
 //! Invariant: living objects do not overlap and go no further up, so nothing is overwritten before it has moved. The
@@ -10,12 +10,12 @@
 use super::mark::{Marker, Marks};
 use super::minor::RootWords;
 use super::old::Crossing;
+use super::slots::scan;
 use super::{Spaces, not_started};
 use crate::header::{OBJECT_ALIGN, POISON_BYTE};
-use crate::heap::{HeapCore, measure};
+use crate::heap::HeapCore;
 use crate::layout_table::LayoutTable;
 use crate::memory::View;
-use crate::space::trace::each_reference;
 use crate::{Error, GcRef, RootPhase, RootSet};
 
 /// Tells an updated root slot: a bit that no reference to an object has, and that makes no i31.
@@ -50,9 +50,8 @@ impl Spaces {
         self.large.iter_mut().for_each(|(_, object)| object.marked = false);
         let layouts = &core.layouts;
         let large = core.memory.view(self.large.extent());
-        for (at, _) in self.large.iter() {
-            let (id, _) = measure(&large, layouts, at)?;
-            update(&large, layouts, &marks, at, id)?;
+        for (at, object) in self.large.iter() {
+            update(&large, layouts, &marks, at, object.size)?;
         }
         let old = core.memory.view(self.old.extent);
         let before = self.old.range();
@@ -81,33 +80,25 @@ fn slide(
     let (mut end, mut moved) = (start, 0);
     crossing.clear();
     for at in marks.iter() {
-        let (id, size) = measure(old, layouts, at)?;
-        let to = end;
-        if marks.target(at) != Some(to) {
-            return Err(Error::corrupt("object changed its size", at));
-        }
-        if to != at {
-            old.copy(to, old, at, size as usize)
-                .ok_or_else(|| Error::corrupt("object outside the old space", at))?;
+        let size = update(old, layouts, marks, at, u32::MAX)?;
+        if end != at {
+            let copied = old.copy(end, old, at, size as usize);
+            copied.ok_or_else(|| Error::corrupt("object outside the old space", at))?;
             moved += u64::from(size);
         }
-        crossing.enter(to, size);
-        update(old, layouts, marks, to, id)?;
+        crossing.enter(end, size);
         end += size;
+    }
+    if end != marks.new_end() {
+        return Err(Error::corrupt("objects changed their sizes", end));
     }
     Ok((end, moved))
 }
 
-/// Updates the slots of the object at `at`.
-#[inline]
-fn update(
-    view: &View<'_>,
-    layouts: &LayoutTable,
-    marks: &Marks,
-    at: u32,
-    id: crate::TypeId,
-) -> Result<(), Error> {
-    each_reference(view, layouts, at, id, |slot, word| {
+/// Updates the slots of the object at `at`, which was found good by the marking; its bytes.
+#[inline(always)]
+fn update(view: &View<'_>, layouts: &LayoutTable, marks: &Marks, at: u32, room: u32) -> Result<u32, Error> {
+    scan(view, layouts, at, room, |slot, word| {
         if word.is_object() && marks.holds(word.0) {
             let new =
                 marks.target(word.0).ok_or_else(|| Error::corrupt("reference to a dead object", slot))?;

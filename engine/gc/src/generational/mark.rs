@@ -10,12 +10,12 @@
 use std::ops::Range;
 
 use super::old::Old;
+use super::slots::scan;
 use crate::header::OBJECT_ALIGN;
-use crate::heap::{HeapCore, measure};
+use crate::heap::HeapCore;
 use crate::layout_table::LayoutTable;
 use crate::memory::View;
 use crate::space::large::Large;
-use crate::space::trace::each_reference;
 use crate::{Error, GcRef};
 
 /// The marks of the old space. A word is for [`WORD_BYTES`] bytes of heap.
@@ -26,6 +26,8 @@ pub(super) struct Marks {
     live: Vec<u64>,
     /// Living bytes in front of each word's, divided by 8; empty until [`Marks::plan`].
     before: Vec<u32>,
+    /// All of them, likewise.
+    total: u32,
 }
 
 /// Bytes of heap that a word of marks is for.
@@ -40,6 +42,7 @@ impl Marks {
             starts: vec![0; words],
             live: vec![0; words],
             before: Vec::new(),
+            total: 0,
         }
     }
 
@@ -92,6 +95,12 @@ impl Marks {
             self.before.push(sum);
             sum += word.count_ones();
         }
+        self.total = sum;
+    }
+
+    /// Where the old space ends when everything has gone to its place.
+    pub(super) fn new_end(&self) -> u32 {
+        self.start + self.total * OBJECT_ALIGN
     }
 
     /// Where the object at `at` goes; `None` if there is no living one.
@@ -183,18 +192,14 @@ impl<'h> Marker<'h> {
         while let Some(at) = self.stack.pop() {
             let is_old = self.marks.holds(at);
             let view = if is_old { self.old } else { self.large_view };
-            let (id, size) = measure(&view, layouts, at)?;
             let room =
                 if is_old { self.marks.end - at } else { self.large.get(at).map_or(0, |object| object.size) };
-            if size > room {
-                return Err(Error::corrupt("object reaches beyond its room", at));
-            }
+            let size = scan(&view, layouts, at, room, |_, word| self.reach(word))?;
             if is_old {
                 self.marks.cover(at, size).ok_or_else(|| Error::corrupt("objects overlap", at))?;
             }
             self.objects += 1;
             self.bytes += u64::from(size);
-            each_reference(&view, layouts, at, id, |_, word| self.reach(word))?;
         }
         Ok(())
     }

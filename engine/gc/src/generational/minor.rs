@@ -14,7 +14,7 @@
 use std::ops::Range;
 
 use super::old::Crossing;
-use super::slots::each_reference_within;
+use super::slots::{each_reference_within, scan};
 use super::{Spaces, not_started};
 use crate::cards::Cards;
 use crate::header::{GC_WORD, OBJECT_ALIGN, POISON_BYTE, TYPE_ID_MASK, TYPE_WORD};
@@ -23,7 +23,6 @@ use crate::layout_table::LayoutTable;
 use crate::memory::View;
 use crate::mutator::{CARD_BYTES, CARD_SHIFT};
 use crate::space::large::Large;
-use crate::space::trace::each_reference;
 use crate::{Error, GcRef, RootKind, RootPhase, RootSet};
 
 /// Flag of the type word of an object that has moved.
@@ -153,21 +152,6 @@ impl<'h> Target<'h> {
     fn holds(&self, at: u32) -> bool {
         self.start <= at && at < self.free
     }
-
-    /// The next copy to scan: offset and type.
-    #[inline]
-    fn next(&mut self, layouts: &LayoutTable) -> Result<Option<(u32, crate::TypeId)>, Error> {
-        if self.scan == self.free {
-            return Ok(None);
-        }
-        let at = self.scan;
-        let (id, size) = measure(&self.view, layouts, at)?;
-        if size > self.free - at {
-            return Err(Error::corrupt("a copy that has grown", at));
-        }
-        self.scan += size;
-        Ok(Some((at, id)))
-    }
 }
 
 struct Minor<'h> {
@@ -278,9 +262,9 @@ impl Minor<'_> {
     fn drain(&mut self) -> Result<(), Error> {
         let layouts = self.layouts;
         loop {
-            while let Some((at, id)) = self.to.next(layouts)? {
-                let view = self.to.view;
-                each_reference(&view, layouts, at, id, |slot, word| {
+            while self.to.scan < self.to.free {
+                let (view, at, room) = (self.to.view, self.to.scan, self.to.free - self.to.scan);
+                self.to.scan += scan(&view, layouts, at, room, |slot, word| {
                     if word.is_object() {
                         let new = self.forward(word)?;
                         view.write_u32(slot, new.0);
@@ -288,9 +272,10 @@ impl Minor<'_> {
                     Ok(())
                 })?;
             }
-            while let Some((at, id)) = self.old.next(layouts)? {
-                let view = self.old.view;
-                each_reference(&view, layouts, at, id, |slot, word| self.outside(&view, slot, word))?;
+            while self.old.scan < self.old.free {
+                let (view, at, room) = (self.old.view, self.old.scan, self.old.free - self.old.scan);
+                self.old.scan +=
+                    scan(&view, layouts, at, room, |slot, word| self.outside(&view, slot, word))?;
             }
             match self.reached.pop() {
                 Some(at) => self.scan_large(at)?,
@@ -301,13 +286,10 @@ impl Minor<'_> {
     }
 
     fn scan_large(&mut self, at: u32) -> Result<(), Error> {
-        let (view, layouts) = (self.large_view, self.layouts);
-        let (id, size) = measure(&view, layouts, at)?;
-        if self.large.get(at).is_none_or(|object| size > object.size) {
-            return Err(Error::corrupt("object reaches beyond its room", at));
-        }
-        self.cards.clean(at..at + size);
-        each_reference(&view, layouts, at, id, |slot, word| self.outside(&view, slot, word))
+        let (view, room) = (self.large_view, self.large.get(at).map_or(0, |object| object.size));
+        self.cards.clean(at..at + room);
+        scan(&view, self.layouts, at, room, |slot, word| self.outside(&view, slot, word))?;
+        Ok(())
     }
 
     /// Forwards the reference in a slot outside the nursery, and marks its card if it refers into the nursery still.
