@@ -286,6 +286,22 @@ fn dead_old_objects_keep_what_they_refer_to_until_they_go() {
 }
 
 #[test]
+fn a_store_without_a_barrier_is_reported() {
+    let mut world = World::strict();
+    world.roots.state[0] = world.node(1).unwrap();
+    world.roots.state[1] = world.array(1000).unwrap();
+    let old = world.age(0);
+    let array = world.roots.state[1];
+    let young = world.node(2).unwrap();
+    for slot in [(old, NEXT), (array, FIRST + 999 * 4)] {
+        world.heap.write(slot.0, slot.1, 4, young.0.into()).unwrap();
+        world.heap.verify(&mut world.roots).unwrap_err();
+        world.heap.write_ref(slot.0, slot.1, young).unwrap();
+        world.heap.verify(&mut world.roots).unwrap();
+    }
+}
+
+#[test]
 fn compaction_slides_and_keeps_the_order() {
     let mut world = World::strict();
     world.roots.frames.clear();
@@ -522,10 +538,10 @@ fn random_mutators_of_all_sizes_under_a_tight_limit() {
     for seed in 0..12 {
         let stress = match seed % 3 {
             0 => strict,
-            1 => Stress { every_safepoint: 5, ..strict },
+            1 => Stress { every_safepoint: 29, ..strict },
             _ => Stress::default(),
         };
-        let mut world = run_random(seed, 800, stress, seed % 4 == 3);
+        let mut world = run_random(seed, 500, stress, seed % 4 == 3);
         world.collect(CollectKind::Full);
         assert_eq!(Ok(world.heap.live(&mut world.roots)), world.heap.retained());
         let stats = world.heap.stats();
