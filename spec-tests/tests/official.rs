@@ -22,6 +22,9 @@ const STRESS: &[&str] = &["jit:*,regalloc=*,gc-stress"];
 /// at a loop's header, each call of the runtime.
 const SAFEPOINTS: &[&str] = &["jit:*,every-safepoint,verify"];
 
+/// Subjects that run what depends on the processor with code for older ones.
+const PROCESSORS: &[&str] = &["jit:copying,opt=*,cpu=sse41", "jit:copying,opt=*,cpu=avx2"];
+
 /// Assertions of the 17 official GC files.
 const GC_ASSERTIONS: u64 = 657;
 
@@ -32,6 +35,7 @@ const FLOOR_CHECKOUT: u64 = 62_687;
 const FLOOR_STRESS: u64 = 7_913;
 const FLOOR_STRESS_CHECKOUT: u64 = 10_671;
 const FLOOR_SAFEPOINTS: u64 = 747;
+const FLOOR_PROCESSORS: u64 = 1_000_000;
 const FLOOR_SAFEPOINTS_CHECKOUT: u64 = 836;
 
 fn main() -> ExitCode {
@@ -53,6 +57,9 @@ fn main() -> ExitCode {
         trials.push(Trial::test(format!("embedded::{name}"), move || {
             stress(suite::embedded(), of_objects, &name, FLOOR_SAFEPOINTS)
         }));
+    }
+    for name in names(PROCESSORS) {
+        trials.push(Trial::test(format!("embedded::{name}"), move || processor(&name)));
     }
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/spec-suite");
     if checkout.exists() {
@@ -126,6 +133,23 @@ fn stress(
         return Err(format!("{name}: the files ran without a collection: {:?}", result.counters).into());
     }
     gc_files(&result)
+}
+
+/// Vectors, rounding, bit counting: the files whose names say so.
+fn processor(name: &str) -> Result<(), Failed> {
+    let concerned = |file: &TestFile| {
+        file.dir == "core/simd"
+            || file.dir == "core/relaxed-simd"
+            || (file.dir == "core" && file.name.starts_with(['f', 'i']))
+    };
+    let partial = cfg!(debug_assertions);
+    let wanted = |file: &TestFile| concerned(file) && (!partial || in_debug(file));
+    let result = observe(suite::embedded().into_iter().filter(wanted).collect(), name)?;
+    let seen = result.counts.assertions;
+    if !partial && seen < FLOOR_PROCESSORS {
+        return Err(format!("{name}: {seen} assertions, the floor is {FLOOR_PROCESSORS}").into());
+    }
+    Ok(())
 }
 
 fn gc_files(result: &SubjectResult) -> Result<(), Failed> {

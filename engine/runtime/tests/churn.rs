@@ -1,7 +1,5 @@
 //! Dead cycles are reclaimed: ten million objects in rings of 64 pass through a heap of 16 MiB.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use assay_runtime::{Config, Engine, Instance, Module, OptLevel, Store, Val};
 
 const PROGRAM: &str = include_str!("../benches/programs/rings.wat");
