@@ -25,7 +25,8 @@ const SUBJECTS: &[&str] = &[
 /// marked and verified 10,000 times. In release they run under stress too.
 const TOO_DEEP_FOR_DEBUG_STRESS: &[&str] = &["cycles/deep-list"];
 
-/// Those that would take minutes in release too when each step along the list collects.
+/// Those that would take minutes in release too when each step along the list collects; of the stress runs they take one
+/// a collector.
 const TOO_DEEP_FOR_SAFEPOINTS: &[&str] = &["cycles/deep-list"];
 
 fn main() -> ExitCode {
@@ -54,7 +55,9 @@ fn replay(file: &CorpusFile) -> Result<(), Failed> {
             {
                 continue;
             }
-            if name.contains("every-safepoint") && TOO_DEEP_FOR_SAFEPOINTS.contains(&file.label().as_str()) {
+            let deep = TOO_DEEP_FOR_SAFEPOINTS.contains(&file.label().as_str());
+            let twice = name.contains("gc-stress") && (name.contains("opt=") || name.contains("regalloc="));
+            if deep && (name.contains("every-safepoint") || twice) {
                 continue;
             }
             let observation = observe(subject.as_mut(), &case);
