@@ -1,5 +1,5 @@
 //! What a collector is: constraints as data, an allocator's slow path and a collection. A collector is one folder and
-//! one line of [`registry`].
+//! one line of [`registry`](crate::registry).
 
 use crate::heap::HeapCore;
 use crate::verify::Facts;
