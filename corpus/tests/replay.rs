@@ -18,11 +18,16 @@ const SUBJECTS: &[&str] = &[
     "jit:*,regalloc=single_pass",
     "jit:*,regalloc=backtracking,gc-stress",
     "jit:*,regalloc=single_pass,gc-stress",
+    "jit:*,every-safepoint,verify",
 ];
 
 /// Cases whose stress run would take minutes without optimisation of this project itself: a list of 10,000 cells is
 /// marked and verified 10,000 times. In release they run under stress too.
 const TOO_DEEP_FOR_DEBUG_STRESS: &[&str] = &["cycles/deep-list"];
+
+/// Those that would take minutes in release too when each step along the list collects; of the stress runs they take one
+/// a collector.
+const TOO_DEEP_FOR_SAFEPOINTS: &[&str] = &["cycles/deep-list"];
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -48,6 +53,11 @@ fn replay(file: &CorpusFile) -> Result<(), Failed> {
             let stress = is_stress(&name);
             if cfg!(debug_assertions) && stress && TOO_DEEP_FOR_DEBUG_STRESS.contains(&file.label().as_str())
             {
+                continue;
+            }
+            let deep = TOO_DEEP_FOR_SAFEPOINTS.contains(&file.label().as_str());
+            let twice = name.contains("gc-stress") && (name.contains("opt=") || name.contains("regalloc="));
+            if deep && (name.contains("every-safepoint") || twice) {
                 continue;
             }
             let observation = observe(subject.as_mut(), &case);

@@ -186,7 +186,7 @@ fn summary(out: &mut String, result: &SuiteResult) {
     for subject in &result.subjects {
         let verdict = if subject.ok() { "ok" } else { "FAILED" };
         let Counts { assertions, pass, fail, unchecked, text, unsupported } = subject.counts;
-        let Counters { allocations, collections, .. } = subject.counters;
+        let Counters { allocations, collections, .. } = &subject.counters;
         line(
             out,
             format_args!(
@@ -212,7 +212,7 @@ struct JsonSubject<'a> {
     subject: &'a str,
     ok: bool,
     counts: Counts,
-    counters: Counters,
+    counters: &'a Counters,
     directories: Vec<DirectoryResult>,
     files: &'a [FileResult],
 }
@@ -226,7 +226,7 @@ pub fn json(result: &SuiteResult) -> Result<String, Error> {
         subject: &subject.subject,
         ok: subject.ok(),
         counts: subject.counts,
-        counters: subject.counters,
+        counters: &subject.counters,
         directories: directories(subject),
         files: &subject.files,
     });

@@ -150,8 +150,8 @@ pub fn run_case(file: &TestFile, case: &Case, subject: &mut dyn Subject) -> File
     result.millis = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
     match observed {
         Ok(observation) => {
-            result.counters = observation.counters;
             judge(case, &name, subject.supports().validates, &observation, &mut result);
+            result.counters = observation.counters;
         }
         Err(panic) => {
             let what = panic

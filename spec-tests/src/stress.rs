@@ -3,6 +3,7 @@
 use std::fmt;
 
 use assay_harness::observe::Counters;
+pub use assay_harness::subject::stress::is_stress;
 
 /// A stress run that allocated and never collected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,20 +31,6 @@ pub fn check_stress(sum: &Counters) -> Result<(), IdleStress> {
     Ok(())
 }
 
-/// Adds `counters` to `sum`.
-pub fn add_counters(sum: &mut Counters, counters: &Counters) {
-    sum.instructions += counters.instructions;
-    sum.allocations += counters.allocations;
-    sum.collections += counters.collections;
-    sum.frame_only_survivors += counters.frame_only_survivors;
-    sum.frame_only_reread += counters.frame_only_reread;
-}
-
-/// Whether a subject's spelling asks for stress.
-pub fn is_stress(subject: &str) -> bool {
-    subject.split([':', ',']).any(|part| part == "gc-stress")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,6 +46,7 @@ mod tests {
     #[test]
     fn stress_is_read_from_the_name() {
         assert!(is_stress("jit:copying,opt=none,gc-stress"));
-        assert!(!is_stress("jit:copying"));
+        assert!(is_stress("jit:copying,gc-stress=all") && is_stress("jit:copying,every-safepoint,verify"));
+        assert!(!is_stress("jit:copying") && !is_stress("jit:copying,verify"));
     }
 }

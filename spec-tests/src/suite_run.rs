@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::run::{Counts, FileResult, FileState, run_case};
-use crate::stress::{IdleStress, add_counters, check_stress, is_stress};
+use crate::stress::{IdleStress, check_stress, is_stress};
 use crate::suite::TestFile;
 
 /// Native stack of a job: deep recursion of a subject must meet the subject's own limit first.
@@ -257,7 +257,7 @@ fn collect(subjects: &[SubjectSpec], rows: Vec<Vec<FileResult>>) -> SuiteResult 
     for row in rows {
         for (result, file) in results.iter_mut().zip(row) {
             result.counts += file.counts;
-            add_counters(&mut result.counters, &file.counters);
+            result.counters.add(&file.counters);
             result.files.push(file);
         }
     }

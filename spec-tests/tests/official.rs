@@ -18,6 +18,13 @@ const EVERYTHING: &[&str] = &["interp", "jit:*,regalloc=*"];
 /// Subjects that run every file that mentions a reference type.
 const STRESS: &[&str] = &["jit:*,regalloc=*,gc-stress"];
 
+/// Subjects that run the GC and exception files with a collection at every safepoint: each function's entry, each arrival
+/// at a loop's header, each call of the runtime.
+const SAFEPOINTS: &[&str] = &["jit:*,every-safepoint,verify"];
+
+/// Subjects that run what depends on the processor with code for older ones.
+const PROCESSORS: &[&str] = &["jit:copying,opt=*,cpu=sse41", "jit:copying,opt=*,cpu=avx2"];
+
 /// Assertions of the 17 official GC files.
 const GC_ASSERTIONS: u64 = 657;
 
@@ -27,6 +34,9 @@ const FLOOR_EMBEDDED: u64 = 55_128;
 const FLOOR_CHECKOUT: u64 = 62_687;
 const FLOOR_STRESS: u64 = 7_913;
 const FLOOR_STRESS_CHECKOUT: u64 = 10_671;
+const FLOOR_SAFEPOINTS: u64 = 747;
+const FLOOR_PROCESSORS: u64 = 39_303;
+const FLOOR_SAFEPOINTS_CHECKOUT: u64 = 836;
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
@@ -40,8 +50,16 @@ fn main() -> ExitCode {
     }
     for name in names(STRESS) {
         trials.push(Trial::test(format!("embedded::{name}"), move || {
-            stress(suite::embedded(), &name, FLOOR_STRESS)
+            stress(suite::embedded(), TestFile::mentions_references, &name, FLOOR_STRESS)
         }));
+    }
+    for name in names(SAFEPOINTS) {
+        trials.push(Trial::test(format!("embedded::{name}"), move || {
+            stress(suite::embedded(), of_objects, &name, FLOOR_SAFEPOINTS)
+        }));
+    }
+    for name in names(PROCESSORS) {
+        trials.push(Trial::test(format!("embedded::{name}"), move || processor(&name)));
     }
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/spec-suite");
     if checkout.exists() {
@@ -54,7 +72,15 @@ fn main() -> ExitCode {
         for name in names(STRESS) {
             let root = checkout.clone();
             trials.push(Trial::test(format!("checkout::{name}"), move || {
-                stress(suite::directory(&root).map_err(Failed::from)?, &name, FLOOR_STRESS_CHECKOUT)
+                let files = suite::directory(&root).map_err(Failed::from)?;
+                stress(files, TestFile::mentions_references, &name, FLOOR_STRESS_CHECKOUT)
+            }));
+        }
+        for name in names(SAFEPOINTS) {
+            let root = checkout.clone();
+            trials.push(Trial::test(format!("checkout::{name}"), move || {
+                let files = suite::directory(&root).map_err(Failed::from)?;
+                stress(files, of_objects, &name, FLOOR_SAFEPOINTS_CHECKOUT)
             }));
         }
     }
@@ -84,9 +110,19 @@ fn whole(files: Vec<TestFile>, name: &str, floor: u64) -> Result<(), Failed> {
     gc_files(&result)
 }
 
-fn stress(files: Vec<TestFile>, name: &str, floor: u64) -> Result<(), Failed> {
+/// The files about GC and exceptions.
+fn of_objects(file: &TestFile) -> bool {
+    ["core/gc", "core/exceptions", "legacy/exceptions-core"].contains(&file.dir.as_str())
+}
+
+fn stress(
+    files: Vec<TestFile>,
+    about: impl Fn(&TestFile) -> bool,
+    name: &str,
+    floor: u64,
+) -> Result<(), Failed> {
     let partial = cfg!(debug_assertions);
-    let wanted = |file: &TestFile| file.mentions_references() && (!partial || in_debug(file));
+    let wanted = |file: &TestFile| about(file) && (!partial || in_debug(file));
     let files = files.into_iter().filter(wanted).collect();
     let result = observe(files, name)?;
     let seen = result.counts.assertions;
@@ -97,6 +133,23 @@ fn stress(files: Vec<TestFile>, name: &str, floor: u64) -> Result<(), Failed> {
         return Err(format!("{name}: the files ran without a collection: {:?}", result.counters).into());
     }
     gc_files(&result)
+}
+
+/// Vectors, rounding, bit counting: the files whose names say so.
+fn processor(name: &str) -> Result<(), Failed> {
+    let concerned = |file: &TestFile| {
+        file.dir == "core/simd"
+            || file.dir == "core/relaxed-simd"
+            || (file.dir == "core" && file.name.starts_with(['f', 'i']))
+    };
+    let partial = cfg!(debug_assertions);
+    let wanted = |file: &TestFile| concerned(file) && (!partial || in_debug(file));
+    let result = observe(suite::embedded().into_iter().filter(wanted).collect(), name)?;
+    let seen = result.counts.assertions;
+    if !partial && seen < FLOOR_PROCESSORS {
+        return Err(format!("{name}: {seen} assertions, the floor is {FLOOR_PROCESSORS}").into());
+    }
+    Ok(())
 }
 
 fn gc_files(result: &SubjectResult) -> Result<(), Failed> {

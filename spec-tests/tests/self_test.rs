@@ -407,7 +407,7 @@ fn suite_of(result: FileResult) -> suite_run::SuiteResult {
     let subject = suite_run::SubjectResult {
         subject: result.subject.clone(),
         counts: result.counts,
-        counters: result.counters,
+        counters: result.counters.clone(),
         files: vec![result],
     };
     suite_run::SuiteResult { subjects: vec![subject] }

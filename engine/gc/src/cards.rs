@@ -1,4 +1,4 @@
-//! The card table: a byte for each [`CARD_BYTES`] of the reservation, which generated code sets without a call.
+//! The card table: a byte for each [`CARD_BYTES`](crate::CARD_BYTES) of the reservation, which generated code sets without a call.
 //!
 //! It covers the guard behind the heap too, so that a store through any 32-bit word and any field offset marks a card
 //! of the table. Pages of it that nothing marks take no memory.
@@ -9,7 +9,7 @@ use std::ptr::{self, NonNull};
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
 use crate::memory::GUARD;
-use crate::mutator::{CARD_BYTES, CARD_SHIFT};
+use crate::mutator::CARD_SHIFT;
 use crate::{Error, ErrorKind};
 
 /// The cards of one heap.
@@ -49,12 +49,6 @@ impl Cards {
     /// The card of heap offset `at`.
     pub(crate) fn of(at: u32) -> u32 {
         at >> CARD_SHIFT
-    }
-
-    /// The heap range of `card`.
-    pub(crate) fn range(card: u32) -> Range<u32> {
-        let start = card << CARD_SHIFT;
-        start..start.saturating_add(CARD_BYTES)
     }
 
     fn card(&self, card: u32) -> Option<NonNull<u8>> {

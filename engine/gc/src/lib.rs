@@ -38,6 +38,7 @@ collectors! {
     copying,
     marksweep,
     drc,
+    generational,
     incremental,
 }
 

@@ -4,6 +4,7 @@
 
 mod commands;
 mod exit;
+mod statistics;
 mod subjects;
 
 use clap::{Parser, Subcommand};
@@ -16,8 +17,10 @@ use exit::Exit;
 /// observed, down to the shape of the heap.
 ///
 /// Subjects are spelled `interp` (the reference interpreter), `jit:COLLECTOR[,opt=none|speed]
-/// [,regalloc=single_pass|backtracking][,gc-stress]`; a `*` stands for all: `jit:*` for every collector with and without
-/// optimisation, `jit:*,regalloc=*` for both register allocators too.
+/// [,regalloc=single_pass|backtracking][,MODE…]`; a `*` stands for all: `jit:*` for every collector with and without
+/// optimisation, `jit:*,regalloc=*` for both register allocators too. Modes of the heap: `every-alloc` and `every-safepoint`
+/// collect there, `verify` checks the heap around each collection, `no-poison` leaves freed memory as it is; `gc-stress` is
+/// `every-alloc` with `verify`, `gc-stress=all` has `every-safepoint` too.
 #[derive(Parser)]
 #[command(name = "assay", version, max_term_width = 110, after_help = EXAMPLES)]
 struct Arguments {

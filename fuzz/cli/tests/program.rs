@@ -56,6 +56,56 @@ fn run_prints_results_and_tells_failures_apart() {
     assert_eq!(code(&["run"]), 2);
 }
 
+const LIST: &str = "(module
+  (type $s (struct (field i32) (field (ref null $s))))
+  (func (export \"list\") (param $n i32) (result i32)
+    (local $list (ref null $s))
+    (loop $more
+      (local.set $list (struct.new $s (local.get $n) (local.get $list)))
+      (br_if $more (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (struct.get $s 0 (local.get $list))))";
+
+#[test]
+fn run_takes_schedules_and_shows_statistics() {
+    let dir = tempfile::tempdir().unwrap();
+    let module = file(dir.path(), "list.wat", LIST);
+    let run = |settings: &[&str]| {
+        let mut args = vec!["run", "--stats", "--json"];
+        args.extend(settings.iter().flat_map(|setting| ["-C", *setting]));
+        args.extend([&*module, "--invoke", "list", "100"]);
+        let output = assay(&args);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        let value: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!(value["results"], serde_json::json!(["1"]));
+        assert_eq!(value["counters"]["forced"], value["pauses"]["count"], "{value}");
+        value["counters"]["forced"].as_u64().expect("a counter")
+    };
+    assert_eq!(run(&[]), 0);
+    assert_eq!(run(&["schedule=minor@alloc:7,full@safepoint:31", "schedule=slice:5@alloc:100"]), 3);
+    assert_eq!(run(&["polls"]), 0);
+    assert_eq!(run(&["every-alloc", "verify"]), 100);
+    assert_eq!(run(&["collect-every=10"]), 10);
+    assert!(run(&["every-safepoint"]) > 100 && run(&["gc-stress=all"]) > 200);
+    assert!(run(&["collect-every-safepoint=10"]) >= 10 && run(&["collect-seed=3"]) > 0);
+    for wrong in ["schedule=minor@7", "collect-seed=x", "gc-stress=some", "polls=1"] {
+        let output = assay(&["run", "-C", wrong, &module]);
+        let shown = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{shown}");
+        assert!(shown.contains(wrong.trim_start_matches("schedule=")), "{shown}");
+    }
+    let output = assay(&["run", "--stats", "-C", "every-alloc", &module, "--invoke", "list", "100"]);
+    let shown = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.stdout, b"1\n");
+    for word in ["collections", "bytes_allocated", "100 pauses", "p50", "p90", "p99", "longest", "#"] {
+        assert!(shown.contains(word), "{word}: {shown}");
+    }
+    // The statistics are shown of a failure too.
+    let output = assay(&["run", "--stats", "--json", &module, "--invoke", "none"]);
+    assert_eq!(output.status.code(), Some(2));
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert!(value["results"].is_null() && value["counters"]["collections"].is_u64(), "{value}");
+}
+
 #[test]
 fn diff_judges_scripts_and_modules() {
     let dir = tempfile::tempdir().unwrap();

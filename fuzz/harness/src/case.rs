@@ -4,12 +4,14 @@
 //! limits stand in a TOML header in lines that begin with `;;!`. Storing a case as text and reading it again gives the
 //! same bytes of every module. [`parse`](Case::parse) reads, `write` writes, `words` holds the scripts' words for traps.
 
+mod collect;
 mod error;
 mod parse;
 mod signature;
 mod words;
 mod write;
 
+pub use collect::{Collection, CollectionError};
 pub use error::{CaseError, CaseErrorKind};
 
 use serde::{Deserialize, Serialize};
@@ -26,6 +28,10 @@ pub struct Case {
 }
 
 /// The TOML header: everything beside the script. Unknown keys are an error.
+///
+/// What it says of collections goes together with a subject's own stress modes. It cannot be observed (a subject that never
+/// collects, or not at such places, ignores it), and the same schedule on the same configuration collects at the same
+/// places each time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Schedule {
@@ -41,12 +47,38 @@ pub struct Schedule {
     /// Collect at every n-th allocation of the configuration at hand (1 = every); none = when the heap asks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub collect_every: Option<u32>,
+    /// Collect at every n-th safepoint (function entries, loop headers, calls of the runtime).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub collect_every_safepoint: Option<u32>,
+    /// Collections of random kinds at random allocations and safepoints, one in sixteen; the number picks which.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub collect_seed: Option<u32>,
+    /// Single collections, e.g. `["minor@alloc:7", "slice:5@safepoint:31"]`, in any order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub collect: Vec<Collection>,
     /// Bytes of GC heap.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gc_heap_max: Option<u64>,
     /// Whether exported state and heap graph are observed after the script (always for generated cases; off for plain
     /// spec scripts).
     pub observe_state: bool,
+}
+
+impl Schedule {
+    /// Whether it collects at safepoints, which code passes only if it is compiled so.
+    pub fn wants_safepoints(&self) -> bool {
+        self.collect_every_safepoint.unwrap_or(0) != 0
+            || self.collect_seed.is_some()
+            || self.collect.iter().any(Collection::at_safepoint)
+    }
+
+    /// Its single and random collections, as a heap takes them.
+    pub fn collections(&self) -> assay_gc::Schedule {
+        assay_gc::Schedule {
+            events: self.collect.iter().map(|collection| collection.0).collect(),
+            seed: self.collect_seed.map(u64::from),
+        }
+    }
 }
 
 /// One step of the script.

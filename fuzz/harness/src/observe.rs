@@ -1,5 +1,9 @@
 //! What a subject shows of a run: one outcome per step, then the exported state and the heap graph.
 
+mod heap;
+
+pub use heap::HeapCounters;
+
 use serde::{Deserialize, Serialize};
 
 use crate::graph::{HeapGraph, NodeRef};
@@ -134,7 +138,7 @@ pub struct InstanceState {
 }
 
 /// What a run did; added up for the summary.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     /// Instructions executed (interpreter only).
     pub instructions: u64,
@@ -146,4 +150,18 @@ pub struct Counters {
     pub frame_only_survivors: u64,
     /// Of those, read again afterwards (interpreter's survey).
     pub frame_only_reread: u64,
+    /// All counters of the JIT's heap.
+    pub heap: HeapCounters,
+}
+
+impl Counters {
+    /// Adds another run's.
+    pub fn add(&mut self, other: &Counters) {
+        self.instructions += other.instructions;
+        self.allocations += other.allocations;
+        self.collections += other.collections;
+        self.frame_only_survivors += other.frame_only_survivors;
+        self.frame_only_reread += other.frame_only_reread;
+        self.heap.add(&other.heap);
+    }
 }

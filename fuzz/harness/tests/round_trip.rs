@@ -165,6 +165,11 @@ fn every_action_value_and_pattern_round_trips() {
             origin: some("objects seed 1"),
             fuel: Some(5),
             collect_every: Some(1),
+            collect_every_safepoint: Some(u32::MAX),
+            collect_seed: Some(0),
+            collect: ["minor@alloc:7", "full@safepoint:31", "slice:5@alloc:9"]
+                .map(|text| text.parse().expect("a collection"))
+                .to_vec(),
             gc_heap_max: Some(1 << 20),
             observe_state: true,
         },
@@ -254,6 +259,16 @@ fn errors_name_the_place() {
     let kind = |text: &str| Case::parse(text, "x.wast").map_err(|e| (e.kind(), e.line(), e.to_string()));
     let error = kind(";;! title = \"a\"\n;;! fule = 3\n(module)").unwrap_err();
     assert_eq!((error.0, error.1), (CaseErrorKind::Header, 2), "{}", error.2);
+    let error = kind(";;! collect_seed = 1\n;;! collect = [\"full@alloc:3\", \"minr@alloc:7\"]\n(module)")
+        .unwrap_err();
+    assert_eq!((error.0, error.1), (CaseErrorKind::Header, 2), "{}", error.2);
+    assert!(error.2.contains("\"minr@alloc:7\" is no collection: write KIND@alloc:N"), "{}", error.2);
+    for header in
+        ["collect_every_safepoint = -1", "collect_seed = \"x\"", "collect = \"full@alloc:3\"", "collects = 1"]
+    {
+        let error = kind(&format!(";;! {header}\n(module)")).unwrap_err();
+        assert_eq!((error.0, error.1), (CaseErrorKind::Header, 1), "{}", error.2);
+    }
     let error = kind("(module)\n(assert_trap (invoke \"f\") \"fell over\")").unwrap_err();
     assert_eq!((error.0, error.1), (CaseErrorKind::UnknownTrap, 2));
     assert!(error.2.contains("fell over"));

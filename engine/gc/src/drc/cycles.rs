@@ -1,9 +1,10 @@
 //! What counts cannot tell: a trace finds dead cycles, and what hangs on them.
 //!
-//! Before the dead are swept their references to living objects are taken off the counts, once each; references among
-//! the dead die with both ends. So counts are exact again.
+//! Before the dead are swept their references are taken off the counts, once each. So the counts of the living are exact
+//! again, and those of the dead are 0: one that is not tells of a decrement that was lost, which a trace would heal
+//! without a word. It ends the collection, so that a missing barrier is found where it leaks.
 
-use super::{lose, object};
+use super::{count, lose, object};
 use crate::heap::HeapCore;
 use crate::space::blocks::LiveBy;
 use crate::space::cells::Cells;
@@ -23,6 +24,12 @@ pub(super) fn collect(core: &mut HeapCore, cells: &mut Cells, roots: &mut dyn Ro
     marker.roots(core, cells, LiveBy::Mark, RootPhase::Frames, roots)?;
     marker.drain(core, cells, LiveBy::Mark, u64::MAX)?;
     cells.cells(core, &mut |at, _| if cells.is_marked(at) { Ok(()) } else { bury(core, cells, at) })?;
+    cells.cells(core, &mut |at, _| {
+        if cells.is_marked(at) || count(core, cells, at) == Some(0) {
+            return Ok(());
+        }
+        Err(Error::corrupt("a dead object is still counted: a decrement was lost", at))
+    })?;
     let before = core.stats.objects_freed;
     cells.sweep_marked(core);
     cells.settle(core);
@@ -35,17 +42,12 @@ pub(super) fn collect(core: &mut HeapCore, cells: &mut Cells, roots: &mut dyn Ro
     Ok(())
 }
 
-/// Takes the references of a dead object to living ones off their counts.
+/// Takes the references of a dead object off the counts.
 fn bury(core: &HeapCore, cells: &Cells, at: u32) -> Result<(), Error> {
     let (view, id, _) = object(core, cells, at)?;
     each_reference(&view, &core.layouts, at, id, |_, word| {
-        if !word.is_object() {
-            return Ok(());
-        }
-        if cells.is_marked(word.0) {
+        if word.is_object() {
             lose(core, cells, word.0)?;
-        } else if !cells.holds(core, word.0) {
-            return Err(Error::corrupt("reference to something that is no object", word.0));
         }
         Ok(())
     })

@@ -305,6 +305,7 @@ impl World {
     }
 
     /// The type of the object in root `slot`, and what the shadow of its field `index` holds.
+    #[allow(dead_code, reason = "of the suites that share this model only some use it")]
     pub(crate) fn field(&self, slot: usize, index: usize) -> (usize, Value) {
         let (_, Value::Object(of)) = self.root(slot) else { panic!("root {slot} holds no object") };
         (self.objects[of].ty, self.objects[of].values[index])

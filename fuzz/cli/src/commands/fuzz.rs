@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use assay_harness::campaign::{Campaign, CampaignConfig, CampaignError, Summary};
+use assay_harness::campaign::{Campaign, CampaignConfig, CampaignError, Summary, unreached};
 use assay_harness::generate;
+use assay_harness::observe::HeapCounters;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -29,7 +30,7 @@ pub(crate) struct FuzzArguments {
     /// Generators, taken in turn [default: objects four times, then smith].
     #[arg(long = "generator", value_name = "NAME")]
     generators: Vec<String>,
-    /// Subjects [default: interp, and jit with null and copying, opt none and speed].
+    /// Subjects [default: interp, and jit with each collector, opt none and speed].
     #[arg(long = "subject", value_name = "SUBJECT")]
     subjects: Vec<String>,
     /// Output folder: findings/ and running/.
@@ -88,8 +89,9 @@ pub(crate) fn run(arguments: &FuzzArguments) -> Result<Exit, Failure> {
         .map_err(as_failure)?;
     bar.finish_and_clear();
     if arguments.json {
-        let text = serde_json::to_string_pretty(&summary).map_err(Failure::internal)?;
-        println!("{text}");
+        let mut value = serde_json::to_value(&summary).map_err(Failure::internal)?;
+        value["unreached"] = serde_json::to_value(unreached(&summary)).map_err(Failure::internal)?;
+        println!("{}", serde_json::to_string_pretty(&value).map_err(Failure::internal)?);
     } else {
         print!("{}", table(&summary));
     }
@@ -189,8 +191,13 @@ fn table(summary: &Summary) -> String {
         "  collections {}, objects kept by frames only {}",
         summary.collections, summary.frame_only_survivors
     );
-    for (name, millis) in summary.subjects.iter().zip(&summary.subject_millis) {
-        let _ = writeln!(text, "  {name:<40} {:>8.1} s", *millis as f64 / 1000.0);
+    for (at, (name, millis)) in summary.subjects.iter().zip(&summary.subject_millis).enumerate() {
+        let did = summary.subject_heaps.get(at).map(HeapCounters::told).unwrap_or_default();
+        let line = format!("  {name:<34} {:>8.1} s  {did}", *millis as f64 / 1000.0);
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    for missing in unreached(summary) {
+        let _ = writeln!(text, "  not reached: {missing}");
     }
     for (kind, n) in &summary.discards {
         let _ = writeln!(text, "  cut short: {kind}: {n}");

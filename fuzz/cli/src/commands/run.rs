@@ -3,17 +3,22 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use assay_harness::case::Collection;
+use assay_harness::subject::stress;
 use assay_runtime::{
-    CollectKind, Config, Engine, ErrorKind, Extern, Instance, Module, RefKind, Store, StoreInner, Val,
+    Config, Engine, ErrorKind, Extern, Instance, Module, RefKind, Schedule, Store, StoreInner, Val,
 };
 use clap::Args;
 
 use crate::exit::{Exit, Failure};
+use crate::statistics;
 
 /// Arguments of `assay run`.
 #[derive(Args)]
 pub(crate) struct RunArguments {
-    /// Collector and heap: `collector=NAME`, `gc-heap-max=SIZE` (e.g. 64m), `gc-stress`.
+    /// Collector and heap: `collector=NAME`, `gc-heap-max=SIZE` (e.g. 64m); testing modes `gc-stress[=all]`, `every-alloc`,
+    /// `every-safepoint`, `poison`, `verify`; `collect-every=N`, `collect-every-safepoint=N`, `collect-seed=N`,
+    /// `schedule=minor@alloc:7,full@safepoint:31,slice:5@alloc:9`; `polls` for code that passes safepoints.
     #[arg(short = 'C', value_name = "KEY[=VALUE]")]
     collector: Vec<String>,
     /// Code: `opt=none|speed`, `regalloc=single_pass|backtracking`.
@@ -22,9 +27,12 @@ pub(crate) struct RunArguments {
     /// Fuel; the program ends with "out of fuel" when it is used up.
     #[arg(long)]
     fuel: Option<u64>,
-    /// Print collector statistics at the end.
+    /// Print the heap's counters and pauses at the end, on standard error.
     #[arg(long)]
     stats: bool,
+    /// Print one JSON object instead of lines: results, and with --stats counters and pauses.
+    #[arg(long)]
+    json: bool,
     /// Export to call; without it only the start function runs (and `_start`, if there is one).
     #[arg(long, value_name = "NAME")]
     invoke: Option<String>,
@@ -43,7 +51,8 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     }
     let bytes = fs::read(&arguments.file).map_err(|error| Failure::bad_input(format!("{shown}: {error}")))?;
     let bytes = to_binary(&arguments.file, bytes)?;
-    let (config, subject) = config(arguments)?;
+    let (config, schedule) = config(arguments)?;
+    let subject = format!("collector {}", config.collector);
     let engine = Engine::new(config).map_err(|error| Failure::bad_input(format!("{subject}: {error}")))?;
     let module = Module::new(&engine, &bytes).map_err(|error| failure(&shown, &error))?;
     if let Some(import) = module.imports().first() {
@@ -56,27 +65,51 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     if let Some(fuel) = arguments.fuel {
         store.set_fuel(fuel);
     }
+    store.set_schedule(&schedule);
     let ended = execute(&mut store, &module, arguments, &shown);
-    if arguments.stats {
-        // A last full collection tells what is still alive; after a broken heap the counters alone remain.
-        let collected = store.gc(CollectKind::Full);
-        eprintln!("{:#?}", store.heap_stats());
-        collected.map_err(|error| failure(&shown, &error))?;
+    let statistics = arguments.stats.then(|| statistics::of(&store));
+    // After the counters are taken: it collects.
+    let live = arguments.stats.then(|| store.live_objects()).transpose();
+    let live = live.map_err(|error| failure(&shown, &error));
+    if arguments.json {
+        let mut value = serde_json::json!({ "results": ended.as_ref().ok() });
+        if let Some(statistics) = &statistics {
+            value["counters"] = statistics.counters_json();
+            value["pauses"] = statistics.pauses_json();
+            let live = live.as_ref().ok().copied().flatten();
+            value["live"] = serde_json::json!(
+                live.map(|(objects, bytes)| serde_json::json!({ "objects": objects, "bytes": bytes }))
+            );
+        }
+        println!("{}", serde_json::to_string_pretty(&value).map_err(Failure::internal)?);
+    } else {
+        for result in ended.as_ref().into_iter().flatten() {
+            println!("{result}");
+        }
+        if let Some(statistics) = &statistics {
+            eprint!("{}", statistics.human());
+        }
+        if let Ok(Some((objects, bytes))) = &live {
+            eprintln!("live: {objects} objects, {bytes} bytes");
+        }
     }
-    ended
+    ended?;
+    live?;
+    Ok(Exit::Fine)
 }
 
+/// Runs what is asked for; results as text.
 fn execute(
     store: &mut Store,
     module: &Module,
     arguments: &RunArguments,
     shown: &str,
-) -> Result<Exit, Failure> {
+) -> Result<Vec<String>, Failure> {
     let instance = Instance::new(store, module, &[]).map_err(|error| failure(shown, &error))?;
     let name = match &arguments.invoke {
         Some(name) => name.as_str(),
         None if matches!(instance.export(store, "_start"), Ok(Some(Extern::Func(_)))) => "_start",
-        None => return Ok(Exit::Fine),
+        None => return Ok(Vec::new()),
     };
     let exported = instance.export(store, name).map_err(|error| failure(shown, &error))?;
     let Some(Extern::Func(func)) = exported else {
@@ -97,10 +130,7 @@ fn execute(
         .map(|(ty, text)| argument(store, ty, text))
         .collect::<Result<Vec<_>, _>>()?;
     let results = func.call(store, &args).map_err(|error| failure(shown, &error))?;
-    for value in &results {
-        println!("{}", show(store, value));
-    }
-    Ok(Exit::Fine)
+    Ok(results.iter().map(|value| show(store, value)).collect())
 }
 
 /// A module's bytes: text is translated.
@@ -124,28 +154,39 @@ fn failure(shown: &str, error: &assay_runtime::Error) -> Failure {
     }
 }
 
-fn config(arguments: &RunArguments) -> Result<(Config, String), Failure> {
+fn config(arguments: &RunArguments) -> Result<(Config, Schedule), Failure> {
     use assay_runtime::{OptLevel, RegAlloc};
     let mut config = Config { fuel: arguments.fuel.is_some(), ..Config::default() };
+    let mut schedule = Schedule::default();
     for setting in &arguments.collector {
+        let wrong = |why: &dyn std::fmt::Display| Failure::bad_input(format!("-C {setting}: {why}"));
+        let number = |text: &str| text.parse::<u32>().map_err(|error| wrong(&error));
         match setting.split_once('=').unwrap_or((setting, "")) {
             ("collector", name) => config.collector = name.to_owned(),
             ("gc-heap-max", size) => {
-                config.gc_heap_max = parse_size(size).map_err(Failure::bad_input)?;
+                config.gc_heap_max = parse_size(size).map_err(|why| wrong(&why))?;
                 config.gc_heap_initial = config.gc_heap_initial.min(config.gc_heap_max);
             }
-            ("gc-stress", "") => {
-                config.stress.every_alloc = true;
-                config.stress.poison = true;
-                config.stress.verify = true;
+            ("polls", "") => config.polls = true,
+            ("collect-every", n) => config.stress.every_nth = number(n)?,
+            ("collect-every-safepoint", n) => config.stress.every_safepoint = number(n)?,
+            ("collect-seed", n) => schedule.seed = Some(n.parse().map_err(|error| wrong(&error))?),
+            ("schedule", list) => {
+                let list = Collection::list(list).map_err(|error| wrong(&error))?;
+                config.polls |= list.iter().any(Collection::at_safepoint);
+                schedule.events.extend(list.into_iter().map(|Collection(event)| event));
             }
+            _ if stress::set(&mut config.stress, setting) => {}
             _ => {
-                return Err(Failure::bad_input(format!(
-                    "-C {setting}: there are collector=NAME, gc-heap-max=SIZE and gc-stress"
+                return Err(wrong(&format!(
+                    "there are collector=NAME, gc-heap-max=SIZE, {}, polls, collect-every=N, collect-every-safepoint=N, \
+                     collect-seed=N and schedule=KIND@alloc:N,KIND@safepoint:N,…",
+                    stress::MODES
                 )));
             }
         }
     }
+    config.polls |= config.stress.every_safepoint != 0 || schedule.seed.is_some();
     for setting in &arguments.code {
         match setting.as_str() {
             "opt=none" => config.opt = OptLevel::None,
@@ -159,8 +200,7 @@ fn config(arguments: &RunArguments) -> Result<(Config, String), Failure> {
             }
         }
     }
-    let name = format!("collector {}", config.collector);
-    Ok((config, name))
+    Ok((config, schedule))
 }
 
 /// `4096`, `64k`, `16m`, `1g`.

@@ -2,7 +2,8 @@
 //!
 //! The way of the data: [`Campaign`] hands seeds to [`pool::Worker`]s (one thread and one child process a job); the child
 //! ([`worker`]) generates the case, puts it on disk, runs it on every subject, compares, writes each finding itself and
-//! replies with a [`protocol::Report`]; the parent adds reports up ([`summary`]) and keeps what a dead child was running.
+//! replies with a [`protocol::Report`]; the parent adds reports up ([`summary`]) and keeps what a dead child was running. [`reach`] tells
+//! whether each collector has really been at work.
 //!
 //! Invariant: a case is on disk before it runs, and a finding is on disk before it is reported. So neither the death of
 //! a child nor `kill -9` of the parent loses one: what a killed campaign left under `running/` is examined first by
@@ -12,10 +13,12 @@ pub mod findings;
 pub mod isolated;
 pub mod pool;
 pub mod protocol;
+pub mod reach;
 mod run;
 pub mod summary;
 pub mod worker;
 
 pub use isolated::IsolatedSubject;
+pub use reach::{Unreached, unreached};
 pub use run::{Campaign, CampaignConfig, CampaignError};
 pub use summary::Summary;

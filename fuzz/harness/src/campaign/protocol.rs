@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::Observation;
-use crate::observe::Counters;
+use crate::observe::{Counters, HeapCounters};
 
 /// A request to a worker.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -64,6 +64,8 @@ pub struct Report {
     pub frame_only_survivors: u64,
     /// Microseconds that each subject took, in the order of the subjects.
     pub micros: Vec<u64>,
+    /// What each subject's heap counted, in the same order.
+    pub heaps: Vec<HeapCounters>,
 }
 
 /// A finding on its way to disk and to people.

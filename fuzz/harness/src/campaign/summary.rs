@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::protocol::Report;
+use crate::observe::HeapCounters;
 
 /// Totals of a campaign.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -29,6 +30,8 @@ pub struct Summary {
     pub discards: BTreeMap<String, u64>,
     /// Milliseconds spent in each subject.
     pub subject_millis: Vec<u64>,
+    /// What each subject's heaps counted together.
+    pub subject_heaps: Vec<HeapCounters>,
     /// Distinct findings: key → how often, where, what.
     pub findings: BTreeMap<String, FoundAgain>,
 }
@@ -77,6 +80,10 @@ impl Summary {
         self.subject_millis.resize(self.subject_millis.len().max(report.micros.len()), 0);
         for (total, micros) in self.subject_millis.iter_mut().zip(&report.micros) {
             *total += micros;
+        }
+        self.subject_heaps.resize(self.subject_heaps.len().max(report.heaps.len()), HeapCounters::default());
+        for (total, heap) in self.subject_heaps.iter_mut().zip(&report.heaps) {
+            total.add(heap);
         }
         let totals = self.by_generator.entry(generator.to_owned()).or_default();
         totals.cases += 1;

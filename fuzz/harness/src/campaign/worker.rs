@@ -63,10 +63,11 @@ pub fn examine(subjects: &mut [Box<dyn Subject>], case: &Case) -> Report {
             .iter()
             .map(|(kind, n)| (kind.to_string(), *n))
             .collect::<BTreeMap<_, _>>(),
-        reference: observations.first().map(|o| o.counters).unwrap_or_default(),
+        reference: observations.first().map(|o| o.counters.clone()).unwrap_or_default(),
         collections: observations.iter().map(|o| o.counters.collections).sum(),
         frame_only_survivors: observations.iter().skip(1).map(|o| o.counters.frame_only_survivors).sum(),
         micros,
+        heaps: observations.into_iter().map(|o| o.counters.heap).collect(),
     }
 }
 

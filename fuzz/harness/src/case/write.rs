@@ -44,7 +44,7 @@ struct Writer<'c> {
 impl<'c> Writer<'c> {
     fn case(mut self, case: &'c Case) -> String {
         if case.schedule != super::Schedule::default() {
-            // A schedule has only strings and numbers, which TOML always has words for.
+            // A schedule has only strings, lists of them and numbers, which TOML always has words for.
             let header = toml::to_string(&case.schedule).unwrap_or_default();
             for line in header.lines() {
                 self.out.push_str(";;!");

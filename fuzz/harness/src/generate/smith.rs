@@ -9,6 +9,7 @@ use wasmparser::{CompositeInnerType, ExternalKind, Parser, Payload, TypeRef, Val
 
 use super::choices::Choices;
 use super::objects::step;
+use super::schedule;
 use crate::graph::NodeRef;
 use crate::{Action, Case, Schedule, Source, Value};
 
@@ -23,7 +24,15 @@ const CALLS: usize = 16;
 pub fn generate(input: &mut Unstructured<'_>) -> Case {
     // An empty module stands in where wasm-smith gives up.
     let module = Module::new(config(), input).map_or_else(|_| b"\0asm\x01\0\0\0".to_vec(), |m| m.to_bytes());
-    script(module, 1, CALLS, &mut Choices::new(input))
+    let mut choices = Choices::new(input);
+    let mut case = script(module, 1, CALLS, &mut choices);
+    case.schedule = Schedule {
+        origin: case.schedule.origin.take(),
+        fuel: case.schedule.fuel,
+        observe_state: case.schedule.observe_state,
+        ..schedule::collections(&mut choices)
+    };
+    case
 }
 
 /// A module that may use all of WebAssembly 3.0, for validators rather than executors.

@@ -1,13 +1,14 @@
 //! Reduction: a smaller case with the same finding.
 //!
-//! [`reduce`] tries smaller cases and keeps each that the caller's predicate still holds of: first steps of the script and
-//! events of the schedule (`script`), then whole items of modules and function bodies (`module`), then instructions
+//! [`reduce`] tries smaller cases and keeps each that the caller's predicate still holds of: first steps of the script
+//! (`script`) and collections of the schedule (`schedule`), then whole items of modules and function bodies (`module`), then instructions
 //! (`code`), over and over with ever smaller pieces until nothing can go. Invariants: a candidate's modules validate if
 //! those of the case did; the same case and the same answers give the same result; what is returned holds the predicate
 //! if the case did.
 
 mod code;
 mod module;
+mod schedule;
 mod script;
 
 use std::ops::{ControlFlow, Range};

@@ -1,6 +1,6 @@
-//! Smaller scripts: steps, events of the schedule, arguments.
+//! Smaller scripts: steps, the schedule (in `schedule`), arguments.
 
-use super::Run;
+use super::{Run, schedule};
 use crate::case::Action;
 use crate::observe::Value;
 
@@ -11,23 +11,7 @@ pub(super) fn shrink(run: &mut Run<'_>) {
         case.steps.drain(range);
         Some(case)
     });
-    let schedule = run.best.schedule.clone();
-    // Fuel stays: without it a smaller program may never end.
-    if schedule.collect_every.is_some() {
-        let mut case = run.best.clone();
-        case.schedule.collect_every = None;
-        run.attempt(case);
-    }
-    if schedule.gc_heap_max.is_some() {
-        let mut case = run.best.clone();
-        case.schedule.gc_heap_max = None;
-        run.attempt(case);
-    }
-    if schedule.observe_state {
-        let mut case = run.best.clone();
-        case.schedule.observe_state = false;
-        run.attempt(case);
-    }
+    schedule::shrink(run);
     arguments(run);
 }
 

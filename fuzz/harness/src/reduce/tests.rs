@@ -95,3 +95,77 @@ fn invalid_modules_are_left_alone() {
     let case = Case { steps: vec![step(Action::Check { source })], ..Case::default() };
     assert_eq!(reduce(&case, &mut |candidate| !candidate.steps.is_empty()), case);
 }
+
+/// A case without steps under a schedule.
+fn scheduled(schedule: Schedule) -> Case {
+    Case { schedule, steps: Vec::new() }
+}
+
+fn collections(texts: &[&str]) -> Vec<crate::case::Collection> {
+    texts.iter().map(|text| text.parse().unwrap()).collect()
+}
+
+fn full_schedule() -> Schedule {
+    Schedule {
+        collect_every: Some(9),
+        collect_every_safepoint: Some(1000),
+        collect_seed: Some(77),
+        collect: collections(&[
+            "minor@alloc:7",
+            "slice:12@safepoint:1000",
+            "full@alloc:3",
+            "minor@safepoint:4",
+        ]),
+        ..Schedule::default()
+    }
+}
+
+#[test]
+fn a_schedule_that_is_not_needed_goes() {
+    let mut asked = 0;
+    let small = reduce(&scheduled(full_schedule()), &mut |_| {
+        asked += 1;
+        true
+    });
+    assert_eq!(small.schedule, Schedule::default());
+    assert!(asked < 12, "{asked}");
+}
+
+#[test]
+fn one_collection_is_left_with_the_smallest_numbers() {
+    let slice_late = |case: &Case| {
+        case.schedule.collect.iter().any(|collection| {
+            let assay_gc::Event { kind, at } = collection.0;
+            matches!(kind, assay_gc::CollectKind::Slice { objects } if objects >= 3)
+                && matches!(at, assay_gc::Trigger::Safepoint(n) if n >= 600)
+        })
+    };
+    let mut still = slice_late;
+    let small = reduce(&scheduled(full_schedule()), &mut still);
+    assert_eq!(
+        small.schedule,
+        Schedule { collect: collections(&["slice:3@safepoint:600"]), ..Schedule::default() }
+    );
+    assert_eq!(small, reduce(&scheduled(full_schedule()), &mut still), "not deterministic");
+    assert_eq!(small, reduce(&small, &mut still), "not a fixed point");
+}
+
+#[test]
+fn a_seed_becomes_a_collection_everywhere_if_nothing_less_does() {
+    let often = |case: &Case| {
+        case.schedule.collect_seed.is_some() || case.schedule.collect_every.is_some_and(|n| n <= 9)
+    };
+    let small =
+        reduce(&scheduled(Schedule { collect_seed: Some(77), ..Schedule::default() }), &mut { often });
+    assert_eq!(small.schedule, Schedule { collect_every: Some(1), ..Schedule::default() });
+    let only_seed = |case: &Case| case.schedule.collect_seed.is_some_and(|seed| seed % 7 == 0);
+    let small = reduce(&scheduled(full_schedule()), &mut { only_seed });
+    assert_eq!(small.schedule, Schedule { collect_seed: Some(0), ..Schedule::default() });
+}
+
+#[test]
+fn what_collects_every_so_often_is_made_as_often_as_may_be() {
+    let seldom = |case: &Case| case.schedule.collect_every_safepoint.is_some_and(|n| n > 40);
+    let small = reduce(&scheduled(full_schedule()), &mut { seldom });
+    assert_eq!(small.schedule, Schedule { collect_every_safepoint: Some(41), ..Schedule::default() });
+}

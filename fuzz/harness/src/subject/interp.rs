@@ -14,7 +14,7 @@ use crate::graph::{
     CompositeShape, FieldShape, GraphBuilder, GraphLimits, HeapGraph, HeapShape, HeapView, NodeRef,
     ObjectKind, RawValue, StorageShape, SubTypeShape, TypeKey, TypeKeys, TypeView,
 };
-use crate::observe::{Counters, Outcome, RejectStage, Resource, TraceEvent, TrapKind, Value};
+use crate::observe::{Counters, HeapCounters, Outcome, RejectStage, Resource, TraceEvent, TrapKind, Value};
 use crate::{Case, Observation};
 
 /// Limits that both executors must share.
@@ -269,6 +269,7 @@ impl Executor for Interp {
             collections: 0,
             frame_only_survivors: stats.survey_found,
             frame_only_reread: stats.survey_read,
+            heap: HeapCounters::default(),
         }
     }
 }

@@ -13,15 +13,15 @@ use wasm::{
 use super::host::{self, HostItem, HostOp, HostState, HostType};
 use super::interp::{DEFAULT_GC_HEAP, MAX_MEMORY_PAGES, MAX_TABLE_ELEMENTS};
 use super::script::{self, Executor, Look};
-use super::{Features, Subject};
+use super::{Features, Subject, stress};
 use crate::graph::{
     CompositeShape, FieldShape, GraphBuilder, GraphLimits, HeapGraph, HeapShape, HeapView, NodeRef,
     ObjectKind, RawValue, StorageShape, SubTypeShape, TypeKey, TypeKeys, TypeView,
 };
-use crate::observe::{Counters, Outcome, RejectStage, Resource, TraceEvent, TrapKind, Value};
-use crate::{Case, Observation};
+use crate::observe::{Counters, HeapCounters, Outcome, RejectStage, Resource, TraceEvent, TrapKind, Value};
+use crate::{Case, Observation, Schedule};
 
-/// Engines that a subject keeps: cases differ in fuel, stress and heap limit.
+/// Engines that a subject keeps: cases differ in fuel, safepoints and heap limit.
 const MAX_ENGINES: usize = 6;
 
 /// A configuration of the JIT.
@@ -35,12 +35,8 @@ pub struct JitOptions {
     pub regalloc: Option<RegAlloc>,
     /// What of the processor the code may use.
     pub cpu: Cpu,
-    /// Collect at every allocation, poison, verify.
-    pub gc_stress: bool,
-    /// Verify the heap around each collection.
-    pub verify: bool,
-    /// Fill freed memory.
-    pub poison: bool,
+    /// The heap's testing modes; freed memory is filled unless they say otherwise.
+    pub stress: wasm::Stress,
 }
 
 impl Default for JitOptions {
@@ -50,9 +46,7 @@ impl Default for JitOptions {
             opt: OptLevel::Speed,
             regalloc: None,
             cpu: Cpu::Native,
-            gc_stress: false,
-            verify: false,
-            poison: true,
+            stress: wasm::Stress { poison: true, ..wasm::Stress::default() },
         }
     }
 }
@@ -68,10 +62,7 @@ impl JitOptions {
             "cpu=native" => self.cpu = Cpu::Native,
             "cpu=avx2" => self.cpu = Cpu::Avx2,
             "cpu=sse41" => self.cpu = Cpu::Sse41,
-            "gc-stress" => self.gc_stress = true,
-            "verify" => self.verify = true,
-            "no-poison" => self.poison = false,
-            _ => return false,
+            mode => return stress::set(&mut self.stress, mode),
         }
         true
     }
@@ -95,15 +86,12 @@ impl JitOptions {
             (other(RegAlloc::Backtracking), ",regalloc=backtracking"),
             (self.cpu == Cpu::Avx2, ",cpu=avx2"),
             (self.cpu == Cpu::Sse41, ",cpu=sse41"),
-            (self.gc_stress, ",gc-stress"),
-            (self.verify, ",verify"),
-            (!self.poison, ",no-poison"),
         ] {
             if given {
                 name.push_str(text);
             }
         }
-        name
+        name + &stress::spell(&self.stress)
     }
 }
 
@@ -121,6 +109,8 @@ pub struct JitSubject {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Key {
     fuel: bool,
+    /// Whether code passes safepoints of its own.
+    polls: bool,
     gc_heap_max: u64,
 }
 
@@ -131,7 +121,8 @@ impl JitSubject {
     /// An unknown collector, or what the machine lacks.
     pub fn new(options: JitOptions) -> Result<Self, Error> {
         let mut subject = JitSubject { name: options.name(), options, collects: false, engines: Vec::new() };
-        let key = Key { fuel: true, gc_heap_max: DEFAULT_GC_HEAP };
+        let polls = subject.options.stress.every_safepoint != 0;
+        let key = Key { fuel: true, polls, gc_heap_max: DEFAULT_GC_HEAP };
         subject.collects = subject.engine(key)?.collector().constraints.collects;
         Ok(subject)
     }
@@ -150,7 +141,8 @@ impl JitSubject {
             regalloc: options.allocator(),
             cpu: options.cpu,
             fuel: key.fuel,
-            stress: self.stress(0),
+            polls: key.polls,
+            stress: options.stress,
             gc_heap_max: key.gc_heap_max,
             gc_heap_initial: key.gc_heap_max.min(1 << 20),
             max_memory_pages: u64::from(MAX_MEMORY_PAGES),
@@ -168,18 +160,16 @@ impl JitSubject {
     }
 }
 
-impl JitSubject {
-    /// The heap's testing modes for a case that collects at every n-th allocation.
-    fn stress(&self, collect_every: u32) -> wasm::Stress {
-        let options = &self.options;
-        let every_alloc = options.gc_stress || collect_every == 1;
-        wasm::Stress {
-            every_alloc,
-            every_nth: if every_alloc { 0 } else { collect_every },
-            every_safepoint: 0,
-            poison: options.poison || options.gc_stress,
-            verify: options.verify || options.gc_stress,
-        }
+/// A subject's testing modes together with a case's schedule.
+fn combined(subject: &wasm::Stress, schedule: &Schedule) -> wasm::Stress {
+    let collect_every = schedule.collect_every.unwrap_or(0);
+    let every_alloc = subject.every_alloc || collect_every == 1;
+    let safepoints = [subject.every_safepoint, schedule.collect_every_safepoint.unwrap_or(0)];
+    wasm::Stress {
+        every_alloc,
+        every_nth: if every_alloc { 0 } else { collect_every },
+        every_safepoint: safepoints.into_iter().filter(|&n| n != 0).min().unwrap_or(0),
+        ..*subject
     }
 }
 
@@ -205,14 +195,17 @@ impl Subject for JitSubject {
     }
 
     fn observe(&mut self, case: &Case) -> Observation {
+        let schedule = &case.schedule;
         let key = Key {
-            fuel: case.schedule.fuel.is_some(),
-            gc_heap_max: case.schedule.gc_heap_max.unwrap_or(DEFAULT_GC_HEAP),
+            fuel: schedule.fuel.is_some(),
+            polls: schedule.wants_safepoints() || self.options.stress.every_safepoint != 0,
+            gc_heap_max: schedule.gc_heap_max.unwrap_or(DEFAULT_GC_HEAP),
         };
         let made = self.engine(key).and_then(|engine| Ok((Store::new(&engine)?, engine)));
         let (store, engine) = match made {
             Ok((mut store, engine)) => {
-                store.set_stress(self.stress(case.schedule.collect_every.unwrap_or(0)));
+                store.set_stress(combined(&self.options.stress, schedule));
+                store.set_schedule(&schedule.collections());
                 (store, engine)
             }
             Err(error) => {
@@ -447,6 +440,7 @@ impl Executor for Jit {
             collections: stats.collections,
             frame_only_survivors: stats.survived_from_frames_only,
             frame_only_reread: 0,
+            heap: HeapCounters::of(&stats),
         }
     }
 }

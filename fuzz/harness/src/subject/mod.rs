@@ -1,17 +1,18 @@
 //! Subjects: whatever can run a case and show an observation.
 //!
 //! [`parse`] turns a spelling into subjects; `script` drives the steps of a case over an executor, `interp` and `jit` adapt
-//! our two executors to it, `host` holds what both offer to programs.
+//! our two executors to it, `host` holds what both offer to programs, [`stress`] the spellings of the heap's testing modes.
 
 mod host;
 mod interp;
 mod jit;
 mod script;
 mod spell;
+pub mod stress;
 
 pub use interp::InterpSubject;
 pub use jit::{JitOptions, JitSubject};
-pub use spell::{SubjectError, defaults, parse};
+pub use spell::{SubjectError, collector_of, defaults, parse};
 
 use crate::{Case, Observation};
 

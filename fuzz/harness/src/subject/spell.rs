@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::{InterpSubject, JitOptions, JitSubject, Subject};
+use assay_gc::Constraints;
+
+use super::{InterpSubject, JitOptions, JitSubject, Subject, stress};
 
 /// A spelling that names no subject.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,8 +48,9 @@ impl fmt::Display for SubjectError {
             }
             Kind::Option(option) => write!(
                 f,
-                "no option {option:?}; there are opt=none|speed|*, regalloc=single_pass|backtracking|*, cpu=native|avx2|sse41, gc-stress, \
-                 verify, no-poison"
+                "no option {option:?}; there are opt=none|speed|*, regalloc=single_pass|backtracking|*, \
+                 cpu=native|avx2|sse41, {}",
+                stress::MODES
             ),
             Kind::Engine(why) => f.write_str(why),
         }
@@ -56,8 +59,8 @@ impl fmt::Display for SubjectError {
 
 impl std::error::Error for SubjectError {}
 
-/// The subjects that a spelling names. A `*` stands for all there are: `jit:*` for every collector (with `gc-stress` those
-/// that collect), `opt=*` for both levels, which `jit:*` means too unless it has an `opt=`, `regalloc=*` for both allocators.
+/// The subjects that a spelling names. A `*` stands for all there are: `jit:*` for every collector (under stress those that
+/// collect), `opt=*` for both levels, which `jit:*` means too unless it has an `opt=`, `regalloc=*` for both allocators.
 ///
 /// # Errors
 /// What exists instead.
@@ -84,7 +87,7 @@ pub fn parse(spec: &str) -> Result<Vec<Box<dyn Subject>>, SubjectError> {
     let collectors: Vec<&str> = match collector {
         "*" => assay_gc::registry()
             .iter()
-            .filter(|entry| entry.constraints.collects || !options.gc_stress)
+            .filter(|entry| entry.constraints.collects || !stress::collects(&options.stress))
             .map(|entry| entry.constraints.name)
             .collect(),
         name if assay_gc::find(name).is_ok() => vec![name],
@@ -118,6 +121,12 @@ pub fn defaults() -> Vec<String> {
     names
 }
 
+/// The collector of a subject's name; none for subjects without one of ours.
+pub fn collector_of(subject: &str) -> Option<&'static Constraints> {
+    let collector = subject.strip_prefix("jit:")?.split(',').next()?;
+    assay_gc::find(collector).ok().map(|entry| entry.constraints)
+}
+
 fn jit(spec: &str, options: &JitOptions) -> Result<Box<dyn Subject>, SubjectError> {
     match JitSubject::new(options.clone()) {
         Ok(subject) => Ok(Box::new(subject)),
@@ -147,6 +156,16 @@ mod tests {
             names("jit:copying,gc-stress,cpu=sse41,regalloc=backtracking,opt=none"),
             ["jit:copying,opt=none,regalloc=backtracking,cpu=sse41,gc-stress"]
         );
+        for (spec, name) in [
+            ("every-safepoint,every-alloc", "every-alloc,every-safepoint"),
+            ("every-alloc,verify", "gc-stress"),
+            ("gc-stress,every-safepoint", "gc-stress=all"),
+            ("gc-stress=all", "gc-stress=all"),
+            ("gc-stress,no-poison", "every-alloc,verify,no-poison"),
+            ("every-safepoint,verify,poison", "every-safepoint,verify"),
+        ] {
+            assert_eq!(names(&format!("jit:copying,{spec}")), [format!("jit:copying,{name}")]);
+        }
         let all = names("jit:*");
         assert_eq!(all.len(), 2 * assay_gc::registry().len());
         assert!(all.contains(&"jit:null,opt=none".to_owned()) && all.contains(&"jit:copying".to_owned()));
@@ -154,7 +173,12 @@ mod tests {
         assert_eq!(names("jit:*,regalloc=*").len(), 4 * assay_gc::registry().len());
         assert_eq!(names("jit:copying,regalloc=*"), ["jit:copying,regalloc=single_pass", "jit:copying"]);
         assert_eq!(names("jit:copying,opt=*"), ["jit:copying,opt=none", "jit:copying"]);
-        assert!(!names("jit:*,gc-stress").iter().any(|name| name.contains("null")));
+        for mode in ["gc-stress", "gc-stress=all", "every-alloc", "every-safepoint"] {
+            for name in names(&format!("jit:*,{mode}")) {
+                assert!(collector_of(&name).unwrap().collects, "{name}");
+            }
+        }
+        assert!(collector_of("interp").is_none() && collector_of("jit:copying,opt=none").is_some());
         for name in defaults() {
             assert_eq!(parse(&name).unwrap().len(), 1);
         }

@@ -4,6 +4,7 @@ use wasm_encoder::ValType;
 
 use super::Generator;
 use crate::generate::choices::Choices;
+use crate::generate::schedule;
 use crate::graph::NodeRef;
 use crate::{Action, Case, Expect, Schedule, Source, Step, Value};
 
@@ -12,16 +13,11 @@ pub(in crate::generate) const FUEL: u64 = 3_000_000;
 
 impl Generator<'_, '_> {
     pub(super) fn script(&mut self, module: Vec<u8>) -> Case {
-        let collect_every = match self.c.below(8) {
-            0 => Some(self.c.range(3, 40) as u32),
-            _ => None,
-        };
         let schedule = Schedule {
             origin: Some("generator objects".to_owned()),
             fuel: Some(FUEL),
-            collect_every,
             observe_state: true,
-            ..Schedule::default()
+            ..schedule::collections(&mut self.c)
         };
         let mut steps = vec![step(Action::Module { name: None, source: Source::Binary(module) })];
         let calls = self.p.entries.len() + self.c.below(3);

@@ -1,0 +1,91 @@
+//! When a generated case collects: a part of the input like the program itself.
+//!
+//! Programs force collections themselves; a schedule adds those at places that no program can name, between an
+//! allocation and the next, at a loop's header, half of a cycle here and the rest there. Safepoints are many (one per
+//! iteration), so what counts them uses larger numbers: a case stays quick.
+
+use assay_gc::{CollectKind, Event, Trigger};
+
+use super::choices::Choices;
+use crate::Schedule;
+use crate::case::Collection;
+
+/// Single collections of one case, at most.
+const MAX_COLLECTIONS: usize = 8;
+
+/// A schedule that says when to collect and nothing else.
+pub(super) fn collections(c: &mut Choices<'_, '_>) -> Schedule {
+    let mut schedule = Schedule::default();
+    match c.below(16) {
+        0..6 => {}
+        6..8 => schedule.collect_every = Some(c.range(3, 40) as u32),
+        8..10 => schedule.collect_every_safepoint = Some(c.range(20, 400) as u32),
+        10..14 => schedule.collect = (0..c.range(1, MAX_COLLECTIONS)).map(|_| collection(c)).collect(),
+        14 => schedule.collect_seed = Some(u32::from(c.byte()) << 8 | u32::from(c.byte())),
+        _ => {
+            schedule.collect = (0..c.range(1, MAX_COLLECTIONS)).map(|_| collection(c)).collect();
+            schedule.collect_every = Some(c.range(20, 100) as u32);
+        }
+    }
+    schedule
+}
+
+/// Early places more often than late ones.
+fn collection(c: &mut Choices<'_, '_>) -> Collection {
+    let kind = match c.below(8) {
+        0..3 => CollectKind::Minor,
+        3..5 => CollectKind::Full,
+        _ => CollectKind::Slice { objects: small(c, 6) as u32 },
+    };
+    let at = match c.below(2) {
+        0 => Trigger::Allocation(small(c, 8)),
+        _ => Trigger::Safepoint(small(c, 11)),
+    };
+    Collection(Event { at, kind })
+}
+
+/// From 1 to 2^`bits`, each length as often.
+fn small(c: &mut Choices<'_, '_>, bits: usize) -> u64 {
+    let most = 1 << c.range(1, bits);
+    1 + c.below(most) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use arbitrary::Unstructured;
+
+    use super::*;
+    use crate::generate::{from_seed, registry, seed_bytes};
+
+    #[test]
+    fn every_sort_of_schedule_is_made() {
+        let (mut none, mut allocations, mut safepoints, mut seeds) = (0, 0, 0, 0);
+        let mut kinds = std::collections::HashSet::new();
+        for seed in 0..300 {
+            let bytes = seed_bytes(seed);
+            let schedule = collections(&mut Choices::new(&mut Unstructured::new(&bytes)));
+            assert_eq!(schedule, collections(&mut Choices::new(&mut Unstructured::new(&bytes))));
+            none += usize::from(schedule == Schedule::default());
+            allocations += usize::from(schedule.collect_every.is_some());
+            safepoints += usize::from(schedule.collect_every_safepoint.is_some());
+            seeds += usize::from(schedule.collect_seed.is_some());
+            assert!(schedule.collect.len() <= MAX_COLLECTIONS);
+            for collection in &schedule.collect {
+                kinds.insert((std::mem::discriminant(&collection.0.kind), collection.at_safepoint()));
+            }
+        }
+        assert!((60..180).contains(&none), "{none}");
+        assert!(allocations > 20 && safepoints > 15 && seeds > 8, "{allocations} {safepoints} {seeds}");
+        assert_eq!(kinds.len(), 6);
+    }
+
+    #[test]
+    fn each_generator_uses_schedules() {
+        for generator in registry() {
+            let cases: Vec<_> = (0..60).filter_map(|seed| from_seed(generator.name, seed)).collect();
+            assert!(cases.iter().any(|case| case.schedule.collect_every.is_some()), "{}", generator.name);
+            assert!(cases.iter().any(|case| !case.schedule.collect.is_empty()), "{}", generator.name);
+            assert!(cases.iter().any(|case| case.schedule.wants_safepoints()), "{}", generator.name);
+        }
+    }
+}

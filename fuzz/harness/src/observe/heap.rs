@@ -1,0 +1,99 @@
+//! The counters of a collector's heap by name, so that what a heap counts is listed in one place only.
+
+use std::collections::BTreeMap;
+
+use assay_gc::Stats;
+use serde::{Deserialize, Serialize};
+
+/// What a heap counted, by the names of [`Stats::each`]; empty for subjects without such a heap.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct HeapCounters(BTreeMap<String, u64>);
+
+impl HeapCounters {
+    /// All counters of `stats`.
+    pub fn of(stats: &Stats) -> HeapCounters {
+        let mut counters = BTreeMap::new();
+        stats.each(|name, count| {
+            counters.insert(name.to_owned(), count);
+        });
+        HeapCounters(counters)
+    }
+
+    /// The counter of that name; 0 if there is none.
+    pub fn get(&self, name: &str) -> u64 {
+        self.0.get(name).copied().unwrap_or(0)
+    }
+
+    /// Adds another heap's.
+    pub fn add(&mut self, other: &HeapCounters) {
+        for (name, count) in &other.0 {
+            // Without a copy of the name where it is known.
+            match self.0.get_mut(name) {
+                Some(sum) => *sum += count,
+                None => drop(self.0.insert(name.clone(), *count)),
+            }
+        }
+    }
+
+    /// What the collector did, in short: the counters that are not 0 of those that tell collectors apart.
+    pub fn told(&self) -> String {
+        let parts = TOLD.iter().filter_map(|(name, word)| match self.get(name) {
+            0 => None,
+            count => Some(format!("{word} {}", short(count))),
+        });
+        parts.collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Counters of [`HeapCounters::told`] and their words there.
+const TOLD: &[(&str, &str)] = &[
+    ("minor", "minor"),
+    ("full", "full"),
+    ("slices", "slices"),
+    ("cycles", "cycles"),
+    ("degenerate", "degenerate"),
+    ("objects_promoted", "promoted"),
+    ("objects_freed", "freed"),
+    ("cyclic_freed", "cyclic"),
+    ("blocks_swept", "swept"),
+    ("barrier_work", "barrier"),
+    ("limit_hits", "limit"),
+];
+
+/// `9999`, `123k`, `45M`.
+fn short(count: u64) -> String {
+    match count {
+        0..10_000 => count.to_string(),
+        10_000..10_000_000 => format!("{}k", count / 1000),
+        _ => format!("{}M", count / 1_000_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_add_up_and_are_told() {
+        let stats = Stats { full: 9_999, objects_freed: 5_000, grown: 1, ..Stats::default() };
+        let mut sum = HeapCounters::default();
+        assert_eq!((sum.told().as_str(), sum.get("full")), ("", 0));
+        sum.add(&HeapCounters::of(&stats));
+        assert_eq!(sum.told(), "full 9999, freed 5000");
+        sum.add(&HeapCounters::of(&stats));
+        assert_eq!(sum.told(), "full 19k, freed 10k");
+        assert_eq!(sum.get("grown"), 2);
+        let text = serde_json::to_string(&sum).unwrap();
+        assert_eq!(serde_json::from_str::<HeapCounters>(&text).unwrap(), sum);
+    }
+
+    #[test]
+    fn every_counter_is_there_by_its_name() {
+        let counters = HeapCounters::of(&Stats::default());
+        let mut names = Vec::new();
+        Stats::default().each(|name, _| names.push(name));
+        assert!(names.iter().all(|name| counters.0.contains_key(*name)));
+        assert!(TOLD.iter().all(|(name, _)| names.contains(name)));
+    }
+}
