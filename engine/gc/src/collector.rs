@@ -55,8 +55,8 @@ pub struct Constraints {
     pub gc_word: bool,
     /// The collections that stress modes go through, in turn.
     pub stress_kinds: &'static [CollectKind],
-    /// A program whose reachable bytes never exceed `n` runs in a heap of `n * headroom / 100` bytes (plus one
-    /// mebibyte): the factor of the harness's heap limits.
+    /// Meant for heap limits that follow from a program's reachable bytes: percent of them that it should run in.
+    /// An estimate of the design, not measured, and read by nothing yet.
     pub headroom: u32,
 }
 
