@@ -31,11 +31,9 @@ pub enum BarrierShape {
     Snapshot,
 }
 
-/// A collector's needs, read by the JIT and by the runtime.
+/// All that generated code knows of its collector: two collectors of one shape run the same code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Constraints {
-    /// Name in subjects and flags.
-    pub name: &'static str,
+pub struct CodeShape {
     /// Allocation.
     pub alloc: AllocShape,
     /// Larger objects (bytes) are never allocated inline.
@@ -45,14 +43,23 @@ pub struct Constraints {
     /// Whether references in globals and tables count too (`BarrierShape::Count` only). The slots are shown as roots all
     /// the same.
     pub barrier_on_roots: bool,
+    /// Whether the collector's header word may be anything but 0 while the mutator runs.
+    pub gc_word: bool,
+}
+
+/// A collector's needs: what the JIT builds in, and what the runtime, the heap and the harness ask for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Constraints {
+    /// Name in subjects and flags.
+    pub name: &'static str,
+    /// What the JIT builds into code.
+    pub code: CodeShape,
     /// Whether a collection moves objects.
     pub moves: bool,
     /// Whether it ever collects (`null` does not).
     pub collects: bool,
     /// Flags that may be set in an object's type word while the mutator runs.
     pub header_flags: u32,
-    /// Whether the collector's header word may be anything but 0 while the mutator runs.
-    pub gc_word: bool,
     /// The collections that stress modes go through, in turn.
     pub stress_kinds: &'static [CollectKind],
     /// Meant for heap limits that follow from a program's reachable bytes: percent of them that it should run in.

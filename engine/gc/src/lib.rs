@@ -1,6 +1,6 @@
 //! Heaps, object layouts and precise collectors.
 //!
-//! The way of the data: the JIT asks this crate for layouts and for a collector's [`Constraints`], the runtime owns
+//! The way of the data: the JIT asks this crate for layouts and for a collector's [`CodeShape`], the runtime owns
 //! one [`Heap`] per store and shows it the roots through [`RootSet`]; nothing here knows of frames or of code.
 
 mod bits;
@@ -42,7 +42,9 @@ collectors! {
     incremental,
 }
 
-pub use collector::{Account, AllocShape, BarrierShape, Collector, CollectorEntry, Constraints, find};
+pub use collector::{
+    Account, AllocShape, BarrierShape, CodeShape, Collector, CollectorEntry, Constraints, find,
+};
 pub use error::{Error, ErrorKind};
 pub use heap::{AllocError, CollectKind, Heap, HeapConfig, HeapCore, Pauses, Region, RegionId, Stats};
 pub use mutator::{CARD_BYTES, CARD_SHIFT, Mutator};

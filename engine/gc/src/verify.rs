@@ -129,7 +129,7 @@ impl Verifier {
         if word & !TYPE_ID_MASK & !constraints.header_flags != 0 {
             return broken(at, &format!("type word {word:#x} carries a flag"));
         }
-        if gc_word != 0 && !constraints.gc_word {
+        if gc_word != 0 && !constraints.code.gc_word {
             return broken(at, &format!("the collector's word is {gc_word:#x}"));
         }
         let id = TypeId(word & TYPE_ID_MASK);

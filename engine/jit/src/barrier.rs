@@ -1,5 +1,5 @@
 //! Emits the allocation and barrier shapes that a collector declares as data. The only file of this crate that looks
-//! at [`Constraints`](assay_gc::Constraints); it never learns which collector it serves.
+//! at the [`CodeShape`](assay_gc::CodeShape); it never learns which collector it serves.
 //!
 //! The way of the data: the struct and array instructions describe an object of static size as a [`NewObject`] and get
 //! its reference; their stores of references come through [`FuncTranslator::emit_ref_store`] (objects that the mutator
@@ -47,8 +47,8 @@ impl FuncTranslator<'_> {
     /// `object.clear` is given, the slots hold anything. The caller pushes the reference by `push_ref`.
     pub(crate) fn emit_alloc(&mut self, object: NewObject<'_>) -> Value {
         let few = object.clear.is_none_or(|slots| slots.len() <= MAX_INLINE_CLEARS);
-        let inline = few && object.size <= self.constraints.inline_max;
-        match (self.constraints.alloc, size_class(object.size)) {
+        let inline = few && object.size <= self.shape.inline_max;
+        match (self.shape.alloc, size_class(object.size)) {
             (AllocShape::Bump, _) if inline => self.alloc_by_bump(&object),
             (AllocShape::FreeList, Some(class)) if inline => self.alloc_by_pop(&object, class),
             (AllocShape::Bump | AllocShape::FreeList | AllocShape::Call, _) => self.alloc_by_call(&object),
@@ -129,7 +129,7 @@ impl FuncTranslator<'_> {
         let header_flags = self.heap_flags(Region::Header);
         let ty = self.b.ins().iconst(I32, i64::from(object.ty.0));
         self.b.ins().store(header_flags, ty, address, header::TYPE_WORD as i32);
-        let fresh = if self.constraints.gc_word {
+        let fresh = if self.shape.gc_word {
             let mutator = self.mutator();
             let flags = self.flags(Region::Mutator);
             self.b.ins().load(I32, flags, mutator, offset_of!(Mutator, fresh) as i32)
@@ -174,7 +174,7 @@ impl FuncTranslator<'_> {
     /// Stores the traced reference `value` at `address + offset`, a slot of an object that the mutator can reach.
     pub(crate) fn emit_ref_store(&mut self, address: Value, offset: u32, value: Value) {
         let flags = self.heap_flags(Region::FieldRef);
-        match self.constraints.write_barrier {
+        match self.shape.write_barrier {
             BarrierShape::None => {}
             BarrierShape::Card => self.mark_card(address, offset),
             BarrierShape::Count => self.count_store(flags, address, offset, value),
@@ -186,7 +186,7 @@ impl FuncTranslator<'_> {
     /// Stores a traced reference into an object that was allocated after the last safepoint: no collector has seen it,
     /// no old value is lost, and no collector remembers young objects.
     pub(crate) fn emit_ref_init(&mut self, address: Value, offset: u32, value: Value) {
-        match self.constraints.write_barrier {
+        match self.shape.write_barrier {
             BarrierShape::None | BarrierShape::Card | BarrierShape::Snapshot => {}
             BarrierShape::Count => self.count_up(value),
         }
@@ -196,7 +196,7 @@ impl FuncTranslator<'_> {
 
     /// Stores a traced reference into a global or a table.
     pub(crate) fn emit_root_store(&mut self, flags: MemFlagsData, address: Value, value: Value) {
-        if self.constraints.barrier_on_roots {
+        if self.shape.barrier_on_roots {
             self.count_store(flags, address, 0, value);
         }
         self.b.ins().store(flags, value, address, 0);

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use assay_gc::{Constraints, TypeRegistry};
+use assay_gc::{CodeShape, TypeRegistry};
 use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_frontend::FunctionBuilderContext;
@@ -73,16 +73,13 @@ impl Default for CompileOptions {
 pub struct Compiler {
     pub(crate) isa: OwnedTargetIsa,
     pub(crate) options: CompileOptions,
-    pub(crate) constraints: &'static Constraints,
+    pub(crate) shape: CodeShape,
     pub(crate) types: Arc<TypeRegistry>,
 }
 
 impl fmt::Debug for Compiler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Compiler")
-            .field("options", &self.options)
-            .field("collector", &self.constraints.name)
-            .finish()
+        f.debug_struct("Compiler").field("options", &self.options).field("shape", &self.shape).finish()
     }
 }
 
@@ -121,10 +118,20 @@ impl Compiler {
     /// `Machine` when the processor lacks what the engine demands; `Internal` when Cranelift refuses the settings.
     pub fn new(
         options: CompileOptions,
-        constraints: &'static Constraints,
+        shape: CodeShape,
         types: Arc<TypeRegistry>,
     ) -> Result<Compiler, Error> {
-        Ok(Compiler { isa: isa(&options)?, options, constraints, types })
+        Ok(Compiler { isa: isa(&options)?, options, shape, types })
+    }
+
+    /// The options that it compiles by.
+    pub fn options(&self) -> CompileOptions {
+        self.options
+    }
+
+    /// The shape of the collectors that its code serves.
+    pub fn shape(&self) -> CodeShape {
+        self.shape
     }
 
     /// Decodes, validates and compiles `wasm` (binary format).
@@ -139,7 +146,7 @@ impl Compiler {
             info: &info,
             types: &self.types,
             defs: &defs,
-            constraints: self.constraints,
+            shape: self.shape,
             options: self.options,
             frontend: self.isa.frontend_config(),
         };

@@ -4,7 +4,7 @@ use assay_gc::Stress;
 use assay_jit::{Cpu, OptLevel, RegAlloc};
 
 /// An engine's configuration. All stores of an engine share it.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {
     /// Name of the collector, from [`assay_gc::registry`].
     pub collector: String,

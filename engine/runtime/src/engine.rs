@@ -1,4 +1,7 @@
 //! What all stores of one configuration share: canonical types, compiler, collector, trampolines.
+//!
+//! The first three are a [`Code`], which engines of different configurations can share in their turn, as far as their
+//! code is the same: two collectors of one [`CodeShape`](assay_gc::CodeShape), two heap limits, two stress modes.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -19,12 +22,17 @@ struct TrampolineCache {
     kept: VecDeque<Arc<Trampolines>>,
 }
 
-struct Inner {
-    config: Config,
+/// What compiled code depends on.
+struct Code {
     types: Arc<TypeRegistry>,
     compiler: Compiler,
-    collector: &'static CollectorEntry,
     trampolines: Mutex<TrampolineCache>,
+}
+
+struct Inner {
+    config: Config,
+    code: Arc<Code>,
+    collector: &'static CollectorEntry,
 }
 
 /// Compiles modules and makes stores. Cheap to clone; shared by threads.
@@ -44,24 +52,29 @@ impl Engine {
     /// `Usage(UnknownCollector)`; `Exhausted` when address space is out; `Machine` when the processor lacks
     /// SSE4.1.
     pub fn new(config: Config) -> Result<Engine, Error> {
-        let collector = assay_gc::registry()
-            .iter()
-            .find(|entry| entry.constraints.name == config.collector)
-            .ok_or_else(|| Error::usage(Usage::UnknownCollector(config.collector.clone())))?;
+        let collector = collector_of(&config)?;
         let types = TypeRegistry::new()?;
-        let options = CompileOptions {
-            opt: config.opt,
-            regalloc: config.regalloc,
-            cpu: config.cpu,
-            fuel: config.fuel,
-            verifier: config.verifier,
-            polls: config.polls,
-            alias_analysis: config.alias_analysis,
-            legacy_exceptions: config.legacy_exceptions,
-        };
-        let compiler = Compiler::new(options, collector.constraints, types.clone())?;
+        let compiler = Compiler::new(options_of(&config), collector.constraints.code, types.clone())?;
         crate::signal::install();
-        Ok(Engine(Arc::new(Inner { config, types, compiler, collector, trampolines: Mutex::default() })))
+        let code = Arc::new(Code { types, compiler, trampolines: Mutex::default() });
+        Ok(Engine(Arc::new(Inner { config, code, collector })))
+    }
+    /// An engine of another configuration with this one's types and compiled code: a module of either can be
+    /// instantiated in the stores of both. None if `config` asks for other code.
+    ///
+    /// # Errors
+    /// `Usage(UnknownCollector)`.
+    pub fn sibling(&self, config: Config) -> Result<Option<Engine>, Error> {
+        let collector = collector_of(&config)?;
+        let compiler = &self.0.code.compiler;
+        if options_of(&config) != compiler.options() || collector.constraints.code != compiler.shape() {
+            return Ok(None);
+        }
+        Ok(Some(Engine(Arc::new(Inner { config, code: self.0.code.clone(), collector }))))
+    }
+    /// Whether a module of one can be instantiated in a store of the other.
+    pub fn shares_code_with(&self, other: &Engine) -> bool {
+        Arc::ptr_eq(&self.0.code, &other.0.code)
     }
     /// Its configuration.
     pub fn config(&self) -> &Config {
@@ -69,32 +82,29 @@ impl Engine {
     }
     /// The canonical types: descriptions by id.
     pub fn types(&self) -> &Arc<TypeRegistry> {
-        &self.0.types
+        &self.0.code.types
     }
     /// Registers host-made types; the handle keeps them alive.
     ///
     /// # Errors
     /// `Limit`, `Internal` for a description that is no valid rec group.
     pub fn register(&self, types: &[SubType]) -> Result<RecGroup, Error> {
-        Ok(self.0.types.register(types)?)
+        Ok(self.0.code.types.register(types)?)
     }
     /// The collector that its stores use.
     pub fn collector(&self) -> &'static CollectorEntry {
         self.0.collector
     }
     pub(crate) fn compiler(&self) -> &Compiler {
-        &self.0.compiler
-    }
-    pub(crate) fn same(&self, other: &Engine) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        &self.0.code.compiler
     }
     /// The trampolines of a signature, compiled at most once while anybody uses them.
     pub(crate) fn trampolines(&self, signature: AbiSignature) -> Result<Arc<Trampolines>, Error> {
-        let mut cache = self.0.trampolines.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cache = self.0.code.trampolines.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = cache.known.get(&signature).and_then(Weak::upgrade) {
             return Ok(found);
         }
-        let made = Arc::new(self.0.compiler.trampolines(&signature)?);
+        let made = Arc::new(self.0.code.compiler.trampolines(&signature)?);
         if cache.kept.len() == KEPT_TRAMPOLINES {
             cache.kept.pop_front();
         }
@@ -104,5 +114,23 @@ impl Engine {
         }
         cache.known.insert(signature, Arc::downgrade(&made));
         Ok(made)
+    }
+}
+
+fn collector_of(config: &Config) -> Result<&'static CollectorEntry, Error> {
+    assay_gc::find(&config.collector)
+        .map_err(|_| Error::usage(Usage::UnknownCollector(config.collector.clone())))
+}
+
+fn options_of(config: &Config) -> CompileOptions {
+    CompileOptions {
+        opt: config.opt,
+        regalloc: config.regalloc,
+        cpu: config.cpu,
+        fuel: config.fuel,
+        verifier: config.verifier,
+        polls: config.polls,
+        alias_analysis: config.alias_analysis,
+        legacy_exceptions: config.legacy_exceptions,
     }
 }

@@ -93,7 +93,7 @@ impl Instance {
     /// # Panics
     /// Resumes the panic of a host function.
     pub fn new(store: &mut StoreInner, module: &Module, imports: &[Extern]) -> Result<Instance, Error> {
-        if !module.engine().same(store.engine()) {
+        if !module.engine().shares_code_with(store.engine()) {
             return Err(Error::usage(Usage::WrongEngine));
         }
         let wanted = module.imports();

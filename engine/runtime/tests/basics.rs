@@ -287,6 +287,51 @@ fn handles_of_another_store_are_refused() {
     assert!(matches!(error.kind(), ErrorKind::Usage(Usage::WrongEngine)));
 }
 
+/// A module compiled once runs in stores of every engine that shares its code, and is refused elsewhere.
+#[test]
+fn engines_of_one_code_shape_share_modules() {
+    let config = |collector: &str| Config { collector: collector.into(), ..Config::default() };
+    for from in assay_gc::registry() {
+        let engine = Engine::new(config(from.constraints.name)).unwrap();
+        let module = module(
+            &engine,
+            "(module (type $box (struct (field (mut anyref)) (field i32)))
+               (global $kept (mut anyref) (ref.null any))
+               (func (export \"f\") (param i32) (result i32)
+                 (global.set $kept (struct.new $box (global.get $kept) (local.get 0)))
+                 (struct.get $box 1 (ref.cast (ref $box) (struct.get $box 0 (ref.cast (ref $box) (global.get $kept)))))))",
+        );
+        for to in assay_gc::registry() {
+            let same = from.constraints.code == to.constraints.code;
+            let mut wanted = config(to.constraints.name);
+            wanted.gc_heap_max = 1 << 20;
+            let Some(sibling) = engine.sibling(wanted).unwrap() else {
+                assert!(!same);
+                let other = Engine::new(config(to.constraints.name)).unwrap();
+                let error = Instance::new(&mut Store::new(&other).unwrap(), &module, &[]).unwrap_err();
+                assert!(matches!(error.kind(), ErrorKind::Usage(Usage::WrongEngine)));
+                continue;
+            };
+            assert!(same);
+            assert_eq!(sibling.collector().constraints.name, to.constraints.name);
+            let mut store = Store::new(&sibling).unwrap();
+            let instance = Instance::new(&mut store, &module, &[]).unwrap();
+            let f = func(&store, instance, "f");
+            // The first call reads through null.
+            assert!(f.call(&mut store, &[Val::I32(1)]).is_err());
+            store.gc(CollectKind::Full).unwrap();
+            assert!(matches!(f.call(&mut store, &[Val::I32(2)]).unwrap()[..], [Val::I32(1)]));
+            let stats = store.heap_stats();
+            assert_eq!(stats.collections > 0, to.constraints.collects, "{}", to.constraints.name);
+        }
+    }
+    let engine = Engine::new(config("copying")).unwrap();
+    let fuel = Config { fuel: true, ..config("copying") };
+    assert!(engine.sibling(fuel).unwrap().is_none(), "other code");
+    let error = engine.sibling(config("none such")).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Usage(Usage::UnknownCollector(_))));
+}
+
 fn in_two_func(store: &mut Store, engine: &Engine) -> Func {
     let module = module(engine, r#"(module (func (export "f") (param anyref)))"#);
     let instance = Instance::new(store, &module, &[]).unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use assay_harness::campaign::IsolatedSubject;
 use assay_harness::campaign::pool::WorkerCommand;
-use assay_harness::subject::{self, Subject};
+use assay_harness::subject::{self, Shelf, Subject};
 
 use crate::exit::Failure;
 
@@ -13,9 +13,10 @@ use crate::exit::Failure;
 pub(crate) fn parse(specs: &[String]) -> Result<Vec<Box<dyn Subject>>, Failure> {
     let defaults = subject::defaults();
     let specs = if specs.is_empty() { &defaults } else { specs };
+    let shelf = Shelf::default();
     let mut subjects = Vec::new();
     for spec in specs {
-        subjects.extend(subject::parse(spec).map_err(Failure::bad_input)?);
+        subjects.extend(subject::parse_on(&shelf, spec).map_err(Failure::bad_input)?);
     }
     Ok(subjects)
 }

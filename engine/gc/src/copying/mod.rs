@@ -10,21 +10,23 @@ mod evacuate;
 
 use evacuate::Evacuation;
 
-use crate::collector::{AllocShape, BarrierShape, Collector, CollectorEntry, Constraints};
+use crate::collector::{AllocShape, BarrierShape, CodeShape, Collector, CollectorEntry, Constraints};
 use crate::heap::HeapCore;
 use crate::memory::{ExtentId, GRANULE, NULL_PAGE};
 use crate::{CollectKind, Error, ErrorKind, RootPhase, RootSet};
 
 const CONSTRAINTS: Constraints = Constraints {
     name: "copying",
-    alloc: AllocShape::Bump,
-    inline_max: u32::MAX,
-    write_barrier: BarrierShape::None,
-    barrier_on_roots: false,
+    code: CodeShape {
+        alloc: AllocShape::Bump,
+        inline_max: u32::MAX,
+        write_barrier: BarrierShape::None,
+        barrier_on_roots: false,
+        gc_word: false,
+    },
     moves: true,
     collects: true,
     header_flags: 0,
-    gc_word: false,
     stress_kinds: &[CollectKind::Full],
     headroom: 100,
 };

@@ -20,7 +20,7 @@ mod cycles;
 mod pace;
 mod reclaim;
 
-use crate::collector::{Account, AllocShape, BarrierShape, Collector, CollectorEntry, Constraints};
+use crate::collector::{Account, AllocShape, BarrierShape, CodeShape, Collector, CollectorEntry, Constraints};
 use crate::header::GC_WORD;
 use crate::heap::{HeapCore, measure};
 use crate::memory::View;
@@ -32,14 +32,16 @@ use crate::{CollectKind, Error, ErrorKind, RootSet};
 
 const CONSTRAINTS: Constraints = Constraints {
     name: "drc",
-    alloc: AllocShape::FreeList,
-    inline_max: MAX_SMALL,
-    write_barrier: BarrierShape::Count,
-    barrier_on_roots: true,
+    code: CodeShape {
+        alloc: AllocShape::FreeList,
+        inline_max: MAX_SMALL,
+        write_barrier: BarrierShape::Count,
+        barrier_on_roots: true,
+        gc_word: true,
+    },
     moves: false,
     collects: true,
     header_flags: 0,
-    gc_word: true,
     stress_kinds: &[CollectKind::Minor, CollectKind::Minor, CollectKind::Minor, CollectKind::Full],
     headroom: 200,
 };

@@ -25,7 +25,7 @@ mod old;
 mod policy;
 mod slots;
 
-use crate::collector::{Account, AllocShape, BarrierShape, Collector, CollectorEntry, Constraints};
+use crate::collector::{Account, AllocShape, BarrierShape, CodeShape, Collector, CollectorEntry, Constraints};
 use crate::heap::HeapCore;
 use crate::memory::{GRANULE, NULL_PAGE};
 use crate::space::large::Large;
@@ -40,14 +40,16 @@ const INLINE_MAX: u32 = 8 << 10;
 
 const CONSTRAINTS: Constraints = Constraints {
     name: "generational",
-    alloc: AllocShape::Bump,
-    inline_max: INLINE_MAX,
-    write_barrier: BarrierShape::Card,
-    barrier_on_roots: false,
+    code: CodeShape {
+        alloc: AllocShape::Bump,
+        inline_max: INLINE_MAX,
+        write_barrier: BarrierShape::Card,
+        barrier_on_roots: false,
+        gc_word: false,
+    },
     moves: true,
     collects: true,
     header_flags: 0,
-    gc_word: false,
     stress_kinds: &[CollectKind::Minor, CollectKind::Minor, CollectKind::Full, CollectKind::Minor],
     headroom: 150,
 };

@@ -93,7 +93,7 @@ impl Heap {
         let (target, to_at) = self.span(dst, to_base + dst_index * to.element.size(), bytes)?;
         let (origin, from_at) = self.span(src, from_base + src_index * from.element.size(), bytes)?;
         if to.element == Slot::Ref {
-            match self.constraints().write_barrier {
+            match self.constraints().code.write_barrier {
                 BarrierShape::None => {}
                 BarrierShape::Card => self.mark_cards(to_at, bytes),
                 BarrierShape::Count | BarrierShape::Snapshot => {
@@ -118,7 +118,7 @@ impl Heap {
         let (offset, bytes) = (layout.base + index * size, len.checked_mul(size)?);
         let (view, at) = self.span(array, offset, bytes)?;
         if layout.element == Slot::Ref {
-            match self.constraints().write_barrier {
+            match self.constraints().code.write_barrier {
                 BarrierShape::None => {}
                 BarrierShape::Card => self.mark_cards(at, bytes),
                 BarrierShape::Count | BarrierShape::Snapshot => {

@@ -11,7 +11,7 @@ impl Heap {
     /// Whether stores into globals and tables must be told: [`Heap::root_gained`] for each new word, then
     /// [`Heap::root_lost`] for each old one.
     pub fn has_root_barrier(&self) -> bool {
-        self.constraints().barrier_on_roots
+        self.constraints().code.barrier_on_roots
     }
 
     /// A global or table slot is about to hold `word`.
@@ -43,7 +43,7 @@ impl Heap {
 
     /// The barrier of stores of `new` over `old`, slot by slot from heap offset `at` on; the slots still hold `old`.
     pub(super) fn before_stores(&mut self, at: u32, old: &[GcRef], new: &[GcRef]) {
-        match self.constraints().write_barrier {
+        match self.constraints().code.write_barrier {
             BarrierShape::None => {}
             BarrierShape::Card => self.mark_cards(at, 4 * new.len() as u32),
             // First all gains, so that no count is 0 in between.

@@ -15,7 +15,7 @@ mod marking;
 mod pace;
 
 use self::cycle::Cycles;
-use crate::collector::{Account, AllocShape, BarrierShape, Collector, CollectorEntry, Constraints};
+use crate::collector::{Account, AllocShape, BarrierShape, CodeShape, Collector, CollectorEntry, Constraints};
 use crate::heap::HeapCore;
 use crate::space::blocks::BLOCK;
 use crate::space::classes::{MAX_SMALL, size_class};
@@ -29,14 +29,16 @@ const AHEAD: u32 = 6;
 
 const CONSTRAINTS: Constraints = Constraints {
     name: "incremental",
-    alloc: AllocShape::FreeList,
-    inline_max: MAX_SMALL,
-    write_barrier: BarrierShape::Snapshot,
-    barrier_on_roots: false,
+    code: CodeShape {
+        alloc: AllocShape::FreeList,
+        inline_max: MAX_SMALL,
+        write_barrier: BarrierShape::Snapshot,
+        barrier_on_roots: false,
+        gc_word: true,
+    },
     moves: false,
     collects: true,
     header_flags: 0,
-    gc_word: true,
     stress_kinds: &[
         CollectKind::Slice { objects: 1 },
         CollectKind::Slice { objects: 2 },

@@ -8,7 +8,7 @@
 //! Invariant: between collections a mark bit means nothing once its block is swept; before the next marking every block
 //! is swept and every mark cleared.
 
-use crate::collector::{Account, AllocShape, BarrierShape, Collector, CollectorEntry, Constraints};
+use crate::collector::{Account, AllocShape, BarrierShape, CodeShape, Collector, CollectorEntry, Constraints};
 use crate::heap::HeapCore;
 use crate::space::blocks::LiveBy;
 use crate::space::cells::Cells;
@@ -19,14 +19,16 @@ use crate::{CollectKind, Error, ErrorKind, RootPhase, RootSet};
 
 const CONSTRAINTS: Constraints = Constraints {
     name: "marksweep",
-    alloc: AllocShape::FreeList,
-    inline_max: MAX_SMALL,
-    write_barrier: BarrierShape::None,
-    barrier_on_roots: false,
+    code: CodeShape {
+        alloc: AllocShape::FreeList,
+        inline_max: MAX_SMALL,
+        write_barrier: BarrierShape::None,
+        barrier_on_roots: false,
+        gc_word: false,
+    },
     moves: false,
     collects: true,
     header_flags: 0,
-    gc_word: false,
     stress_kinds: &[CollectKind::Full],
     headroom: 150,
 };

@@ -3,21 +3,23 @@
 //!
 //! Invariant: one extent; nothing in it ever moves or dies. Memory is committed in doubling steps up to the limit.
 
-use crate::collector::{AllocShape, BarrierShape, Collector, CollectorEntry, Constraints};
+use crate::collector::{AllocShape, BarrierShape, CodeShape, Collector, CollectorEntry, Constraints};
 use crate::heap::HeapCore;
 use crate::memory::{ExtentId, NULL_PAGE};
 use crate::{CollectKind, Error, RootSet};
 
 const CONSTRAINTS: Constraints = Constraints {
     name: "null",
-    alloc: AllocShape::Bump,
-    inline_max: u32::MAX,
-    write_barrier: BarrierShape::None,
-    barrier_on_roots: false,
+    code: CodeShape {
+        alloc: AllocShape::Bump,
+        inline_max: u32::MAX,
+        write_barrier: BarrierShape::None,
+        barrier_on_roots: false,
+        gc_word: false,
+    },
     moves: false,
     collects: false,
     header_flags: 0,
-    gc_word: false,
     stress_kinds: &[],
     headroom: 0,
 };

@@ -219,14 +219,14 @@ impl World {
     /// Takes room as generated code does, by the shape that the collector declares; the fresh collector's word with it.
     fn take_inline(&mut self, size: u32) -> Option<(GcRef, u32)> {
         let constraints = self.heap.constraints();
-        if size > constraints.inline_max {
+        if size > constraints.code.inline_max {
             return None;
         }
         let mutator = self.heap.mutator();
         // SAFETY: the mutator's state is valid while the heap lives, and nothing else uses it now.
         let mutator = unsafe { &mut *mutator };
         let fresh = mutator.fresh;
-        match constraints.alloc {
+        match constraints.code.alloc {
             AllocShape::Call => None,
             AllocShape::Bump => {
                 if u64::from(mutator.next) + u64::from(size) > u64::from(mutator.end) {

@@ -88,7 +88,7 @@ fn counters_count_inline_allocation() {
         for _ in 0..10 {
             world.create(NODE, 0, 0, true).unwrap();
         }
-        let asked = u64::from(collector.constraints.alloc == AllocShape::FreeList);
+        let asked = u64::from(collector.constraints.code.alloc == AllocShape::FreeList);
         assert_eq!(world.inline, 10 - asked);
         let node = world.heap.used_bytes() / 10;
         assert_eq!(world.heap.stats().bytes_allocated, node * 10);

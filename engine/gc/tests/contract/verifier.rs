@@ -142,7 +142,7 @@ fn a_heap_found_broken_is_not_used_again() {
 
 #[test]
 fn a_wild_window_is_refused() {
-    for collector in registry().iter().filter(|entry| entry.constraints.alloc == AllocShape::Bump) {
+    for collector in registry().iter().filter(|entry| entry.constraints.code.alloc == AllocShape::Bump) {
         for next in [0, 12, 0xffff_fff8, 0x1_0004] {
             let mut world = world(collector);
             let mutator = world.heap.mutator();

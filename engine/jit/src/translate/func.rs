@@ -3,7 +3,7 @@
 //! A first pass over the body finds the locals that it names (unnamed ones cost nothing, however many are declared)
 //! and how many blocks it has, which bounds the work of building SSA form.
 
-use assay_gc::{Constraints, FuncType, TypeRegistry, ValType};
+use assay_gc::{CodeShape, FuncType, TypeRegistry, ValType};
 use cranelift_codegen::ir::{self, InstBuilder, UserFuncName};
 use cranelift_codegen::isa::TargetFrontendConfig;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
@@ -25,7 +25,7 @@ pub(crate) struct Module<'a> {
     pub(crate) info: &'a ModuleInfo,
     pub(crate) types: &'a TypeRegistry,
     pub(crate) defs: &'a Definitions,
-    pub(crate) constraints: &'static Constraints,
+    pub(crate) shape: CodeShape,
     pub(crate) options: CompileOptions,
     pub(crate) frontend: TargetFrontendConfig,
 }
@@ -141,7 +141,7 @@ pub(crate) fn translate_function(
         m: info,
         types: module.types,
         defs: module.defs,
-        constraints: module.constraints,
+        shape: module.shape,
         options: module.options,
         vmctx,
         stack: Vec::new(),

@@ -24,7 +24,7 @@ use std::mem::offset_of;
 use std::sync::Arc;
 
 use assay_gc::{
-    AbstractHeapType, CompositeType, Constraints, FuncType, HeapType, RefType, SubType, TypeId, TypeRegistry,
+    AbstractHeapType, CodeShape, CompositeType, FuncType, HeapType, RefType, SubType, TypeId, TypeRegistry,
     ValType,
 };
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -57,7 +57,7 @@ pub(crate) struct FuncTranslator<'a> {
     /// The engine's types; [`FuncTranslator::def`] finds the module's own without a lock.
     pub(crate) types: &'a TypeRegistry,
     pub(crate) defs: &'a Definitions,
-    pub(crate) constraints: &'static Constraints,
+    pub(crate) shape: CodeShape,
     pub(crate) options: CompileOptions,
     /// Parameter 0.
     pub(crate) vmctx: Value,

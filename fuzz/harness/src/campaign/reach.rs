@@ -54,7 +54,7 @@ fn wanted(constraints: &Constraints) -> Vec<&'static str> {
             CollectKind::Slice { .. } => "slices",
         });
     }
-    if constraints.write_barrier != BarrierShape::None {
+    if constraints.code.write_barrier != BarrierShape::None {
         wanted.push("barrier_work");
     }
     wanted.dedup();
@@ -63,7 +63,7 @@ fn wanted(constraints: &Constraints) -> Vec<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use assay_gc::Stats;
+    use assay_gc::{CodeShape, Stats};
 
     use super::*;
     use crate::observe::HeapCounters;
@@ -77,7 +77,8 @@ mod tests {
     #[test]
     fn what_is_wanted_follows_from_the_constraints() {
         let kinds = &[CollectKind::Minor, CollectKind::Slice { objects: 3 }, CollectKind::Full];
-        let all = Constraints { stress_kinds: kinds, write_barrier: BarrierShape::Card, ..constraints() };
+        let code = CodeShape { write_barrier: BarrierShape::Card, ..constraints().code };
+        let all = Constraints { stress_kinds: kinds, code, ..constraints() };
         let names = wanted(&all);
         assert!(["minor", "slices", "full", "barrier_work"].iter().all(|name| names.contains(name)));
         let mut known = Vec::new();

@@ -13,16 +13,13 @@ use wasm::{
 use super::host::{self, HostItem, HostOp, HostState, HostType};
 use super::interp::{DEFAULT_GC_HEAP, MAX_MEMORY_PAGES, MAX_TABLE_ELEMENTS};
 use super::script::{self, Executor, Look};
-use super::{Features, Subject, stress};
+use super::{Features, Shelf, Subject, stress};
 use crate::graph::{
     CompositeShape, FieldShape, GraphBuilder, GraphLimits, HeapGraph, HeapShape, HeapView, NodeRef,
     ObjectKind, RawValue, StorageShape, SubTypeShape, TypeKey, TypeKeys, TypeView,
 };
 use crate::observe::{Counters, HeapCounters, Outcome, RejectStage, Resource, TraceEvent, TrapKind, Value};
 use crate::{Case, Observation, Schedule};
-
-/// Engines that a subject keeps: cases differ in fuel, safepoints and heap limit.
-const MAX_ENGINES: usize = 6;
 
 /// A configuration of the JIT.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,8 +98,7 @@ pub struct JitSubject {
     name: String,
     options: JitOptions,
     collects: bool,
-    /// By what a case decides, latest use last.
-    engines: Vec<(Key, Engine)>,
+    shelf: Shelf,
 }
 
 /// What a case decides of an engine.
@@ -115,27 +111,21 @@ struct Key {
 }
 
 impl JitSubject {
-    /// A subject; makes its first engine.
+    /// A subject on `shelf`; makes its first engine.
     ///
     /// # Errors
     /// An unknown collector, or what the machine lacks.
-    pub fn new(options: JitOptions) -> Result<Self, Error> {
-        let mut subject = JitSubject { name: options.name(), options, collects: false, engines: Vec::new() };
+    pub fn new(options: JitOptions, shelf: &Shelf) -> Result<Self, Error> {
+        let mut subject = JitSubject { name: options.name(), options, collects: false, shelf: shelf.clone() };
         let polls = subject.options.stress.every_safepoint != 0;
         let key = Key { fuel: true, polls, gc_heap_max: DEFAULT_GC_HEAP };
         subject.collects = subject.engine(key)?.collector().constraints.collects;
         Ok(subject)
     }
 
-    fn engine(&mut self, key: Key) -> Result<Engine, Error> {
-        if let Some(at) = self.engines.iter().position(|(k, _)| *k == key) {
-            let entry = self.engines.remove(at);
-            let engine = entry.1.clone();
-            self.engines.push(entry);
-            return Ok(engine);
-        }
+    fn engine(&self, key: Key) -> Result<Engine, Error> {
         let options = &self.options;
-        let engine = Engine::new(wasm::Config {
+        self.shelf.engine(&wasm::Config {
             collector: options.collector.clone(),
             opt: options.opt,
             regalloc: options.allocator(),
@@ -151,12 +141,7 @@ impl JitSubject {
             verifier: false,
             legacy_exceptions: true,
             ..wasm::Config::default()
-        })?;
-        if self.engines.len() >= MAX_ENGINES {
-            self.engines.remove(0);
-        }
-        self.engines.push((key, engine.clone()));
-        Ok(engine)
+        })
     }
 }
 
@@ -215,6 +200,7 @@ impl Subject for JitSubject {
         };
         let mut jit = Jit {
             engine,
+            shelf: self.shelf.clone(),
             store,
             collects: self.collects,
             host: Arc::default(),
@@ -248,6 +234,7 @@ impl Drop for Token {
 
 struct Jit {
     engine: Engine,
+    shelf: Shelf,
     store: Store,
     collects: bool,
     host: Shared,
@@ -263,7 +250,7 @@ impl Executor for Jit {
     type Id = u32;
 
     fn module(&mut self, bytes: &[u8]) -> Result<Module, Outcome> {
-        Module::new(&self.engine, bytes).map_err(|e| outcome(&e))
+        self.shelf.module(&self.engine, bytes).map_err(|e| outcome(&e))
     }
 
     fn check(&mut self, bytes: &[u8]) -> Outcome {

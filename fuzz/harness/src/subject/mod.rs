@@ -1,18 +1,20 @@
 //! Subjects: whatever can run a case and show an observation.
 //!
 //! [`parse`] turns a spelling into subjects; `script` drives the steps of a case over an executor, `interp` and `jit` adapt
-//! our two executors to it, `host` holds what both offer to programs, [`stress`] the spellings of the heap's testing modes.
+//! our two executors to it, `host` holds what both offer to programs, [`Shelf`] the code that subjects share, [`stress`] the spellings of the heap's testing modes.
 
 mod host;
 mod interp;
 mod jit;
 mod script;
+mod shelf;
 mod spell;
 pub mod stress;
 
 pub use interp::InterpSubject;
 pub use jit::{JitOptions, JitSubject};
-pub use spell::{SubjectError, collector_of, defaults, parse};
+pub use shelf::Shelf;
+pub use spell::{SubjectError, collector_of, defaults, parse, parse_on};
 
 use crate::{Case, Observation};
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use assay_gc::Constraints;
 
-use super::{InterpSubject, JitOptions, JitSubject, Subject, stress};
+use super::{InterpSubject, JitOptions, JitSubject, Shelf, Subject, stress};
 
 /// A spelling that names no subject.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +65,14 @@ impl std::error::Error for SubjectError {}
 /// # Errors
 /// What exists instead.
 pub fn parse(spec: &str) -> Result<Vec<Box<dyn Subject>>, SubjectError> {
+    parse_on(&Shelf::default(), spec)
+}
+
+/// As [`parse`], the subjects sharing compiled code with all others on `shelf`.
+///
+/// # Errors
+/// What exists instead.
+pub fn parse_on(shelf: &Shelf, spec: &str) -> Result<Vec<Box<dyn Subject>>, SubjectError> {
     let spec = spec.trim();
     if spec == "interp" {
         return Ok(vec![Box::new(InterpSubject::new())]);
@@ -102,7 +110,7 @@ pub fn parse(spec: &str) -> Result<Vec<Box<dyn Subject>>, SubjectError> {
                 if allocators { &["regalloc=single_pass", "regalloc=backtracking"][..] } else { &[""] }
             {
                 options.set(allocator);
-                subjects.push(jit(spec, &options)?);
+                subjects.push(jit(shelf, spec, &options)?);
             }
         }
     }
@@ -127,8 +135,8 @@ pub fn collector_of(subject: &str) -> Option<&'static Constraints> {
     assay_gc::find(collector).ok().map(|entry| entry.constraints)
 }
 
-fn jit(spec: &str, options: &JitOptions) -> Result<Box<dyn Subject>, SubjectError> {
-    match JitSubject::new(options.clone()) {
+fn jit(shelf: &Shelf, spec: &str, options: &JitOptions) -> Result<Box<dyn Subject>, SubjectError> {
+    match JitSubject::new(options.clone(), shelf) {
         Ok(subject) => Ok(Box::new(subject)),
         Err(error) => Err(SubjectError::new(spec, Kind::Engine(error.to_string()))),
     }
