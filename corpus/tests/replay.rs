@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use assay_corpus::CorpusFile;
 use assay_harness::compare::{Verdict, check_expectations, compare};
-use assay_harness::{Case, Observation, Subject, subject};
+use assay_harness::subject::{self, Shelf};
+use assay_harness::{Case, Observation, Subject};
 use assay_spec_tests::check_stress;
 use assay_spec_tests::stress::is_stress;
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -47,8 +48,9 @@ fn replay(file: &CorpusFile) -> Result<(), Failed> {
     let case = Case::parse(&text, &file.path.display().to_string())?;
     let mut wrong = Vec::new();
     let mut seen: Vec<(String, Observation)> = Vec::new();
+    let shelf = Shelf::default();
     for spelling in SUBJECTS {
-        for mut subject in subject::parse(spelling)? {
+        for mut subject in subject::parse_on(&shelf, spelling)? {
             let name = subject.name().to_owned();
             let stress = is_stress(&name);
             if cfg!(debug_assertions) && stress && TOO_DEEP_FOR_DEBUG_STRESS.contains(&file.label().as_str())
