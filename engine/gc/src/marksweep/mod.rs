@@ -1,9 +1,9 @@
 //! `marksweep`: mark and lazy sweep after McCarthy, over segregated free lists; nothing ever moves.
 //!
 //! Concept: small objects lie in blocks of equal cells, large ones apart. A collection marks from the roots, frees the
-//! large dead at once, and leaves each block to be swept when its size class next needs cells. Policy: collect when the
-//! bytes in use reach the trigger, which after a collection is twice what survived, at least the initial size and at
-//! most the limit. Free blocks beyond the number in use go back to the operating system.
+//! large dead at once, and leaves each block to be swept when its size class next needs cells. Policy: collect when
+//! what survived the last collection and what was allocated since reach the trigger together, whether the dead are swept
+//! or not; the trigger is twice what survived, at least the initial size and at most the limit. Free blocks beyond the number in use go back to the operating system.
 //!
 //! Invariant: between collections a mark bit means nothing once its block is swept; before the next marking every block
 //! is swept and every mark cleared.
@@ -44,8 +44,12 @@ pub(crate) const ENTRY: CollectorEntry = CollectorEntry {
 struct MarkSweep {
     /// None before `start`.
     cells: Option<Cells>,
-    /// Bytes in use that ask for a collection.
+    /// Bytes of survivors and of what was allocated since that ask for a collection.
     trigger: u64,
+    /// Bytes of the cells that survived the last collection.
+    survived: u64,
+    /// [`Cells::clock`] then.
+    collected: u64,
 }
 
 fn not_started() -> Error {
@@ -72,8 +76,9 @@ unsafe impl Collector for MarkSweep {
     }
 
     fn due(&self, core: &HeapCore, size: u32) -> Option<CollectKind> {
-        let taken = self.cells.as_ref()?.taken() + u64::from(size);
-        (taken > self.trigger && self.trigger < core.max_bytes()).then_some(CollectKind::Full)
+        let allocated = self.cells.as_ref()?.clock(core).saturating_sub(self.collected);
+        let used = self.survived + allocated + u64::from(size);
+        (used > self.trigger && self.trigger < core.max_bytes()).then_some(CollectKind::Full)
     }
 
     fn collect(
@@ -101,7 +106,8 @@ unsafe impl Collector for MarkSweep {
         core.stats.objects_survived += marker.objects;
         core.stats.bytes_survived += marker.bytes;
         core.stats.survived_from_frames_only += marker.objects - from_state;
-        let wanted = (marker.bytes + u64::from(need)) * 2;
+        (self.survived, self.collected) = (marker.room, cells.clock(core));
+        let wanted = (self.survived + u64::from(need)) * 2;
         self.trigger = wanted.max(core.initial_bytes()).min(core.max_bytes());
         Ok(())
     }

@@ -57,6 +57,11 @@ impl Cells {
         self.blocks.taken() + self.large.used()
     }
 
+    /// Bytes that objects and lists have ever taken: the clock that allocation drives, whatever is swept when.
+    pub(crate) fn clock(&self, core: &HeapCore) -> u64 {
+        self.taken() + core.stats.bytes_freed
+    }
+
     /// Bytes in use.
     pub(crate) fn account(&self, core: &HeapCore) -> Account {
         let Account { used, uncounted } = self.blocks.account(core);

@@ -19,6 +19,8 @@ pub(crate) struct Marker {
     pub(crate) objects: u64,
     /// Bytes of them.
     pub(crate) bytes: u64,
+    /// Bytes of their cells.
+    pub(crate) room: u64,
 }
 
 impl Marker {
@@ -91,6 +93,7 @@ impl Marker {
         }
         self.objects += 1;
         self.bytes += u64::from(size);
+        self.room += u64::from(room);
         each_reference(&view, &core.layouts, at, id, |_, word| reach(&mut self.stack, core, cells, by, word))
     }
 }

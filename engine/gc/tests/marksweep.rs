@@ -1,0 +1,65 @@
+//! What is particular to mark and lazy sweep: when collections come, what an allocation sweeps, what the verifier knows
+//! of blocks that are not swept yet, and what goes back to the operating system. The contract of all collectors is
+//! tested in `contract`.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
+#[expect(dead_code, reason = "shared with the contract suite, which uses all of it")]
+#[path = "contract/model.rs"]
+mod model;
+
+use assay_gc::{CollectKind, ErrorKind, GcRef, HeapConfig, Stats, find};
+
+use model::{BYTES, LIST, REFS, Value, World};
+
+/// Bytes of a block and of a list's cell.
+const BLOCK: usize = 1 << 13;
+const CELL: usize = 16;
+const CELLS: usize = BLOCK / CELL;
+
+fn world(initial_bytes: u64) -> World {
+    World::new(find("marksweep").unwrap(), HeapConfig { initial_bytes, ..HeapConfig::default() })
+}
+
+/// Makes cells that die at once.
+fn churn(world: &mut World, cells: usize) {
+    for _ in 0..cells {
+        world.create(LIST, 0, 5, true).unwrap();
+    }
+    world.set_root(5, GcRef::NULL, Value::Null);
+}
+
+/// Makes `cells` cells of which each second one lives, in an array in root 2.
+fn interleaved(world: &mut World, cells: usize) {
+    world.create(REFS, cells as u32 / 2, 2, false).unwrap();
+    for index in 0..cells {
+        world.create(LIST, 0, 5, true).unwrap();
+        if index % 2 == 0 {
+            let (cell, shadow) = world.root(5);
+            world.store(2, index / 2, cell, shadow);
+        }
+    }
+    world.set_root(5, GcRef::NULL, Value::Null);
+}
+
+/// A collection that leaves its blocks to be swept later.
+fn collect_lazily(world: &mut World) {
+    world.heap.collect(CollectKind::Minor, &mut world.roots).unwrap();
+}
+
+fn since(world: &World, before: &Stats, counter: fn(&Stats) -> u64) -> u64 {
+    counter(&world.heap.stats()) - counter(before)
+}
+
+#[test]
+fn survivors_spread_over_all_blocks_cost_one_collection_a_turn() {
+    let mut world = world(1 << 16);
+    interleaved(&mut world, 40_000);
+    collect_lazily(&mut world);
+    let (_, live) = world.heap.live(&mut world.roots);
+    let before = world.heap.stats();
+    churn(&mut world, 400_000);
+    let full = since(&world, &before, |stats| stats.full);
+    let turns = since(&world, &before, |stats| stats.bytes_allocated) / live;
+    assert!((turns / 2..=turns + 1).contains(&full), "{full} collections for {turns} times what is alive");
+}
