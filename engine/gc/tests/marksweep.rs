@@ -63,3 +63,23 @@ fn survivors_spread_over_all_blocks_cost_one_collection_a_turn() {
     let turns = since(&world, &before, |stats| stats.bytes_allocated) / live;
     assert!((turns / 2..=turns + 1).contains(&full), "{full} collections for {turns} times what is alive");
 }
+
+#[test]
+fn an_allocation_sweeps_no_more_than_it_needs() {
+    let mut world = world(1 << 20);
+    churn(&mut world, 40 * CELLS);
+    collect_lazily(&mut world);
+    for _ in 0..3 * CELLS {
+        let before = world.heap.stats();
+        world.create(LIST, 0, 5, true).unwrap();
+        assert!(since(&world, &before, |stats| stats.blocks_swept) <= 1);
+    }
+    let half_alive = 4 * CELLS;
+    interleaved(&mut world, half_alive);
+    collect_lazily(&mut world);
+    for _ in 0..half_alive / 2 {
+        let before = world.heap.stats();
+        world.create(LIST, 0, 5, true).unwrap();
+        assert!(since(&world, &before, |stats| stats.blocks_swept) <= 1);
+    }
+}

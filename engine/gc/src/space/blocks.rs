@@ -480,6 +480,7 @@ impl Blocks {
     }
 
     /// Makes a list of free cells of `class`: of a block that has some, of one that is to be swept, or of a new one.
+    /// Sweeps no further than to the first block that has free cells, or nothing but free cells.
     fn refill(&mut self, core: &mut HeapCore, class: usize, room: u64) -> bool {
         core.stats.bytes_allocated += u64::from(self.listed[class]) * u64::from(CELL_SIZES[class]);
         self.listed[class] = 0;
@@ -495,6 +496,9 @@ impl Blocks {
                 }
             } else if let Some(block) = self.unswept[class].pop() {
                 self.sweep(core, block as usize);
+                if self.blocks[block as usize].state == State::Free {
+                    break;
+                }
             } else {
                 break;
             }
