@@ -83,3 +83,17 @@ fn an_allocation_sweeps_no_more_than_it_needs() {
         assert!(since(&world, &before, |stats| stats.blocks_swept) <= 1);
     }
 }
+
+#[test]
+fn growth_is_counted_when_the_heap_takes_memory() {
+    let mut world = world(1 << 24);
+    interleaved(&mut world, 64 * CELLS);
+    // Memory is taken 64 KiB at a time: eight blocks. The array takes four pieces at once.
+    let blocks = 64 / 8;
+    assert_eq!(world.heap.stats().grown, blocks + 1);
+    for _ in 0..100 {
+        // They lie behind the array, in what is committed for it, or take some more.
+        world.create(BYTES, 2_000, 4, false).unwrap();
+    }
+    assert!(world.heap.stats().grown <= blocks + 1 + 100 * 2_048 / (1 << 16) + 1);
+}

@@ -592,9 +592,9 @@ impl Blocks {
             return None;
         }
         let end = self.start + (number as u32 + 1) * BLOCK;
-        core.memory.commit(self.extent, u64::from(end)).ok()?;
+        let grown = core.memory.commit(self.extent, u64::from(end)).ok()?;
+        core.stats.grown += u64::from(grown);
         core.set_region_end(self.region, end);
-        core.stats.grown += 1;
         self.blocks.push(Block {
             state: State::Free,
             class: 0,

@@ -74,8 +74,8 @@ impl Large {
                 if end > self.limit || end > u64::from(u32::MAX - GRAIN) {
                     return None;
                 }
-                core.memory.commit(self.extent, end).ok()?;
-                core.stats.grown += 1;
+                let grown = core.memory.commit(self.extent, end).ok()?;
+                core.stats.grown += u64::from(grown);
                 self.top = end as u32;
                 core.set_region_end(self.region, self.top);
                 at
