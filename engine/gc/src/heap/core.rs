@@ -100,6 +100,13 @@ impl HeapCore {
         }
     }
 
+    /// One that no heap has, of full span.
+    #[cfg(test)]
+    pub(crate) fn bare(config: HeapConfig) -> HeapCore {
+        let registry = crate::types::TypeRegistry::new().expect("the host's type");
+        HeapCore::new(Memory::reserve(FULL_SPAN).expect("address space"), LayoutTable::new(registry), config)
+    }
+
     /// Lowers the heap's limit to what a collector can hold in the reservation.
     pub fn limit_bytes(&mut self, most: u64) {
         let most = most.min(MAX_LIMIT - crate::memory::NULL_PAGE) / 8 * 8;

@@ -206,6 +206,11 @@ impl Blocks {
     pub(crate) fn retire(&mut self, core: &mut HeapCore) {
         for (class, &size) in CELL_SIZES.iter().enumerate() {
             let left = self.listed_now(core, class);
+            // A list lies in one block, which has free cells again when the list is cut off.
+            let cut_off = self.cell(core.head(class)).filter(|cell| left > 0 && cell.size == size);
+            if let Some(cell) = cut_off {
+                self.make_partial(cell.block);
+            }
             if WATCHED {
                 self.unlist(core, class);
             }
@@ -215,9 +220,6 @@ impl Blocks {
             self.listed[class] = 0;
             core.set_head(class, 0);
         }
-        // Where lists were cut off, blocks have free cells again.
-        let fresh = self.fresh.clone();
-        fresh.into_iter().for_each(|block| self.make_partial(block as usize));
     }
 
     /// The blocks of which cells were given to the mutator since the last call.
@@ -641,6 +643,27 @@ fn clear_cell(view: &View<'_>, at: u32, size: u32, poison: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::HeapConfig;
+    use crate::memory::NULL_PAGE;
+
+    #[test]
+    fn a_list_that_is_taken_back_leaves_its_block_to_its_class_and_no_other() {
+        let mut core = HeapCore::bare(HeapConfig::default());
+        let mut blocks = Blocks::new(&mut core, NULL_PAGE, NULL_PAGE + (1 << 20)).unwrap();
+        let (class, room) = (1, 1 << 20);
+        let cells = (BLOCK / CELL_SIZES[class]) as usize;
+        for _ in 0..10 * cells + 1 {
+            let at = blocks.alloc(&mut core, class, room).unwrap();
+            blocks.view(&core).write_u32(at + TYPE_WORD, 1).unwrap();
+        }
+        blocks.retire(&mut core);
+        assert_eq!(blocks.partial[class], [10], "ten blocks are full");
+        for other in 0..cells - 1 {
+            assert!(blocks.alloc(&mut core, class, room).is_some(), "{other}");
+        }
+        blocks.retire(&mut core);
+        assert!(blocks.partial.iter().all(Vec::is_empty));
+    }
 
     #[test]
     fn the_reciprocals_divide_exactly() {
