@@ -8,9 +8,10 @@
 //! Invariant: between collections a mark bit means nothing once its block is swept; before the next marking every block
 //! is swept and every mark cleared.
 
-use crate::collector::{Account, AllocShape, BarrierShape, CodeShape, Collector, CollectorEntry, Constraints};
+use crate::collector::{
+    Account, AllocShape, BarrierShape, CodeShape, Collector, CollectorEntry, Constraints,
+};
 use crate::heap::HeapCore;
-use crate::space::blocks::LiveBy;
 use crate::space::cells::Cells;
 use crate::space::classes::MAX_SMALL;
 use crate::space::mark::Marker;
@@ -93,11 +94,11 @@ unsafe impl Collector for MarkSweep {
         cells.blocks.sweep_all(core);
         cells.clear_marks();
         let mut marker = Marker::default();
-        marker.roots(core, cells, LiveBy::Mark, RootPhase::State, roots)?;
-        marker.drain(core, cells, LiveBy::Mark, u64::MAX)?;
+        marker.roots(core, cells, RootPhase::State, roots)?;
+        marker.drain(core, cells)?;
         let from_state = marker.objects;
-        marker.roots(core, cells, LiveBy::Mark, RootPhase::Frames, roots)?;
-        marker.drain(core, cells, LiveBy::Mark, u64::MAX)?;
+        marker.roots(core, cells, RootPhase::Frames, roots)?;
+        marker.drain(core, cells)?;
         cells.sweep_marked(core);
         if core.stress().poison || core.stress().verify {
             cells.settle(core);

@@ -5,14 +5,26 @@ use super::large::Large;
 use crate::Error;
 use crate::collector::Account;
 use crate::header::TYPE_WORD;
-use crate::heap::HeapCore;
+use crate::heap::{HeapCore, measure};
 use crate::memory::{GRANULE, NULL_PAGE, View};
 use crate::space::classes::size_class;
+use crate::types::TypeId;
 
 /// A non-moving heap.
 pub(crate) struct Cells {
     pub(crate) blocks: Blocks,
     pub(crate) large: Large,
+}
+
+/// An object that was found and measured.
+pub(crate) struct Measured<'c> {
+    /// Of its space.
+    pub(crate) view: View<'c>,
+    /// Bytes that it may take.
+    pub(crate) room: u32,
+    pub(crate) id: TypeId,
+    /// Bytes that it takes.
+    pub(crate) size: u32,
 }
 
 impl Cells {
@@ -88,6 +100,20 @@ impl Cells {
     /// The bytes that the object at `at` may take; `None` if there is none.
     pub(crate) fn room(&self, core: &HeapCore, at: u32) -> Option<u32> {
         self.find(core, at).map(|(_, room)| room)
+    }
+
+    /// The object at `at`, measured by its header, which lies in its room.
+    ///
+    /// # Errors
+    /// `Corrupt`.
+    #[inline]
+    pub(crate) fn measured<'c>(&self, core: &'c HeapCore, at: u32) -> Result<Measured<'c>, Error> {
+        let (view, room) = self.find(core, at).ok_or_else(|| Error::corrupt("no object", at))?;
+        let (id, size) = measure(&view, &core.layouts, at)?;
+        if size > room {
+            return Err(Error::corrupt("object reaches beyond its cell", at));
+        }
+        Ok(Measured { view, room, id, size })
     }
 
     /// Marks the object at `at`: whether it was not marked yet. `None` if there is none.
