@@ -57,6 +57,17 @@ pub enum CollectKind {
     Full,
 }
 
+/// Why a collection runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Cause {
+    /// The collector's policy, or a full heap; so many bytes are about to be allocated.
+    Policy { need: u32 },
+    /// A stress mode or a schedule, likewise.
+    Scheduled { need: u32 },
+    /// [`Heap::collect`].
+    Asked,
+}
+
 /// A heap's configuration.
 #[derive(Clone, Debug)]
 pub struct HeapConfig {
@@ -189,7 +200,7 @@ impl Heap {
         }
         self.core.stats.safepoints += 1;
         let due = self.agenda.safepoint(&self.core.stress(), self.constraints().stress_kinds);
-        due.into_iter().try_for_each(|kind| self.run(kind, 0, true, roots))
+        due.into_iter().try_for_each(|kind| self.run(kind, Cause::Scheduled { need: 0 }, roots))
     }
 
     /// Allocates a zeroed struct; may collect first, so every reference that the caller still needs is in `roots`.
@@ -245,11 +256,7 @@ impl Heap {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
         }
-        self.run(kind, 0, true, roots)?;
-        if kind == CollectKind::Full {
-            self.collector.settle(&mut self.core).inspect_err(|error| self.failure = Some(error.clone()))?;
-        }
-        Ok(())
+        self.run(kind, Cause::Asked, roots)
     }
 
     /// Re-traces from `roots` and checks every object; independent of the collector. A finding leaves the heap usable.
@@ -306,10 +313,11 @@ impl Heap {
         let due = self.agenda.allocation(&self.core.stress(), constraints.stress_kinds);
         self.close_if_counting();
         for kind in due {
-            self.run(kind, size, true, roots).map_err(|error| self.alloc_error(&error))?;
+            self.run(kind, Cause::Scheduled { need: size }, roots)
+                .map_err(|error| self.alloc_error(&error))?;
         }
         if let Some(kind) = self.collector.due(&self.core, size) {
-            self.run(kind, size, false, roots).map_err(|error| self.alloc_error(&error))?;
+            self.run(kind, Cause::Policy { need: size }, roots).map_err(|error| self.alloc_error(&error))?;
         }
         let at = match self.collector.alloc(&mut self.core, size) {
             Some(at) => at,
@@ -319,7 +327,8 @@ impl Heap {
                 if u64::from(size) > self.core.max_bytes() {
                     return Err(AllocError::OutOfMemory);
                 }
-                self.run(CollectKind::Full, size, false, roots).map_err(|error| self.alloc_error(&error))?;
+                let cause = Cause::Policy { need: size };
+                self.run(CollectKind::Full, cause, roots).map_err(|error| self.alloc_error(&error))?;
                 self.collector.alloc(&mut self.core, size).ok_or(AllocError::OutOfMemory)?
             }
         };
@@ -340,14 +349,8 @@ impl Heap {
     }
 
     /// A collection with the verifier around it, if that is on.
-    fn run(
-        &mut self,
-        kind: CollectKind,
-        need: u32,
-        forced: bool,
-        roots: &mut dyn RootSet,
-    ) -> Result<(), Error> {
-        let outcome = self.run_unguarded(kind, need, forced, roots);
+    fn run(&mut self, kind: CollectKind, cause: Cause, roots: &mut dyn RootSet) -> Result<(), Error> {
+        let outcome = self.run_unguarded(kind, cause, roots);
         if let Err(error) = &outcome
             && !matches!(error.kind(), ErrorKind::Reservation { .. })
         {
@@ -359,8 +362,7 @@ impl Heap {
     fn run_unguarded(
         &mut self,
         kind: CollectKind,
-        need: u32,
-        forced: bool,
+        cause: Cause,
         roots: &mut dyn RootSet,
     ) -> Result<(), Error> {
         self.core.check_window()?;
@@ -371,12 +373,20 @@ impl Heap {
         if !self.collector.constraints().collects {
             return Ok(());
         }
+        let need = match cause {
+            Cause::Policy { need } | Cause::Scheduled { need } => need,
+            Cause::Asked => 0,
+        };
+        let complete = cause == Cause::Asked && kind == CollectKind::Full;
         let start = Instant::now();
-        let outcome = self.collector.collect(&mut self.core, kind, need, roots);
+        let mut outcome = self.collector.collect(&mut self.core, kind, need, roots);
+        if outcome.is_ok() && (complete || self.core.stress().settle) {
+            outcome = self.collector.settle(&mut self.core);
+        }
         self.pauses.add(start.elapsed());
         outcome?;
         self.core.stats.collections += 1;
-        self.core.stats.forced += u64::from(forced);
+        self.core.stats.forced += u64::from(!matches!(cause, Cause::Policy { .. }));
         if verify { self.verify(roots) } else { Ok(()) }
     }
 

@@ -8,7 +8,7 @@
 #[path = "contract/model.rs"]
 mod model;
 
-use assay_gc::{CollectKind, ErrorKind, GcRef, HeapConfig, Stats, find};
+use assay_gc::{CollectKind, ErrorKind, GcRef, HeapConfig, Stats, Stress, find};
 
 use model::{BYTES, LIST, REFS, Value, World};
 
@@ -85,6 +85,27 @@ fn an_allocation_sweeps_no_more_than_it_needs() {
 }
 
 #[test]
+fn blocks_that_stay_free_go_back_without_being_asked_for() {
+    let mut world = world(1 << 16);
+    for _ in 0..200_000 {
+        world.create(LIST, 0, 5, true).unwrap();
+        let (rest, shadow) = world.root(2);
+        world.store(5, 0, rest, shadow);
+        let (list, shadow) = world.root(5);
+        world.set_root(2, list, shadow);
+    }
+    world.set_root(2, GcRef::NULL, Value::Null);
+    let before = world.heap.stats();
+    while since(&world, &before, |stats| stats.full) < 3 {
+        churn(&mut world, CELLS);
+    }
+    let stats = world.heap.stats();
+    assert_eq!(stats.forced, 0);
+    assert!(stats.shrunk > before.shrunk, "{stats:?}");
+    assert_eq!(world.check(), 0);
+}
+
+#[test]
 fn growth_is_counted_when_the_heap_takes_memory() {
     let mut world = world(1 << 24);
     interleaved(&mut world, 64 * CELLS);
@@ -96,4 +117,37 @@ fn growth_is_counted_when_the_heap_takes_memory() {
         world.create(BYTES, 2_000, 4, false).unwrap();
     }
     assert!(world.heap.stats().grown <= blocks + 1 + 100 * 2_048 / (1 << 16) + 1);
+}
+
+#[test]
+fn poison_does_not_sweep() {
+    let stress = Stress { poison: true, verify: true, ..Stress::default() };
+    for (settle, swept) in [(false, 0), (true, 2)] {
+        let config = HeapConfig { stress: Stress { settle, ..stress }, ..HeapConfig::default() };
+        let mut world = World::new(find("marksweep").unwrap(), config);
+        interleaved(&mut world, 2 * CELLS);
+        collect_lazily(&mut world);
+        assert_eq!(world.heap.stats().blocks_swept, swept);
+        churn(&mut world, 2 * CELLS);
+        assert_eq!(world.heap.stats().blocks_swept, 2);
+        assert_eq!(world.check(), 1 + CELLS);
+    }
+}
+
+#[test]
+fn a_root_that_names_what_the_sweep_will_free_is_reported() {
+    let mut world = world(1 << 20);
+    world.create(LIST, 0, 1, true).unwrap();
+    world.create(LIST, 0, 3, true).unwrap();
+    let (stale, shadow) = world.root(1);
+    world.set_root(1, GcRef::NULL, Value::Null);
+    collect_lazily(&mut world);
+    world.heap.verify(&mut world.roots).unwrap();
+    // The object is there yet, word for word.
+    world.set_root(1, stale, shadow);
+    let error = world.heap.verify(&mut world.roots).unwrap_err();
+    assert!(
+        matches!(error.kind(), ErrorKind::Verify(what) if what.contains("given to the sweep")),
+        "{error}"
+    );
 }

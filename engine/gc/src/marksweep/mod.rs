@@ -3,10 +3,10 @@
 //! Concept: small objects lie in blocks of equal cells, large ones apart. A collection marks from the roots, frees the
 //! large dead at once, and leaves each block to be swept when its size class next needs cells. Policy: collect when
 //! what survived the last collection and what was allocated since reach the trigger together, whether the dead are swept
-//! or not; the trigger is twice what survived, at least the initial size and at most the limit. Free blocks beyond the number in use go back to the operating system.
+//! or not; the trigger is twice what survived, at least the initial size and at most the limit. Free blocks beyond the number in use go back to the operating system when the sweep is over.
 //!
-//! Invariant: between collections a mark bit means nothing once its block is swept; before the next marking every block
-//! is swept and every mark cleared.
+//! Invariant: between collections what is reachable is marked where its block is not swept yet, and a mark bit means
+//! nothing once its block is swept; before the next marking every block is swept and every mark cleared.
 
 use crate::collector::{
     Account, AllocShape, BarrierShape, CodeShape, Collector, CollectorEntry, Constraints,
@@ -15,7 +15,7 @@ use crate::heap::HeapCore;
 use crate::space::cells::Cells;
 use crate::space::classes::MAX_SMALL;
 use crate::space::mark::Marker;
-use crate::verify::Facts;
+use crate::verify::{Facts, broken};
 use crate::{CollectKind, Error, ErrorKind, RootPhase, RootSet};
 
 const CONSTRAINTS: Constraints = Constraints {
@@ -91,7 +91,7 @@ unsafe impl Collector for MarkSweep {
     ) -> Result<(), Error> {
         let cells = self.cells.as_mut().ok_or_else(not_started)?;
         cells.blocks.retire(core);
-        cells.blocks.sweep_all(core);
+        cells.settle(core);
         cells.clear_marks();
         let mut marker = Marker::default();
         marker.roots(core, cells, RootPhase::State, roots)?;
@@ -100,9 +100,6 @@ unsafe impl Collector for MarkSweep {
         marker.roots(core, cells, RootPhase::Frames, roots)?;
         marker.drain(core, cells)?;
         cells.sweep_marked(core);
-        if core.stress().poison || core.stress().verify {
-            cells.settle(core);
-        }
         core.stats.full += 1;
         core.stats.objects_survived += marker.objects;
         core.stats.bytes_survived += marker.bytes;
@@ -126,7 +123,12 @@ unsafe impl Collector for MarkSweep {
         self.cells.as_ref().map_or_else(Account::default, |cells| cells.account(core))
     }
 
-    fn check(&self, core: &HeapCore, _facts: &Facts<'_>) -> Result<(), Error> {
-        self.cells.as_ref().ok_or_else(not_started)?.blocks.check_lists(core)
+    fn check(&self, core: &HeapCore, facts: &Facts<'_>) -> Result<(), Error> {
+        let cells = self.cells.as_ref().ok_or_else(not_started)?;
+        let doomed = |&&at: &&u32| facts.is_reached(at) && cells.blocks.is_doomed(at);
+        if let Some(&at) = facts.objects().iter().find(doomed) {
+            return broken(at, "reachable, but given to the sweep");
+        }
+        cells.blocks.check_lists(core)
     }
 }

@@ -190,6 +190,12 @@ impl Blocks {
         self.blocks[cell.block].marks[word] & bit != 0
     }
 
+    /// Whether the next sweep by marks will free the cell at `at`.
+    pub(crate) fn is_doomed(&self, at: u32) -> bool {
+        let unswept = |cell: Cell| self.blocks[cell.block].state == State::Unswept;
+        self.cell(at).is_some_and(unswept) && !self.is_marked(at)
+    }
+
     /// Takes the mark of the cell at `at` away.
     pub(crate) fn unmark(&mut self, at: u32) {
         let Some(cell) = self.cell(at) else { return };

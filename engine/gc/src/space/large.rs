@@ -139,7 +139,7 @@ impl Large {
             self.free.insert(start, end - start);
         }
         let freed = at..at + object.size.next_multiple_of(GRAIN);
-        if object.size >= DISCARD && !core.stress().poison && core.memory.discard(self.extent, freed) {
+        if object.size >= DISCARD && core.memory.discard(self.extent, freed) {
             core.stats.shrunk += 1;
         }
     }
