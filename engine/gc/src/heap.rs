@@ -102,7 +102,6 @@ pub struct Heap {
     verifier: Verifier,
     failure: Option<Error>,
     agenda: Agenda,
-    pauses: Pauses,
 }
 
 impl std::fmt::Debug for Heap {
@@ -130,7 +129,7 @@ impl Heap {
         let mut collector = (collector.make)();
         collector.start(&mut core)?;
         let (verifier, agenda) = (Verifier::default(), Agenda::default());
-        Ok(Heap { core, collector, verifier, failure: None, agenda, pauses: Pauses::default() })
+        Ok(Heap { core, collector, verifier, failure: None, agenda })
     }
 
     /// Holds `group` for the heap's life, so that the ids of its types keep their meaning here. The runtime calls it
@@ -281,9 +280,9 @@ impl Heap {
         stats
     }
 
-    /// How long collections took.
+    /// How long collections, and sweeping between them, took.
     pub fn pauses(&self) -> &Pauses {
-        &self.pauses
+        &self.core.pauses
     }
 
     /// Mutator-visible bytes in use.
@@ -383,7 +382,7 @@ impl Heap {
         if outcome.is_ok() && (complete || self.core.stress().settle) {
             outcome = self.collector.settle(&mut self.core);
         }
-        self.pauses.add(start.elapsed());
+        self.core.pauses.add(start.elapsed());
         outcome?;
         self.core.stats.collections += 1;
         self.core.stats.forced += u64::from(!matches!(cause, Cause::Policy { .. }));

@@ -135,6 +135,25 @@ fn poison_does_not_sweep() {
 }
 
 #[test]
+fn sweeping_between_collections_is_timed() {
+    let config = HeapConfig { max_bytes: 1 << 18, ..HeapConfig::default() };
+    let mut world = World::new(find("marksweep").unwrap(), config);
+    churn(&mut world, 20 * CELLS);
+    collect_lazily(&mut world);
+    assert_eq!((world.heap.pauses().count(), world.heap.pauses().sweeping), (1, 0));
+    churn(&mut world, 1);
+    let sweeping = world.heap.pauses().sweeping;
+    assert!(sweeping > 0);
+    churn(&mut world, CELLS - 1);
+    assert_eq!(world.heap.pauses().sweeping, sweeping, "no block was swept since");
+    assert_eq!(world.heap.pauses().count(), 1);
+    // The dead of other blocks stand in its way.
+    world.create(BYTES, 200_000, 4, false).unwrap();
+    assert_eq!(world.heap.stats().collections, 1);
+    assert_eq!(world.heap.pauses().count(), 2);
+}
+
+#[test]
 fn a_root_that_names_what_the_sweep_will_free_is_reported() {
     let mut world = world(1 << 20);
     world.create(LIST, 0, 1, true).unwrap();

@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use super::{HeapConfig, Stats};
+use super::{HeapConfig, Pauses, Stats};
 use crate::cards::Cards;
 use crate::collector::Account;
 use crate::header::{ARRAY_LENGTH, OBJECT_ALIGN, TYPE_ID_MASK, TYPE_WORD};
@@ -64,6 +64,8 @@ pub struct HeapCore {
     pub layouts: LayoutTable,
     /// Counters; a collector adds what it copied or marked and the root slots that it saw.
     pub stats: Stats,
+    /// The heap adds its collections, spaces what allocations wait for besides.
+    pub(crate) pauses: Pauses,
     config: HeapConfig,
     mutator: MutatorCell,
     space: Option<Space>,
@@ -88,6 +90,7 @@ impl HeapCore {
             memory,
             layouts,
             stats: Stats::default(),
+            pauses: Pauses::default(),
             config,
             mutator: MutatorCell::new(),
             space: None,

@@ -11,6 +11,8 @@
 //!
 //! Invariant: nothing but block numbers, classes and states is believed; words of cells only say whether they are 0.
 
+use std::time::Instant;
+
 use crate::collector::Account;
 use crate::header::{GC_WORD, TYPE_WORD};
 use crate::heap::{HeapCore, RegionId};
@@ -276,8 +278,12 @@ impl Blocks {
         self.unswept.iter().any(|blocks| !blocks.is_empty())
     }
 
-    /// Sweeps up to `most` of the blocks that have not been swept yet.
+    /// Sweeps up to `most` of the blocks that have not been swept yet, in an allocation's time.
     pub(crate) fn sweep_some(&mut self, core: &mut HeapCore, most: u32) {
+        if !self.is_sweeping() {
+            return;
+        }
+        let start = Instant::now();
         let (mut left, mut class) = (most, 0);
         while left > 0 && class < SIZE_CLASSES {
             match self.unswept[class].pop() {
@@ -287,6 +293,16 @@ impl Blocks {
                 }
                 None => class += 1,
             }
+        }
+        core.pauses.add_sweeping(start.elapsed());
+    }
+
+    /// Sweeps what has not been swept yet, while an allocation waits for room: a pause.
+    pub(crate) fn sweep_now(&mut self, core: &mut HeapCore) {
+        if self.is_sweeping() {
+            let start = Instant::now();
+            self.sweep_all(core);
+            core.pauses.add(start.elapsed());
         }
     }
 
@@ -496,13 +512,13 @@ impl Blocks {
         if most == 0 {
             return false;
         }
-        loop {
+        let (mut listed, mut sweeping) = (false, None);
+        while !listed {
             if let Some(block) = self.partial[class].pop() {
                 self.blocks[block as usize].partial = false;
-                if self.list(core, block as usize, most) {
-                    return true;
-                }
+                listed = self.list(core, block as usize, most);
             } else if let Some(block) = self.unswept[class].pop() {
+                sweeping.get_or_insert_with(Instant::now);
                 self.sweep(core, block as usize);
                 if self.blocks[block as usize].state == State::Free {
                     break;
@@ -511,10 +527,10 @@ impl Blocks {
                 break;
             }
         }
-        match self.fresh_block(core, class) {
-            Some(block) => self.list(core, block, most),
-            None => false,
+        if let Some(start) = sweeping {
+            core.pauses.add_sweeping(start.elapsed());
         }
+        listed || self.fresh_block(core, class).is_some_and(|block| self.list(core, block, most))
     }
 
     /// Gives the free cells of `number`, at most `most`, to the mutator as its class's list.
@@ -575,7 +591,7 @@ impl Blocks {
             None => match self.commit_block(core) {
                 Some(number) => number,
                 None => {
-                    self.sweep_all(core);
+                    self.sweep_now(core);
                     self.free.pop()? as usize
                 }
             },

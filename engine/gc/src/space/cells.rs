@@ -59,7 +59,7 @@ impl Cells {
     /// Makes room under the limit without a collection; whether it did.
     fn reclaim(&mut self, core: &mut HeapCore) -> bool {
         let before = self.taken();
-        self.blocks.sweep_all(core);
+        self.blocks.sweep_now(core);
         self.blocks.retire(core);
         self.taken() < before
     }
