@@ -151,7 +151,7 @@ unsafe impl Collector for Drc {
 
     fn check(&self, core: &HeapCore, facts: &Facts<'_>) -> Result<(), Error> {
         let cells = self.cells.as_ref().ok_or_else(not_started)?;
-        cells.blocks.check_lists(core)?;
+        cells.check(core)?;
         check::counts(facts)?;
         check::zeros(core, cells, &self.zeros, facts)
     }

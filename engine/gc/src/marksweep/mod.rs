@@ -129,6 +129,6 @@ unsafe impl Collector for MarkSweep {
         if let Some(&at) = facts.objects().iter().find(doomed) {
             return broken(at, "reachable, but given to the sweep");
         }
-        cells.blocks.check_lists(core)
+        cells.check(core)
     }
 }

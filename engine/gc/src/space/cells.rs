@@ -167,6 +167,15 @@ impl Cells {
         }
     }
 
+    /// Checks free lists and the division of the large-object space.
+    ///
+    /// # Errors
+    /// `Verify`.
+    pub(crate) fn check(&self, core: &HeapCore) -> Result<(), Error> {
+        self.blocks.check_lists(core)?;
+        self.large.check()
+    }
+
     /// Calls `f` with each object and its room.
     ///
     /// # Errors
