@@ -72,6 +72,11 @@ enum Cause {
 #[derive(Clone, Debug)]
 pub struct HeapConfig {
     /// Bytes of live and dead objects that the mutator may see at most (a semi-space counts once).
+    ///
+    /// This bounds objects, not memory. Where nothing moves, a block serves one [size class](crate::size_class) as long
+    /// as one object in it lives, so a program that leaves an object in each block of each class makes a heap of this
+    /// limit commit about 28 times as much (the number of classes), within half of the reservation; holes between
+    /// large objects come on top. A bound there would refuse objects far below this limit.
     pub max_bytes: u64,
     /// Bytes to start with.
     pub initial_bytes: u64,
