@@ -35,7 +35,7 @@ pub(super) struct Evacuation<'h> {
 }
 
 impl<'h> Evacuation<'h> {
-    /// Ready to copy from `from_used` to `to_space`, which is at least as long and committed.
+    /// Ready to copy from `from_used` to `to_space`, which is as long and committed.
     pub(super) fn new(
         layouts: &'h LayoutTable,
         from: View<'h>,

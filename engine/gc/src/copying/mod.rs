@@ -115,7 +115,8 @@ unsafe impl Collector for Copying {
         let used = core.used();
         let from_view = core.memory.view(from.extent);
         let to_view = core.memory.view(to.extent);
-        let to_end = (u64::from(to.start) + self.capacity) as u32;
+        // Objects that overlap, as on a damaged heap only, would take more room than there is.
+        let to_end = to.start + (used.end - used.start);
         to_view.claimed(to.start..to_end);
         let mut evacuation =
             Evacuation::new(&core.layouts, from_view, used.clone(), to_view, to.start..to_end);
