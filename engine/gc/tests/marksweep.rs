@@ -85,6 +85,24 @@ fn an_allocation_sweeps_no_more_than_it_needs() {
 }
 
 #[test]
+fn an_allocation_does_not_sweep_all_that_is_alive() {
+    let mut world = world(1 << 24);
+    for _ in 0..100 * CELLS {
+        world.create(LIST, 0, 5, true).unwrap();
+        let (rest, shadow) = world.root(2);
+        world.store(5, 0, rest, shadow);
+        let (list, shadow) = world.root(5);
+        world.set_root(2, list, shadow);
+    }
+    collect_lazily(&mut world);
+    for swept in [32, 64, 96, 100, 100] {
+        churn(&mut world, CELLS);
+        assert_eq!(world.heap.stats().blocks_swept, swept);
+    }
+    assert_eq!(world.check(), 100 * CELLS);
+}
+
+#[test]
 fn blocks_that_stay_free_go_back_without_being_asked_for() {
     let mut world = world(1 << 16);
     for _ in 0..200_000 {

@@ -24,6 +24,9 @@ use crate::{Error, GcRef};
 pub(crate) const BLOCK: u32 = 1 << 13;
 const MARK_WORDS: usize = BLOCK as usize / 8 / 64;
 
+/// Full blocks that an allocation sweeps before it takes a free one.
+const FRUITLESS: u32 = 32;
+
 /// An offset within a block times a reciprocal, shifted by this, is the number of its cell.
 const RECIPROCAL_SHIFT: u32 = 32;
 
@@ -504,7 +507,6 @@ impl Blocks {
     }
 
     /// Makes a list of free cells of `class`: of a block that has some, of one that is to be swept, or of a new one.
-    /// Sweeps no further than to the first block that has free cells, or nothing but free cells.
     fn refill(&mut self, core: &mut HeapCore, class: usize, room: u64) -> bool {
         core.stats.bytes_allocated += u64::from(self.listed[class]) * u64::from(CELL_SIZES[class]);
         self.listed[class] = 0;
@@ -512,25 +514,45 @@ impl Blocks {
         if most == 0 {
             return false;
         }
-        let (mut listed, mut sweeping) = (false, None);
-        while !listed {
-            if let Some(block) = self.partial[class].pop() {
-                self.blocks[block as usize].partial = false;
-                listed = self.list(core, block as usize, most);
-            } else if let Some(block) = self.unswept[class].pop() {
-                sweeping.get_or_insert_with(Instant::now);
-                self.sweep(core, block as usize);
-                if self.blocks[block as usize].state == State::Free {
-                    break;
-                }
-            } else {
+        if self.list_known(core, class, most) || self.list_swept(core, class, most) {
+            return true;
+        }
+        match self.fresh_block(core, class) {
+            Some(block) => self.list(core, block, most),
+            // All blocks are swept now.
+            None => self.list_known(core, class, most),
+        }
+    }
+
+    /// Makes a list of a block of `class` that is known to have free cells; whether there is any.
+    fn list_known(&mut self, core: &mut HeapCore, class: usize, most: u32) -> bool {
+        while let Some(block) = self.partial[class].pop() {
+            self.blocks[block as usize].partial = false;
+            if self.list(core, block as usize, most) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Sweeps blocks of `class` until one has free cells, and makes a list of these; not without end, and not if a block
+    /// of nothing but free cells turns up.
+    fn list_swept(&mut self, core: &mut HeapCore, class: usize, most: u32) -> bool {
+        if self.unswept[class].is_empty() {
+            return false;
+        }
+        let start = Instant::now();
+        let mut listed = false;
+        for _ in 0..FRUITLESS {
+            let Some(block) = self.unswept[class].pop() else { break };
+            self.sweep(core, block as usize);
+            listed = self.list_known(core, class, most);
+            if listed || self.blocks[block as usize].state == State::Free {
                 break;
             }
         }
-        if let Some(start) = sweeping {
-            core.pauses.add_sweeping(start.elapsed());
-        }
-        listed || self.fresh_block(core, class).is_some_and(|block| self.list(core, block, most))
+        core.pauses.add_sweeping(start.elapsed());
+        listed
     }
 
     /// Gives the free cells of `number`, at most `most`, to the mutator as its class's list.
