@@ -19,6 +19,8 @@ pub struct Stress {
     pub poison: bool,
     /// Verify the heap before and after each collection.
     pub verify: bool,
+    /// Finish lazy sweeping at the end of each collection, so that dead objects are poisoned at once.
+    pub settle: bool,
 }
 
 impl Stress {

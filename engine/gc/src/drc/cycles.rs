@@ -6,7 +6,6 @@
 
 use super::{count, lose, object};
 use crate::heap::HeapCore;
-use crate::space::blocks::LiveBy;
 use crate::space::cells::Cells;
 use crate::space::mark::Marker;
 use crate::space::trace::each_reference;
@@ -18,11 +17,11 @@ use crate::{Error, RootPhase, RootSet};
 /// `Corrupt`.
 pub(super) fn collect(core: &mut HeapCore, cells: &mut Cells, roots: &mut dyn RootSet) -> Result<(), Error> {
     let mut marker = Marker::default();
-    marker.roots(core, cells, LiveBy::Mark, RootPhase::State, roots)?;
-    marker.drain(core, cells, LiveBy::Mark, u64::MAX)?;
+    marker.roots(core, cells, RootPhase::State, roots)?;
+    marker.drain(core, cells)?;
     let from_state = marker.objects;
-    marker.roots(core, cells, LiveBy::Mark, RootPhase::Frames, roots)?;
-    marker.drain(core, cells, LiveBy::Mark, u64::MAX)?;
+    marker.roots(core, cells, RootPhase::Frames, roots)?;
+    marker.drain(core, cells)?;
     cells.cells(core, &mut |at, _| if cells.is_marked(at) { Ok(()) } else { bury(core, cells, at) })?;
     cells.cells(core, &mut |at, _| {
         if cells.is_marked(at) || count(core, cells, at) == Some(0) {

@@ -20,9 +20,11 @@ mod cycles;
 mod pace;
 mod reclaim;
 
-use crate::collector::{Account, AllocShape, BarrierShape, CodeShape, Collector, CollectorEntry, Constraints};
+use crate::collector::{
+    Account, AllocShape, BarrierShape, CodeShape, Collector, CollectorEntry, Constraints,
+};
 use crate::header::GC_WORD;
-use crate::heap::{HeapCore, measure};
+use crate::heap::HeapCore;
 use crate::memory::View;
 use crate::space::cells::Cells;
 use crate::space::classes::MAX_SMALL;
@@ -149,7 +151,7 @@ unsafe impl Collector for Drc {
 
     fn check(&self, core: &HeapCore, facts: &Facts<'_>) -> Result<(), Error> {
         let cells = self.cells.as_ref().ok_or_else(not_started)?;
-        cells.blocks.check_lists(core)?;
+        cells.check(core)?;
         check::counts(facts)?;
         check::zeros(core, cells, &self.zeros, facts)
     }
@@ -182,10 +184,5 @@ fn lose(core: &HeapCore, cells: &Cells, at: u32) -> Result<u32, Error> {
 /// `Corrupt`.
 #[inline]
 fn object<'h>(core: &'h HeapCore, cells: &Cells, at: u32) -> Result<(View<'h>, TypeId, u32), Error> {
-    let (view, room) = cells.find(core, at).ok_or_else(|| Error::corrupt("no object", at))?;
-    let (id, size) = measure(&view, &core.layouts, at)?;
-    if size > room {
-        return Err(Error::corrupt("object reaches beyond its cell", at));
-    }
-    Ok((view, id, size))
+    cells.measured(core, at).map(|object| (object.view, object.id, object.size))
 }
