@@ -23,7 +23,11 @@ def times(axes, subjects, samples, reference):
         axes.text(length * 1.05, at, f"{length:.2g}", va="center", fontsize=8)
     axes.invert_yaxis()
     axes.set_xscale("log")
-    axes.set_xlim(min(lengths) / 1.5, max(lengths) * 2.5)
+    low, high = min(lengths) / 1.5, max(lengths) * 2.5
+    ticks = [tick for tick in (2.0**power for power in range(-10, 11)) if low <= tick <= high]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.set_xlim(low, high)
     axes.axvline(1, color="black", linewidth=0.5)
     axes.set_xlabel(f"own time ÷ {reference} (log; shorter is faster)")
 
