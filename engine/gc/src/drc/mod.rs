@@ -129,7 +129,9 @@ unsafe impl Collector for Drc {
             self.zeros.push(at);
             if !full {
                 core.stats.objects_survived += 1;
-                core.stats.bytes_survived += u64::from(object(core, cells, at)?.2);
+                let (view, room) = cells.find(core, at).ok_or_else(|| Error::corrupt("no object", at))?;
+                let (_, size) = measured(core, &view, at, room)?;
+                core.stats.bytes_survived += u64::from(size);
                 core.stats.survived_from_frames_only += u64::from(index >= pins.of_state);
             }
         }
@@ -174,16 +176,15 @@ fn lose(core: &HeapCore, cells: &Cells, at: u32) -> Result<u32, Error> {
     Ok(left)
 }
 
-/// View, type and size of the object at `at`, which lies in its cell.
+/// Type and size of the object at `at`, which has `room` bytes.
 ///
 /// # Errors
 /// `Corrupt`.
 #[inline]
-fn object<'h>(core: &'h HeapCore, cells: &Cells, at: u32) -> Result<(View<'h>, TypeId, u32), Error> {
-    let (view, room) = cells.find(core, at).ok_or_else(|| Error::corrupt("no object", at))?;
-    let (id, size) = measure(&view, &core.layouts, at)?;
+fn measured(core: &HeapCore, view: &View<'_>, at: u32, room: u32) -> Result<(TypeId, u32), Error> {
+    let (id, size) = measure(view, &core.layouts, at)?;
     if size > room {
         return Err(Error::corrupt("object reaches beyond its cell", at));
     }
-    Ok((view, id, size))
+    Ok((id, size))
 }

@@ -106,7 +106,23 @@ impl Cells {
     /// Whether the object at `at` is marked.
     #[inline]
     pub(crate) fn is_marked(&self, at: u32) -> bool {
-        self.blocks.is_marked(at) || self.large.get(at).is_some_and(|object| object.marked)
+        let large = || self.large.get(at).is_some_and(|object| object.marked);
+        self.blocks.is_marked(at).unwrap_or_else(large)
+    }
+
+    /// Calls `f` with each object that is not marked, a view of it and its room.
+    ///
+    /// # Errors
+    /// Those of `f`.
+    pub(crate) fn unmarked(
+        &self,
+        core: &HeapCore,
+        f: &mut impl FnMut(&View<'_>, u32, u32) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.blocks.unmarked(core, f)?;
+        let view = self.large.view(core);
+        let mut large = self.large.iter().filter(|(_, object)| !object.marked);
+        large.try_for_each(|(at, object)| f(&view, at, object.size))
     }
 
     /// Clears all marks.
