@@ -4,9 +4,11 @@
 //! again, and those of the dead are 0: one that is not tells of a decrement that was lost, which a trace would heal
 //! without a word. It ends the collection, so that a missing barrier is found where it leaks.
 
-use super::{count, lose, object};
+use super::lose;
+use crate::header::GC_WORD;
 use crate::heap::HeapCore;
-use crate::space::cells::Cells;
+use crate::memory::View;
+use crate::space::cells::{Cells, measured_in};
 use crate::space::mark::Marker;
 use crate::space::trace::each_reference;
 use crate::{Error, RootPhase, RootSet};
@@ -22,9 +24,9 @@ pub(super) fn collect(core: &mut HeapCore, cells: &mut Cells, roots: &mut dyn Ro
     let from_state = marker.objects;
     marker.roots(core, cells, RootPhase::Frames, roots)?;
     marker.drain(core, cells)?;
-    cells.cells(core, &mut |at, _| if cells.is_marked(at) { Ok(()) } else { bury(core, cells, at) })?;
-    cells.cells(core, &mut |at, _| {
-        if cells.is_marked(at) || count(core, cells, at) == Some(0) {
+    cells.unmarked(core, &mut |view, at, room| bury(core, cells, view, at, room))?;
+    cells.unmarked(core, &mut |view, at, _| {
+        if view.read_u32(at + GC_WORD) == Some(0) {
             return Ok(());
         }
         Err(Error::corrupt("a dead object is still counted: a decrement was lost", at))
@@ -42,9 +44,9 @@ pub(super) fn collect(core: &mut HeapCore, cells: &mut Cells, roots: &mut dyn Ro
 }
 
 /// Takes the references of a dead object off the counts.
-fn bury(core: &HeapCore, cells: &Cells, at: u32) -> Result<(), Error> {
-    let (view, id, _) = object(core, cells, at)?;
-    each_reference(&view, &core.layouts, at, id, |_, word| {
+fn bury(core: &HeapCore, cells: &Cells, view: &View<'_>, at: u32, room: u32) -> Result<(), Error> {
+    let (id, _) = measured_in(core, view, at, room)?;
+    each_reference(view, &core.layouts, at, id, |_, word| {
         if word.is_object() {
             lose(core, cells, word.0)?;
         }

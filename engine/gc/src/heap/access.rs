@@ -99,6 +99,7 @@ impl Heap {
             match self.constraints().code.write_barrier {
                 BarrierShape::None => {}
                 BarrierShape::Card => self.mark_cards(to_at, bytes),
+                BarrierShape::Snapshot if !self.core.marking().0 => {}
                 BarrierShape::Count | BarrierShape::Snapshot => {
                     let (old, new) = (words(&target, to_at, len)?, words(&origin, from_at, len)?);
                     self.before_stores(to_at, &old, &new);
@@ -124,6 +125,7 @@ impl Heap {
             match self.constraints().code.write_barrier {
                 BarrierShape::None => {}
                 BarrierShape::Card => self.mark_cards(at, bytes),
+                BarrierShape::Snapshot if !self.core.marking().0 => {}
                 BarrierShape::Count | BarrierShape::Snapshot => {
                     let (old, new) = (words(&view, at, len)?, vec![GcRef(bits as u32); len as usize]);
                     self.before_stores(at, &old, &new);
