@@ -23,8 +23,8 @@ pub struct Mutator {
     pub marking: u32,
     /// The collector's word of a marked object, for that shape.
     pub colour: u32,
-    /// Not 0 when an entry found no room in the log.
-    pub log_overflow: u32,
+    /// Words that found no room in the log.
+    pub log_lost: u64,
     /// Next free entry of the log.
     pub log_next: *mut u32,
     /// Behind the log's last entry.
@@ -45,7 +45,7 @@ impl Default for Mutator {
             fresh: 0,
             marking: 0,
             colour: 0,
-            log_overflow: 0,
+            log_lost: 0,
             log_next: ptr::null_mut(),
             log_end: ptr::null_mut(),
             cards: ptr::null_mut(),
@@ -93,16 +93,18 @@ impl Drop for MutatorCell {
 pub(crate) struct Log {
     first: NonNull<u32>,
     entries: usize,
+    /// Whether there is no room for more words, whatever is in it.
+    closed: bool,
 }
 
 // SAFETY: the entries belong to this value alone.
 unsafe impl Send for Log {}
 
 impl Log {
-    /// An empty log of `entries` words, announced to the mutator.
-    pub(crate) fn new(entries: usize, mutator: &MutatorCell) -> Log {
+    /// An empty log of `entries` words, closed or not, announced to the mutator.
+    pub(crate) fn new(entries: usize, closed: bool, mutator: &MutatorCell) -> Log {
         let words: Box<[u32]> = vec![0; entries].into();
-        let log = Log { first: NonNull::from(Box::leak(words)).cast(), entries };
+        let log = Log { first: NonNull::from(Box::leak(words)).cast(), entries, closed };
         log.reset(mutator);
         log
     }
@@ -110,10 +112,21 @@ impl Log {
     fn reset(&self, mutator: &MutatorCell) {
         mutator.with(|mutator| {
             mutator.log_next = self.first.as_ptr();
-            // SAFETY: one past the end of the allocation.
-            mutator.log_end = unsafe { self.first.as_ptr().add(self.entries) };
-            mutator.log_overflow = 0;
+            mutator.log_lost = 0;
         });
+        self.announce_end(mutator);
+    }
+
+    fn announce_end(&self, mutator: &MutatorCell) {
+        let room = if self.closed { self.len(mutator) } else { self.entries };
+        // SAFETY: at most one past the end of the allocation.
+        mutator.with(|mutator| mutator.log_end = unsafe { self.first.as_ptr().add(room) });
+    }
+
+    /// Leaves no room for more words, or gives it again; what is in the log stays.
+    pub(crate) fn close(&mut self, closed: bool, mutator: &MutatorCell) {
+        self.closed = closed;
+        self.announce_end(mutator);
     }
 
     /// Entries in it.
@@ -122,7 +135,7 @@ impl Log {
         (next.wrapping_sub(self.first.as_ptr().addr()) / 4).min(self.entries)
     }
 
-    /// Its room.
+    /// Its room, closed or not.
     pub(crate) fn capacity(&self) -> usize {
         self.entries
     }
@@ -130,8 +143,8 @@ impl Log {
     /// Adds a word, as generated code does.
     pub(crate) fn push(&self, mutator: &MutatorCell, word: u32) {
         let len = self.len(mutator);
-        if len == self.entries {
-            mutator.with(|mutator| mutator.log_overflow = 1);
+        if self.closed || len == self.entries {
+            mutator.with(|mutator| mutator.log_lost += 1);
             return;
         }
         // SAFETY: `len` is below the number of entries.
@@ -142,9 +155,9 @@ impl Log {
         mutator.with(|mutator| mutator.log_next = unsafe { at.add(1) });
     }
 
-    /// Empties it: its words, and whether others were lost.
-    pub(crate) fn take(&self, mutator: &MutatorCell) -> (Vec<u32>, bool) {
-        let lost = mutator.with(|mutator| mutator.log_overflow != 0);
+    /// Empties it: its words, and how many others were lost.
+    pub(crate) fn take(&self, mutator: &MutatorCell) -> (Vec<u32>, u64) {
+        let lost = mutator.with(|mutator| mutator.log_lost);
         // SAFETY: the first `len` entries are initialised, and the mutator does not run now.
         let words = unsafe { std::slice::from_raw_parts(self.first.as_ptr(), self.len(mutator)) }.to_vec();
         self.reset(mutator);

@@ -250,6 +250,40 @@ fn an_overflown_log_gives_the_cycle_up_and_loses_nothing() {
     assert_eq!(world.check(), OVERFLOW + 3);
 }
 
+/// With `barrier_slow` the next cycle begins when one ends, whichever way it ends, and what is dead is gone all the same.
+#[test]
+fn the_mutator_meets_nothing_but_active_barriers() {
+    let stress = Stress { barrier_slow: true, verify: true, ..Stress::default() };
+    let mut world = World::new(find("incremental").unwrap(), HeapConfig { stress, ..HeapConfig::default() });
+    let mut random = Random(4);
+    world.create(NODE, 0, 0, true).unwrap();
+    for step in 0..3000 {
+        assert!(marking(&mut world), "step {step}");
+        world.step(&mut random).unwrap();
+        if step % 10 == 0 {
+            slice(&mut world, 60);
+        }
+        if step % 30 == 5 {
+            // A word is lost, black or white.
+            world.create(REFS, 1, 2, true).unwrap();
+            let (array, shadow) = world.root(2);
+            world.store(2, 0, array, shadow);
+            null(&mut world, 2, 0);
+        }
+        if step % 500 == 0 {
+            world.collect();
+            assert_eq!(Ok(world.heap.live(&mut world.roots)), world.heap.retained());
+        }
+    }
+    world.check();
+    let stats = world.heap.stats();
+    assert!(stats.log_lost >= 100 && stats.log_overflows >= 100 && stats.cycles > 10, "{stats:?}");
+    world.heap.set_stress(Stress::default());
+    finish(&mut world);
+    assert!(!marking(&mut world));
+    verify(&mut world);
+}
+
 #[test]
 fn a_long_array_is_scanned_in_pieces_while_its_elements_move() {
     const LEN: usize = 3000;

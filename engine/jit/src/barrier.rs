@@ -7,7 +7,8 @@
 //! tables through [`FuncTranslator::emit_root_store`].
 //!
 //! Barriers make no calls: a call would be a safepoint and spill every live reference around each store. What a barrier
-//! has to tell goes into the mutator's log or the card table; a full log sets a flag that the collector looks at.
+//! has to tell goes into the mutator's log or the card table; what a full log loses is counted, which the collector looks
+//! at.
 //!
 //! Invariant: between an inline allocation and the stores of the object's slots there is no safepoint, so no collector
 //! ever meets a half-made object.
@@ -184,9 +185,10 @@ impl FuncTranslator<'_> {
     }
 
     /// Stores a traced reference into an object that was allocated after the last safepoint: no collector has seen it,
-    /// no old value is lost, and no collector remembers young objects.
+    /// no old value is lost (the slot may hold anything yet), and no collector remembers young objects.
     pub(crate) fn emit_ref_init(&mut self, address: Value, offset: u32, value: Value) {
         match self.shape.write_barrier {
+            BarrierShape::Card if self.options.slow_barriers => self.mark_card(address, offset),
             BarrierShape::None | BarrierShape::Card | BarrierShape::Snapshot => {}
             BarrierShape::Count => self.count_up(value),
         }
@@ -299,7 +301,7 @@ impl FuncTranslator<'_> {
         self.b.switch_to_block(block);
     }
 
-    /// Pushes `word` into the log, or notes that it is full.
+    /// Pushes `word` into the log, or counts it as lost if that is full.
     fn push_log(&mut self, word: Value) {
         let mutator = self.mutator();
         let state = self.flags(Region::Mutator);
@@ -313,8 +315,10 @@ impl FuncTranslator<'_> {
         self.b.seal_block(full);
         self.b.set_cold_block(full);
         self.b.switch_to_block(full);
-        let yes = self.b.ins().iconst(I32, 1);
-        self.b.ins().store(state, yes, mutator, offset_of!(Mutator, log_overflow) as i32);
+        let lost_at = offset_of!(Mutator, log_lost) as i32;
+        let lost = self.b.ins().load(I64, state, mutator, lost_at);
+        let lost = self.b.ins().iadd_imm_u(lost, 1);
+        self.b.ins().store(state, lost, mutator, lost_at);
         self.b.ins().jump(after, &[]);
         self.b.switch_to_block(push);
         let log = self.flags(Region::Log);

@@ -53,6 +53,8 @@ pub struct Stats {
     pub barrier_work: u64,
     /// Logs that overflowed.
     pub log_overflows: u64,
+    /// Words that barriers found no room for in the log, counted when a collection empties it.
+    pub log_lost: u64,
     /// Allocations that found the heap at its limit: a full collection made room, or none was left.
     pub limit_hits: u64,
     /// Times that the heap took more memory, and gave some back.
@@ -91,6 +93,7 @@ impl Stats {
             bytes_allocated,
             barrier_work,
             log_overflows,
+            log_lost,
             limit_hits,
             grown,
             shrunk,
@@ -120,6 +123,7 @@ impl Stats {
         f("bytes_allocated", bytes_allocated);
         f("barrier_work", barrier_work);
         f("log_overflows", log_overflows);
+        f("log_lost", log_lost);
         f("limit_hits", limit_hits);
         f("grown", grown);
         f("shrunk", shrunk);

@@ -1,7 +1,7 @@
 //! The invariants of a cycle, against what the verifier found by itself.
 //!
-//! 1. The mutator knows the live colour, gives it to fresh objects, and runs the barrier while a cycle is under way only;
-//!    otherwise nothing is grey and nothing is logged.
+//! 1. The mutator gives the live colour to fresh objects, and runs the barrier while a cycle is under way only; what passes
+//!    the barrier unlogged has the live colour, or nothing does. Otherwise nothing is grey and nothing is logged.
 //! 2. Every collector's word is a colour: the live or the white one while a cycle is under way, the live one when all
 //!    is swept. Between cycles, what is reachable is live.
 //! 3. Grey objects are objects of the live colour.
@@ -10,7 +10,7 @@
 //!    that has lost words promises nothing; the cycle will be given up.
 //! 5. The free lists hold free cells of their class.
 
-use super::cycle::{COLOURS, Cycles};
+use super::cycle::{COLOURS, Cycles, NO_COLOUR};
 use crate::Error;
 use crate::bits::Bits;
 use crate::heap::HeapCore;
@@ -22,7 +22,8 @@ impl Cycles {
     /// # Errors
     /// `Verify`.
     pub(super) fn check(&self, core: &HeapCore, facts: &Facts<'_>) -> Result<(), Error> {
-        if core.fresh() != self.live || core.marking() != (self.active, self.live) {
+        let passes = self.told == self.live || (self.active && self.told == NO_COLOUR);
+        if core.fresh() != self.live || core.marking() != (self.active, self.told) || !passes {
             return broken(0, "the mutator has not the collector's colour or phase");
         }
         if !self.active && (!self.marking.is_done() || core.log_fill().0 != 0 || core.log_overflowed()) {

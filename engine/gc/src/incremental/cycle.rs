@@ -28,6 +28,8 @@ use crate::{Error, RootPhase, RootSet};
 
 /// The colours; none of them is what free or poisoned memory holds.
 pub(super) const COLOURS: [u32; 3] = [1, 2, 3];
+/// What the mutator takes for the marked colour if the barrier shall pass no object over.
+pub(super) const NO_COLOUR: u32 = 0;
 /// Words that barriers may log from slice to slice.
 const LOG: usize = 1 << 13;
 
@@ -38,6 +40,8 @@ pub(super) struct Cycles {
     pub(super) live: u32,
     /// While a cycle is under way, the colour of what is not marked.
     pub(super) white: u32,
+    /// What the mutator was told to be the marked colour: `live`, or none under `Stress::barrier_slow`.
+    pub(super) told: u32,
     /// Whether a cycle is under way. All blocks are swept then.
     pub(super) active: bool,
     pub(super) marking: Marking,
@@ -52,7 +56,7 @@ impl Cycles {
         core.set_fresh(live);
         core.set_marking(false, live);
         let pace = Pace::new(core);
-        Ok(Cycles { cells, live, white, active: false, marking: Marking::default(), pace })
+        Ok(Cycles { cells, live, white, told: live, active: false, marking: Marking::default(), pace })
     }
 
     /// Bytes that objects, dead ones too, and lists take.
@@ -72,16 +76,11 @@ impl Cycles {
         roots: &mut dyn RootSet,
     ) -> Result<(), Error> {
         if !self.active {
-            self.begin(core);
-            self.snapshot(core, RootPhase::State, roots)?;
-            self.snapshot(core, RootPhase::Frames, roots)?;
-            core.set_marking(true, self.live);
-            self.active = true;
+            self.activate(core, roots)?;
         }
         let (words, lost) = core.take_log();
         core.stats.barrier_work += words.len() as u64;
         if lost {
-            core.stats.log_overflows += 1;
             return self.at_once(core, need, roots);
         }
         let space = Space::new(core, &self.cells, self.live);
@@ -92,8 +91,26 @@ impl Cycles {
         if done {
             core.stats.cycles += 1;
             self.end(core, need);
+            self.again(core, roots)?;
         }
         Ok(())
+    }
+
+    /// Begins a cycle whose marking is left to slices.
+    fn activate(&mut self, core: &mut HeapCore, roots: &mut dyn RootSet) -> Result<(), Error> {
+        self.begin(core);
+        self.snapshot(core, RootPhase::State, roots)?;
+        self.snapshot(core, RootPhase::Frames, roots)?;
+        self.told = if core.stress().barrier_slow { NO_COLOUR } else { self.live };
+        core.set_marking(true, self.told);
+        self.active = true;
+        Ok(())
+    }
+
+    /// Begins the next cycle when one has ended, if the mutator is to meet nothing but active barriers. What the last one
+    /// found dead is swept by that, so a full collection still leaves nothing behind.
+    fn again(&mut self, core: &mut HeapCore, roots: &mut dyn RootSet) -> Result<(), Error> {
+        if core.stress().barrier_slow { self.activate(core, roots) } else { Ok(()) }
     }
 
     /// Marks everything at once and anew, giving up a cycle under way.
@@ -116,7 +133,7 @@ impl Cycles {
             self.marking.drain(&Space::new(core, &self.cells, self.live), u64::MAX)?;
         }
         self.end(core, need);
-        Ok(())
+        self.again(core, roots)
     }
 
     /// Makes all objects white.
@@ -148,7 +165,8 @@ impl Cycles {
     /// Nothing is grey: what is white is dead. Large objects are freed at once, blocks swept when cells are needed.
     fn end(&mut self, core: &mut HeapCore, need: u32) {
         self.active = false;
-        core.set_marking(false, self.live);
+        self.told = self.live;
+        core.set_marking(false, self.told);
         self.retire(core);
         let view = self.cells.large.view(core);
         let is_dead = |at: u32| view.read_u32(at + GC_WORD) != Some(self.live);
