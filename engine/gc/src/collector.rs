@@ -30,8 +30,8 @@ pub enum BarrierShape {
     /// lost, and the collection looks at every object for those of count 0. A fresh object's slot has no old value (its
     /// memory may hold anything), so its store is the whole barrier already.
     Count,
-    /// While marking: push the old referent into the log unless its collector's word has the marked colour. Stores
-    /// into fresh objects do nothing. Under `barrier_slow` the collector is marking all the time, its marked colour is no
+    /// While marking: unless the old referent's collector's word has the marked colour, push it into the log and, if there
+    /// was room, give it the colour of fresh objects. Stores into fresh objects do nothing. Under `barrier_slow` the collector is marking all the time, its marked colour is no
     /// object's, and the log has no room, so each store over a reference loses a word: the next slice gives its cycle up,
     /// marks at once, and begins another. A fresh object's slot has no old value that a snapshot could hold.
     Snapshot,

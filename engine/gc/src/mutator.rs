@@ -17,11 +17,12 @@ pub struct Mutator {
     pub next: u32,
     /// Heap offset behind the bump window.
     pub end: u32,
-    /// What inline allocation writes into the collector's word of a fresh object.
+    /// What inline allocation writes into the collector's word of a fresh object; `BarrierShape::Snapshot` into that of an
+    /// object that it marks.
     pub fresh: u32,
     /// Not 0 while `BarrierShape::Snapshot` has work to do.
     pub marking: u32,
-    /// The collector's word of a marked object, for that shape.
+    /// The collector's word of an object that this barrier passes over.
     pub colour: u32,
     /// Words that found no room in the log.
     pub log_lost: u64,
@@ -140,12 +141,12 @@ impl Log {
         self.entries
     }
 
-    /// Adds a word, as generated code does.
-    pub(crate) fn push(&self, mutator: &MutatorCell, word: u32) {
+    /// Adds a word, as generated code does; whether there was room.
+    pub(crate) fn push(&self, mutator: &MutatorCell, word: u32) -> bool {
         let len = self.len(mutator);
         if self.closed || len == self.entries {
             mutator.with(|mutator| mutator.log_lost += 1);
-            return;
+            return false;
         }
         // SAFETY: `len` is below the number of entries.
         let at = unsafe { self.first.as_ptr().add(len) };
@@ -153,6 +154,7 @@ impl Log {
         unsafe { at.write(word) };
         // SAFETY: at most one past the end.
         mutator.with(|mutator| mutator.log_next = unsafe { at.add(1) });
+        true
     }
 
     /// Empties it: its words, and how many others were lost.

@@ -250,6 +250,39 @@ fn an_overflown_log_gives_the_cycle_up_and_loses_nothing() {
     assert_eq!(world.check(), OVERFLOW + 3);
 }
 
+#[test]
+fn however_often_an_object_is_overwritten_it_is_logged_once() {
+    const LEN: usize = 1000;
+    const STORES: usize = 1_000_000;
+    let mut world = world();
+    world.create(REFS, LEN as u32, 0, false).unwrap();
+    for index in 0..LEN {
+        world.create(LIST, 0, 2, true).unwrap();
+        put(&mut world, 0, index, 2);
+    }
+    drop_root(&mut world, 2);
+    slice(&mut world, 1);
+    let mut random = Random(1);
+    for _ in 0..STORES / 2 {
+        let (a, b) = (random.below(LEN), random.below(LEN));
+        let ((word_a, of_a), (word_b, of_b)) = (field(&world, 0, a), field(&world, 0, b));
+        world.store(0, a, word_b, of_b);
+        world.store(0, b, word_a, of_a);
+    }
+    // In bulk, too.
+    let (array, _) = world.root(0);
+    world.heap.copy_elements(array, 0, array, 0, LEN as u32).unwrap();
+    verify(&mut world);
+    finish(&mut world);
+    verify(&mut world);
+    let stats = world.heap.stats();
+    assert_eq!((stats.log_overflows, stats.degenerate, stats.cycles), (0, 0, 1));
+    assert!(stats.barrier_work <= LEN as u64, "{stats:?}");
+    assert_eq!(world.check(), LEN + 1);
+    world.collect();
+    assert_eq!(world.heap.retained().unwrap().0, LEN as u64 + 1);
+}
+
 /// With `barrier_slow` the next cycle begins when one ends, whichever way it ends, and what is dead is gone all the same.
 #[test]
 fn the_mutator_meets_nothing_but_active_barriers() {

@@ -233,7 +233,8 @@ impl FuncTranslator<'_> {
         self.b.ins().brif(left, after, &[], zero, &[]);
         self.b.seal_block(zero);
         self.b.switch_to_block(zero);
-        self.push_log(old);
+        let lost = self.push_log(old);
+        self.go_on(lost);
         self.go_on(after);
     }
 
@@ -249,7 +250,8 @@ impl FuncTranslator<'_> {
         self.go_on(after);
     }
 
-    /// While marking: logs what stands at `address + offset`, unless it is marked.
+    /// While marking: marks and logs what stands at `address + offset`, unless it is marked. What the log has no room for
+    /// is not marked.
     fn log_overwritten(&mut self, flags: MemFlagsData, address: Value, offset: u32) {
         let mutator = self.mutator();
         let state = self.flags(Region::Mutator);
@@ -261,14 +263,17 @@ impl FuncTranslator<'_> {
         self.b.switch_to_block(active);
         let old = self.b.ins().load(I32, flags, address, offset as i32);
         let none = self.if_object(old);
-        let (_, _, word) = self.collector_word(old);
+        let (at, word_flags, word) = self.collector_word(old);
         let colour = self.b.ins().load(I32, state, mutator, offset_of!(Mutator, colour) as i32);
         let marked = self.b.ins().icmp(IntCC::Equal, word, colour);
         let white = self.b.create_block();
         self.b.ins().brif(marked, none, &[], white, &[]);
         self.b.seal_block(white);
         self.b.switch_to_block(white);
-        self.push_log(old);
+        let lost = self.push_log(old);
+        let fresh = self.b.ins().load(I32, state, mutator, offset_of!(Mutator, fresh) as i32);
+        self.b.ins().store(word_flags, fresh, at, header::GC_WORD as i32);
+        self.go_on(lost);
         self.go_on(none);
         self.go_on(after);
     }
@@ -301,8 +306,9 @@ impl FuncTranslator<'_> {
         self.b.switch_to_block(block);
     }
 
-    /// Pushes `word` into the log, or counts it as lost if that is full.
-    fn push_log(&mut self, word: Value) {
+    /// Pushes `word` into the log and goes on in a block that runs only then, or counts it as lost if the log is full; the
+    /// block that is returned runs next in any case, by [`Self::go_on`].
+    fn push_log(&mut self, word: Value) -> Block {
         let mutator = self.mutator();
         let state = self.flags(Region::Mutator);
         let next_at = offset_of!(Mutator, log_next) as i32;
@@ -325,6 +331,6 @@ impl FuncTranslator<'_> {
         self.b.ins().store(log, word, next, 0);
         let next = self.b.ins().iadd_imm_u(next, 4);
         self.b.ins().store(state, next, mutator, next_at);
-        self.go_on(after);
+        after
     }
 }

@@ -281,11 +281,9 @@ impl HeapCore {
         self.mutator.with(|mutator| mutator.log_lost != 0)
     }
 
-    /// Adds a word to the log, as a barrier does.
-    pub fn log(&mut self, word: GcRef) {
-        if let Some(log) = &self.log {
-            log.push(&self.mutator, word.0);
-        }
+    /// Adds a word to the log, as a barrier does; whether there was room.
+    pub fn log(&mut self, word: GcRef) -> bool {
+        self.log.as_ref().is_some_and(|log| log.push(&self.mutator, word.0))
     }
 
     /// Empties the log: its words (not trusted), and whether others were lost.

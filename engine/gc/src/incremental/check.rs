@@ -4,10 +4,11 @@
 //!    the barrier unlogged has the live colour, or nothing does. Otherwise nothing is grey and nothing is logged.
 //! 2. Every collector's word is a colour: the live or the white one while a cycle is under way, the live one when all
 //!    is swept. Between cycles, what is reachable is live.
-//! 3. Grey objects are objects of the live colour.
+//! 3. Grey objects, the logged ones among them, are objects of the live colour, and each is grey in one place: it was put
+//!    there when it got the colour. (Where nothing passes the barrier unlogged, black ones are logged, and again.)
 //! 4. The weak tri-colour invariant (Pirinen 1998) while a cycle is under way: what is reachable is live, or can be
-//!    reached from a grey object, a logged word or a word of the frames' snapshot through white objects alone. A log
-//!    that has lost words promises nothing; the cycle will be given up.
+//!    reached from a grey object or a word of the frames' snapshot through white objects alone. A log that has lost
+//!    words promises nothing; the cycle will be given up.
 //! 5. The free lists hold free cells of their class.
 
 use super::cycle::{COLOURS, Cycles, NO_COLOUR};
@@ -30,8 +31,9 @@ impl Cycles {
             return broken(0, "marking is left over between cycles");
         }
         self.check_colours(facts)?;
+        let grey = self.grey(core, facts)?;
         if self.active && !core.log_overflowed() {
-            self.check_grey_protects_white(core, facts)?;
+            self.check_grey_protects_white(core, facts, grey)?;
         }
         self.cells.blocks.check_lists(core)
     }
@@ -55,19 +57,35 @@ impl Cycles {
                 return broken(at, "reachable, but given to the sweep");
             }
         }
-        for (at, _) in self.marking.grey() {
-            if !facts.is_object(at) || facts.gc_word(at) != self.live {
-                return broken(at, "a grey object that is no object, or white");
-            }
-        }
         Ok(())
     }
 
-    fn check_grey_protects_white(&self, core: &HeapCore, facts: &Facts<'_>) -> Result<(), Error> {
+    /// The grey objects, with the slot from which on they are not scanned.
+    fn grey(&self, core: &HeapCore, facts: &Facts<'_>) -> Result<Vec<(u32, u32)>, Error> {
+        let logged = core.log_words().into_iter().map(|word| (word, 0));
+        let grey: Vec<(u32, u32)> = self.marking.grey().chain(logged).collect();
+        let mut found = Bits::new(core);
+        for &(at, _) in &grey {
+            if !facts.is_object(at) || facts.gc_word(at) != self.live {
+                return broken(at, "a grey object that is no object, or white");
+            }
+            if !found.insert(at) && self.told == self.live {
+                return broken(at, "grey twice");
+            }
+        }
+        Ok(grey)
+    }
+
+    fn check_grey_protects_white(
+        &self,
+        core: &HeapCore,
+        facts: &Facts<'_>,
+        grey: Vec<(u32, u32)>,
+    ) -> Result<(), Error> {
         let is_white = |at: u32| facts.is_object(at) && facts.gc_word(at) != self.live;
         let mut protected = Bits::new(core);
-        let mut pending: Vec<(u32, u32)> = self.marking.grey().collect();
-        for &word in core.log_words().iter().chain(self.marking.frame_words()) {
+        let mut pending = grey;
+        for &word in self.marking.frame_words() {
             if is_white(word) && protected.insert(word) {
                 pending.push((word, 0));
             }

@@ -7,12 +7,13 @@
 //!
 //! *Why what is reachable gets marked* (Yuasa 1990). At the beginning all roots are taken down, so that each object that
 //! is reachable then (the snapshot) hangs on a grey one by a path of white ones. A path is cut only by a store into a
-//! slot of the heap; the barrier logs the old referent if it is white, and the log counts as grey, so the rest of the
-//! path hangs on it. Hence every object of the snapshot gets marked in the end, whatever becomes of it; what is reachable
+//! slot of the heap; the barrier gives the old referent the colour if it is white and logs it, and the log counts as grey,
+//! so the rest of the path hangs on it. Hence every object of the snapshot gets marked in the end, whatever becomes of it; what is reachable
 //! later is of the snapshot or fresh, for a mutator gets references from nowhere else. So roots and fresh objects need no
-//! barrier, and a slot that is stored into may be of any colour.
+//! barrier, and a slot that is stored into may be of any colour. A cycle logs an object once at most, however often it is
+//! stored over.
 //!
-//! *Giving up.* When the log has overflowed, the lost words may be the only grey ones on the paths to some white objects,
+//! *Giving up.* What finds no room in the log stays white. When that has happened, the lost words may be the only grey ones on the paths to some white objects,
 //! and a reference to such an object may stand in an object that is black already, or fresh: shading the roots again and
 //! going on would never look there. So the marks made so far are worth nothing. The third colour, which no object has,
 //! becomes `live`, and everything is marked anew, at once, from the roots as they are now: a collection without mutator
