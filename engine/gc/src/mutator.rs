@@ -130,6 +130,13 @@ impl Log {
         self.announce_end(mutator);
     }
 
+    /// Whether the next entry goes inside it, or right behind it if it is full.
+    pub(crate) fn is_inside(&self, mutator: &MutatorCell) -> bool {
+        let next = mutator.with(|mutator| mutator.log_next.addr());
+        let taken = next.wrapping_sub(self.first.as_ptr().addr());
+        taken <= 4 * self.entries && taken.is_multiple_of(4)
+    }
+
     /// Entries in it.
     pub(crate) fn len(&self, mutator: &MutatorCell) -> usize {
         let next = mutator.with(|mutator| mutator.log_next.addr());

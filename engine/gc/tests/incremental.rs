@@ -520,6 +520,27 @@ fn wrong_colours_are_reported() {
 }
 
 #[test]
+fn a_barrier_that_misses_the_end_of_the_log_is_reported() {
+    for entries in [1, 1 << 20, -(1 << 20)] {
+        let mut world = world();
+        two_nodes(&mut world);
+        slice(&mut world, 1);
+        verify(&mut world);
+        let mutator = world.heap.mutator();
+        // SAFETY: the mutator's state is valid while the heap lives, and nothing else uses it now.
+        let end = unsafe { (*mutator).log_end };
+        // SAFETY: as above; the pointer is not followed.
+        unsafe { (*mutator).log_next = end.wrapping_offset(entries) };
+        for found in [
+            world.heap.verify(&mut world.roots).unwrap_err(),
+            world.heap.collect(CollectKind::Minor, &mut world.roots).unwrap_err(),
+        ] {
+            assert!(matches!(found.kind(), ErrorKind::Corrupt { .. }), "{found}");
+        }
+    }
+}
+
+#[test]
 fn hostile_words_between_slices_end_in_an_error_at_most() {
     for seed in 0..600 {
         let mut random = Random(seed);

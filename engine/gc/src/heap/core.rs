@@ -333,8 +333,11 @@ impl HeapCore {
         }
     }
 
-    /// Refuses a window that generated code has moved where it cannot be.
-    pub(super) fn check_window(&self) -> Result<(), Error> {
+    /// Refuses a window or a log that generated code has moved where it cannot be.
+    pub(super) fn check_mutator(&self) -> Result<(), Error> {
+        if self.log.as_ref().is_some_and(|log| !log.is_inside(&self.mutator)) {
+            return Err(Error::corrupt("log out of bounds", 0));
+        }
         let Some(space) = self.space else { return Ok(()) };
         let next = self.mutator.with(|mutator| mutator.next);
         if space.start <= next && next <= space.limit && next.is_multiple_of(OBJECT_ALIGN) {
