@@ -397,6 +397,31 @@ fn a_dead_object_that_nothing_will_look_at_is_found() {
     world.heap.write(list, HEADER_SIZE, 4, 0).unwrap();
     world.heap.write(target, GC_WORD, 4, 0).unwrap();
     world.heap.verify(&mut world.roots).unwrap_err();
+    // While a frame keeps it a collection pins it, and it is known from then on.
+    world.collect();
+    assert_eq!(objects(&world), 2);
+    world.set_root(1, GcRef::NULL, Value::Null);
+    world.collect();
+    assert_eq!(objects(&world), 1);
+}
+
+#[test]
+fn a_trace_does_not_heal_what_was_not_logged() {
+    let mut world = world(HeapConfig::default());
+    world.create(LIST, 0, 0, true).unwrap();
+    world.create(LIST, 0, 1, true).unwrap();
+    let (target, shadow) = world.root(1);
+    world.store(0, 0, target, shadow);
+    world.set_root(1, GcRef::NULL, Value::Null);
+    minor(&mut world);
+    let (list, _) = world.root(0);
+    world.heap.write(list, HEADER_SIZE, 4, 0).unwrap();
+    world.heap.write(target, GC_WORD, 4, 0).unwrap();
+    // Counts alone do not see it.
+    world.heap.collect(CollectKind::Minor, &mut world.roots).unwrap();
+    assert_eq!(objects(&world), 2);
+    let found = world.heap.collect(CollectKind::Full, &mut world.roots).unwrap_err();
+    assert!(matches!(found.kind(), ErrorKind::Corrupt { .. }) && found.to_string().contains("logged"), "{found}");
 }
 
 #[test]

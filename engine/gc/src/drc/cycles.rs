@@ -1,8 +1,10 @@
 //! What counts cannot tell: a trace finds dead cycles, and what hangs on them.
 //!
-//! Before the dead are swept their references are taken off the counts, once each. So the counts of the living are exact
-//! again, and those of the dead are 0: one that is not tells of a decrement that was lost, which a trace would heal
-//! without a word. It ends the collection, so that a missing barrier is found where it leaks.
+//! What barriers have missed a trace would heal without a word; so that it is found where it leaks, it ends the collection
+//! instead. An object that is dead has a count when the trace begins, for [`reclaim`](super::reclaim) has freed all others
+//! but those that are pinned: one that has none fell to 0 and was not logged. Before the dead are swept their references
+//! are taken off the counts, once each. So the counts of the living are exact again, and those of the dead are 0: one
+//! that is not tells of a decrement that was lost.
 
 use super::{count, lose, object};
 use crate::heap::HeapCore;
@@ -12,7 +14,8 @@ use crate::space::mark::Marker;
 use crate::space::trace::each_reference;
 use crate::{Error, RootPhase, RootSet};
 
-/// Frees everything that cannot be reached. The lists were retired and no object is marked, before and after.
+/// Frees everything that cannot be reached. The lists were retired and no object is marked, before and after; what counts
+/// tell to be dead was freed just now.
 ///
 /// # Errors
 /// `Corrupt`.
@@ -23,12 +26,17 @@ pub(super) fn collect(core: &mut HeapCore, cells: &mut Cells, roots: &mut dyn Ro
     let from_state = marker.objects;
     marker.roots(core, cells, LiveBy::Mark, RootPhase::Frames, roots)?;
     marker.drain(core, cells, LiveBy::Mark, u64::MAX)?;
-    cells.cells(core, &mut |at, _| if cells.is_marked(at) { Ok(()) } else { bury(core, cells, at) })?;
-    cells.cells(core, &mut |at, _| {
-        if cells.is_marked(at) || count(core, cells, at) == Some(0) {
-            return Ok(());
-        }
-        Err(Error::corrupt("a dead object is still counted: a decrement was lost", at))
+    let each_dead = |f: &dyn Fn(u32) -> Result<(), Error>| {
+        cells.cells(core, &mut |at, _| if cells.is_marked(at) { Ok(()) } else { f(at) })
+    };
+    each_dead(&|at| match count(core, cells, at) {
+        Some(0) => Err(Error::corrupt("a dead object has no count: it was not logged when it lost it", at)),
+        _ => Ok(()),
+    })?;
+    each_dead(&|at| bury(core, cells, at))?;
+    each_dead(&|at| match count(core, cells, at) {
+        Some(0) => Ok(()),
+        _ => Err(Error::corrupt("a dead object is still counted: a decrement was lost", at)),
     })?;
     let before = core.stats.objects_freed;
     cells.sweep_marked(core);
