@@ -21,11 +21,9 @@ use crate::{Error, RootPhase, RootSet};
 /// `Corrupt`.
 pub(super) fn collect(core: &mut HeapCore, cells: &mut Cells, roots: &mut dyn RootSet) -> Result<(), Error> {
     let mut marker = Marker::default();
-    marker.roots(core, cells, LiveBy::Mark, RootPhase::State, roots)?;
-    marker.drain(core, cells, LiveBy::Mark, u64::MAX)?;
+    follow(&mut marker, core, cells, RootPhase::State, roots)?;
     let from_state = marker.objects;
-    marker.roots(core, cells, LiveBy::Mark, RootPhase::Frames, roots)?;
-    marker.drain(core, cells, LiveBy::Mark, u64::MAX)?;
+    follow(&mut marker, core, cells, RootPhase::Frames, roots)?;
     let each_dead = |f: &dyn Fn(u32) -> Result<(), Error>| {
         cells.cells(core, &mut |at, _| if cells.is_marked(at) { Ok(()) } else { f(at) })
     };
@@ -43,10 +41,28 @@ pub(super) fn collect(core: &mut HeapCore, cells: &mut Cells, roots: &mut dyn Ro
     cells.settle(core);
     cells.clear_marks();
     core.stats.cyclic_freed += core.stats.objects_freed - before;
-    core.stats.cycles += 1;
     core.stats.objects_survived += marker.objects;
     core.stats.bytes_survived += marker.bytes;
     core.stats.survived_from_frames_only += marker.objects - from_state;
+    Ok(())
+}
+
+/// Marks what the roots of `phase` reach. They were counted when they were pinned.
+fn follow(
+    marker: &mut Marker,
+    core: &HeapCore,
+    cells: &mut Cells,
+    phase: RootPhase,
+    roots: &mut dyn RootSet,
+) -> Result<(), Error> {
+    let mut outcome = Ok(());
+    roots.visit(phase, &mut |_, slot| {
+        if outcome.is_ok() {
+            outcome = marker.reach(core, cells, LiveBy::Mark, *slot);
+        }
+    });
+    outcome?;
+    marker.drain(core, cells, LiveBy::Mark, u64::MAX)?;
     Ok(())
 }
 

@@ -13,9 +13,10 @@ pub struct Stats {
     pub full: u64,
     /// Slices of an incremental collection.
     pub slices: u64,
-    /// Incremental cycles completed, and passes that look for unreachable cycles.
+    /// Incremental cycles completed. (A pass that looks for unreachable cycles of objects is a full collection.)
     pub cycles: u64,
-    /// Incremental cycles that gave up and marked everything at once.
+    /// Incremental cycles given up because the log had lost words: what they had marked was marked anew, at once. A full
+    /// collection that a policy, a program or a schedule asks for gives a cycle up, too, but is not counted here.
     pub degenerate: u64,
     /// Collections forced by a stress mode, a schedule, or `Heap::collect`.
     pub forced: u64,
@@ -39,7 +40,7 @@ pub struct Stats {
     pub blocks_swept: u64,
     /// Objects that a collection reached only from frames (`drc`: that frames alone refer to).
     pub survived_from_frames_only: u64,
-    /// Root slots visited, those of frames included.
+    /// Root slots visited, those of frames included; once a collection, however many passes it makes.
     pub roots: u64,
     /// Root slots of frames.
     pub frame_roots: u64,

@@ -82,6 +82,7 @@ impl Cycles {
         let (words, lost) = core.take_log();
         core.stats.barrier_work += words.len() as u64;
         if lost {
+            core.stats.degenerate += 1;
             return self.at_once(core, need, roots);
         }
         let space = Space::new(core, &self.cells, self.live);
@@ -125,7 +126,6 @@ impl Cycles {
         roots: &mut dyn RootSet,
     ) -> Result<(), Error> {
         core.stats.full += 1;
-        core.stats.degenerate += u64::from(self.active);
         // The log of a cycle that is given up means nothing.
         core.take_log();
         self.begin(core);
