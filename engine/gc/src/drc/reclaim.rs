@@ -37,7 +37,6 @@ pub(super) fn collect(
     let pins = pin(core, cells, roots)?;
     let (log, lost) = core.take_log();
     core.stats.barrier_work += log.len() as u64;
-    core.stats.log_overflows += u64::from(lost);
     let fresh = cells.blocks.take_fresh();
     let mut stack = Vec::new();
     if lost {

@@ -51,14 +51,7 @@ impl Heap {
                 new.iter().for_each(|&word| self.referent_gained(word));
                 old.iter().for_each(|&word| self.referent_lost(word));
             }
-            BarrierShape::Snapshot => {
-                let (marking, colour) = self.core.marking();
-                for &word in old.iter().filter(|word| marking && word.is_object()) {
-                    if self.collector_word(word) != Some(colour) {
-                        self.core.log(word);
-                    }
-                }
-            }
+            BarrierShape::Snapshot => old.iter().for_each(|&word| self.referent_overwritten(word)),
         }
     }
 
@@ -93,6 +86,19 @@ impl Heap {
             if left == 0 {
                 self.core.log(word);
             }
+        }
+    }
+
+    /// While marking, marks and logs a referent that is not marked; without room in the log it stays as it is.
+    fn referent_overwritten(&mut self, word: GcRef) {
+        let (marking, colour) = self.core.marking();
+        if marking
+            && word.is_object()
+            && self.collector_word(word).is_some_and(|found| found != colour)
+            && self.core.log(word)
+            && let Some(view) = self.core.runtime_view_at(word.0)
+        {
+            view.write_u32(word.0 + GC_WORD, self.core.fresh());
         }
     }
 }

@@ -100,7 +100,8 @@ unsafe impl Collector for Incremental {
         let cycles = self.0.as_ref()?;
         let slice = |objects| CollectKind::Slice { objects };
         if !cycles.active {
-            return cycles.pace.starts(core, size).then_some(slice(pace::LEAST));
+            let starts = core.stress().barrier_slow || cycles.pace.starts(core, size);
+            return starts.then_some(slice(pace::LEAST));
         }
         if cycles.taken() + u64::from(size) > core.max_bytes() {
             // What is left of this cycle is less work than a full collection.
