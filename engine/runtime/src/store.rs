@@ -44,10 +44,18 @@ impl Store {
     /// # Errors
     /// `Exhausted(Memory)` when address space is out.
     pub fn new(engine: &Engine) -> Result<Store, Error> {
+        Store::with_heap_max(engine, engine.config().gc_heap_max)
+    }
+
+    /// An empty store whose heap has this limit (bytes) in the place of [`Config::gc_heap_max`](crate::Config).
+    ///
+    /// # Errors
+    /// Those of [`Store::new`].
+    pub fn with_heap_max(engine: &Engine, max_bytes: u64) -> Result<Store, Error> {
         let config = engine.config();
         let heap_config = HeapConfig {
-            max_bytes: config.gc_heap_max,
-            initial_bytes: config.gc_heap_initial,
+            max_bytes,
+            initial_bytes: config.gc_heap_initial.min(max_bytes),
             stress: config.stress,
             ..HeapConfig::default()
         };

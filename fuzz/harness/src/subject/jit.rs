@@ -21,8 +21,8 @@ use crate::graph::{
 use crate::observe::{Counters, HeapCounters, Outcome, RejectStage, Resource, TraceEvent, TrapKind, Value};
 use crate::{Case, Observation, Schedule};
 
-/// Engines that a subject keeps: cases differ in fuel, safepoints and heap limit.
-const MAX_ENGINES: usize = 6;
+/// Engines that a subject keeps: cases differ in fuel and safepoints.
+const MAX_ENGINES: usize = 4;
 
 /// A configuration of the JIT.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,7 +111,6 @@ struct Key {
     fuel: bool,
     /// Whether code passes safepoints of its own.
     polls: bool,
-    gc_heap_max: u64,
 }
 
 impl JitSubject {
@@ -122,7 +121,7 @@ impl JitSubject {
     pub fn new(options: JitOptions) -> Result<Self, Error> {
         let mut subject = JitSubject { name: options.name(), options, collects: false, engines: Vec::new() };
         let polls = subject.options.stress.every_safepoint != 0;
-        let key = Key { fuel: true, polls, gc_heap_max: DEFAULT_GC_HEAP };
+        let key = Key { fuel: true, polls };
         subject.collects = subject.engine(key)?.collector().constraints.collects;
         Ok(subject)
     }
@@ -143,8 +142,7 @@ impl JitSubject {
             fuel: key.fuel,
             polls: key.polls,
             stress: options.stress,
-            gc_heap_max: key.gc_heap_max,
-            gc_heap_initial: key.gc_heap_max.min(1 << 20),
+            gc_heap_max: DEFAULT_GC_HEAP,
             max_memory_pages: u64::from(MAX_MEMORY_PAGES),
             max_table_elements: u64::from(MAX_TABLE_ELEMENTS),
             // Cranelift's own check of its input: the engine's tests run it, and it takes half of a case's time.
@@ -199,9 +197,10 @@ impl Subject for JitSubject {
         let key = Key {
             fuel: schedule.fuel.is_some(),
             polls: schedule.wants_safepoints() || self.options.stress.every_safepoint != 0,
-            gc_heap_max: schedule.gc_heap_max.unwrap_or(DEFAULT_GC_HEAP),
         };
-        let made = self.engine(key).and_then(|engine| Ok((Store::new(&engine)?, engine)));
+        let heap_max = schedule.gc_heap_max.unwrap_or(DEFAULT_GC_HEAP);
+        let made =
+            self.engine(key).and_then(|engine| Ok((Store::with_heap_max(&engine, heap_max)?, engine)));
         let (store, engine) = match made {
             Ok((mut store, engine)) => {
                 store.set_stress(combined(&self.options.stress, schedule));

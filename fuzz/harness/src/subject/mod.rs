@@ -11,6 +11,7 @@ mod spell;
 pub mod stress;
 
 pub use interp::InterpSubject;
+pub(crate) use interp::most_reachable;
 pub use jit::{JitOptions, JitSubject};
 pub use spell::{SubjectError, collector_of, defaults, parse};
 
