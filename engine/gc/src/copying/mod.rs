@@ -26,7 +26,7 @@ const CONSTRAINTS: Constraints = Constraints {
     header_flags: 0,
     gc_word: false,
     stress_kinds: &[CollectKind::Full],
-    headroom: 100,
+    headroom: 120,
 };
 
 /// The registry's line.

@@ -41,7 +41,7 @@ const CONSTRAINTS: Constraints = Constraints {
     header_flags: 0,
     gc_word: true,
     stress_kinds: &[CollectKind::Minor, CollectKind::Minor, CollectKind::Minor, CollectKind::Full],
-    headroom: 200,
+    headroom: 150,
 };
 
 /// The registry's line.

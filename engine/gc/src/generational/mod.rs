@@ -49,7 +49,7 @@ const CONSTRAINTS: Constraints = Constraints {
     header_flags: 0,
     gc_word: false,
     stress_kinds: &[CollectKind::Minor, CollectKind::Minor, CollectKind::Full, CollectKind::Minor],
-    headroom: 150,
+    headroom: 120,
 };
 
 /// The registry's line.

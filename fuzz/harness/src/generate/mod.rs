@@ -10,7 +10,6 @@ use crate::Case;
 pub(crate) use choices::{Choices, SplitMix64};
 
 mod choices;
-mod limits;
 pub mod objects;
 mod schedule;
 pub mod smith;

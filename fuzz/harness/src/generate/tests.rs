@@ -269,6 +269,7 @@ const WORKLOADS: &[(&str, &[&str])] = &[
         "sizes",
         &["StructNewDefault", "StructSet", "StructGetU", "ArrayNew", "ArrayGetU", "ArraySet", "I32Shl"],
     ),
+    ("fill", &["ArrayNewDefault", "ArraySet", "I32RemU", "RefNull", "Call"]),
     ("moves", &["StructSet", "StructGet", "ArraySet", "ArrayGet", "ArrayCopy", "RefNull", "RefI31"]),
     (
         "unlinking",

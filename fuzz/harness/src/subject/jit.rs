@@ -199,8 +199,7 @@ impl Subject for JitSubject {
             polls: schedule.wants_safepoints() || self.options.stress.every_safepoint != 0,
         };
         let heap_max = schedule.gc_heap_max.unwrap_or(DEFAULT_GC_HEAP);
-        let made =
-            self.engine(key).and_then(|engine| Ok((Store::with_heap_max(&engine, heap_max)?, engine)));
+        let made = self.engine(key).and_then(|engine| Ok((Store::with_heap_max(&engine, heap_max)?, engine)));
         let (store, engine) = match made {
             Ok((mut store, engine)) => {
                 store.set_stress(combined(&self.options.stress, schedule));
