@@ -44,21 +44,19 @@ impl Store {
     /// # Errors
     /// `Exhausted(Memory)` when address space is out.
     pub fn new(engine: &Engine) -> Result<Store, Error> {
-        Store::with_heap_max(engine, engine.config().gc_heap_max)
+        let config = engine.config();
+        Store::with_heap(engine, config.gc_heap_initial, config.gc_heap_max)
     }
 
-    /// An empty store whose heap has this limit (bytes) in the place of [`Config::gc_heap_max`](crate::Config).
+    /// An empty store with its own initial size and limit of the heap (bytes), in the place of
+    /// [`Config::gc_heap_initial`](crate::Config) and [`Config::gc_heap_max`](crate::Config).
     ///
     /// # Errors
     /// Those of [`Store::new`].
-    pub fn with_heap_max(engine: &Engine, max_bytes: u64) -> Result<Store, Error> {
+    pub fn with_heap(engine: &Engine, initial_bytes: u64, max_bytes: u64) -> Result<Store, Error> {
         let config = engine.config();
-        let heap_config = HeapConfig {
-            max_bytes,
-            initial_bytes: config.gc_heap_initial.min(max_bytes),
-            stress: config.stress,
-            ..HeapConfig::default()
-        };
+        let heap_config =
+            HeapConfig { max_bytes, initial_bytes, stress: config.stress, ..HeapConfig::default() };
         let heap = Heap::new(engine.types().clone(), engine.collector(), heap_config)?;
         let state = State::new(engine.clone());
         Ok(Store(Box::new(StoreInner { heap, state })))

@@ -62,7 +62,7 @@ fn a_limit_that_suffices_goes_on_to_suffice() {
           (local.set $x (ref.null $a))
           (call $gc)
           (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))))"#;
-    let mut case = case(text, &[("f", vec![Value::I32(40)])]);
+    let mut case = case(text, &[("f", vec![Value::I32(12)])]);
     case.schedule.gc_heap_max = Some(8192);
     assert!(limits::hold(&case));
     let mut calls = |case: &Case| case.steps.iter().any(|s| matches!(s.action, Action::Invoke { .. }));

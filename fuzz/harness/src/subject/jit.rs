@@ -21,6 +21,9 @@ use crate::graph::{
 use crate::observe::{Counters, HeapCounters, Outcome, RejectStage, Resource, TraceEvent, TrapKind, Value};
 use crate::{Case, Observation, Schedule};
 
+/// Bytes that a heap has at first, at most.
+const INITIAL_GC_HEAP: u64 = 1 << 20;
+
 /// Engines that a subject keeps: cases differ in fuel and safepoints.
 const MAX_ENGINES: usize = 4;
 
@@ -198,8 +201,11 @@ impl Subject for JitSubject {
             fuel: schedule.fuel.is_some(),
             polls: schedule.wants_safepoints() || self.options.stress.every_safepoint != 0,
         };
-        let heap_max = schedule.gc_heap_max.unwrap_or(DEFAULT_GC_HEAP);
-        let made = self.engine(key).and_then(|engine| Ok((Store::with_heap_max(&engine, heap_max)?, engine)));
+        let most = schedule.gc_heap_max.unwrap_or(DEFAULT_GC_HEAP);
+        // A limited heap must grow to its limit.
+        let initial = (most / 4).min(INITIAL_GC_HEAP);
+        let made =
+            self.engine(key).and_then(|engine| Ok((Store::with_heap(&engine, initial, most)?, engine)));
         let (store, engine) = match made {
             Ok((mut store, engine)) => {
                 store.set_stress(combined(&self.options.stress, schedule));
