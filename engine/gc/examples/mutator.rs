@@ -35,6 +35,8 @@ fn run(collector: &CollectorEntry, seed: u64, steps: usize) {
         verify: seed & 2 != 0,
         settle: seed & 4 != 0,
         every_nth: if seed == 4 { 5 } else { 0 },
+        barrier_slow: seed == 3 || seed == 4,
+        move_always: seed == 2 || seed == 3,
         ..Stress::default()
     };
     let mut world = world(collector, stress);

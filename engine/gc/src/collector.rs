@@ -16,18 +16,24 @@ pub enum AllocShape {
     Call,
 }
 
-/// What is done at a store of a reference, by generated code without a call and by the heap's own stores.
+/// What is done at a store of a reference, by generated code without a call and by the heap's own stores. What is said of
+/// [`Stress::barrier_slow`](crate::Stress) is the slow path that each store takes then.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BarrierShape {
     /// A plain store.
     None,
-    /// Mark the card of the slot. Stores into objects made after the last safepoint mark nothing.
+    /// Mark the card of the slot. Stores into objects made after the last safepoint mark nothing; under `barrier_slow`
+    /// they do, which promises no less: a card may be dirty without need, in the nursery too.
     Card,
     /// Count the new referent up and the old one down in the collector's word; push the old one into the log when its
-    /// count becomes 0. Stores into fresh objects count up only.
+    /// count becomes 0. Stores into fresh objects count up only. Under `barrier_slow` the log has no room: the words are
+    /// lost, and the collection looks at every object for those of count 0. A fresh object's slot has no old value (its
+    /// memory may hold anything), so its store is the whole barrier already.
     Count,
-    /// While marking: push the old referent into the log unless its collector's word has the marked colour. Stores
-    /// into fresh objects do nothing.
+    /// While marking: unless the old referent's collector's word has the marked colour, push it into the log and, if there
+    /// was room, give it the colour of fresh objects. Stores into fresh objects do nothing. Under `barrier_slow` the collector is marking all the time, its marked colour is no
+    /// object's, and the log has no room, so each store over a reference loses a word: the next slice gives its cycle up,
+    /// marks at once, and begins another. A fresh object's slot has no old value that a snapshot could hold.
     Snapshot,
 }
 
@@ -54,7 +60,8 @@ pub struct Constraints {
     pub name: &'static str,
     /// What the JIT builds into code.
     pub code: CodeShape,
-    /// Whether a collection moves objects.
+    /// Whether a collection moves objects. Larger ones than `code.inline_max` may stay where they are all the
+    /// same; [`Stress::move_always`](crate::Stress) is about the others.
     pub moves: bool,
     /// Whether it ever collects (`null` does not).
     pub collects: bool,
@@ -62,8 +69,9 @@ pub struct Constraints {
     pub header_flags: u32,
     /// The collections that stress modes go through, in turn.
     pub stress_kinds: &'static [CollectKind],
-    /// Meant for heap limits that follow from a program's reachable bytes: percent of them that it should run in.
-    /// An estimate of the design, not measured, and read by nothing yet.
+    /// The heap limit that it runs a program in, in percent of the most bytes (by its [`layout`](crate::layout)) that the
+    /// program reaches at once; 0 if it never collects. The harness gives such limits to generated cases, and a
+    /// collector that runs out of memory in one is at fault. Measured, with a margin (`fuzz/harness/src/limits.rs`).
     pub headroom: u32,
 }
 

@@ -268,7 +268,7 @@ impl Heap {
     /// # Errors
     /// `Verify`.
     pub fn verify(&mut self, roots: &mut dyn RootSet) -> Result<(), Error> {
-        self.core.check_window()?;
+        self.core.check_mutator()?;
         self.core.stats.verifications += 1;
         self.verifier.run(&self.core, &*self.collector, roots)
     }
@@ -311,7 +311,7 @@ impl Heap {
         if self.failure.is_some() {
             return Err(AllocError::Corrupt);
         }
-        self.core.check_window().map_err(|error| self.fail(error))?;
+        self.core.check_mutator().map_err(|error| self.fail(error))?;
         self.core.stats.slow_allocations += 1;
         let constraints = self.collector.constraints();
         let due = self.agenda.allocation(&self.core.stress(), constraints.stress_kinds);
@@ -369,7 +369,7 @@ impl Heap {
         cause: Cause,
         roots: &mut dyn RootSet,
     ) -> Result<(), Error> {
-        self.core.check_window()?;
+        self.core.check_mutator()?;
         let verify = self.core.stress().verify;
         if verify {
             self.verify(roots)?;

@@ -17,14 +17,15 @@ pub struct Mutator {
     pub next: u32,
     /// Heap offset behind the bump window.
     pub end: u32,
-    /// What inline allocation writes into the collector's word of a fresh object.
+    /// What inline allocation writes into the collector's word of a fresh object; `BarrierShape::Snapshot` into that of an
+    /// object that it marks.
     pub fresh: u32,
     /// Not 0 while `BarrierShape::Snapshot` has work to do.
     pub marking: u32,
-    /// The collector's word of a marked object, for that shape.
+    /// The collector's word of an object that this barrier passes over.
     pub colour: u32,
-    /// Not 0 when an entry found no room in the log.
-    pub log_overflow: u32,
+    /// Words that found no room in the log.
+    pub log_lost: u64,
     /// Next free entry of the log.
     pub log_next: *mut u32,
     /// Behind the log's last entry.
@@ -45,7 +46,7 @@ impl Default for Mutator {
             fresh: 0,
             marking: 0,
             colour: 0,
-            log_overflow: 0,
+            log_lost: 0,
             log_next: ptr::null_mut(),
             log_end: ptr::null_mut(),
             cards: ptr::null_mut(),
@@ -93,16 +94,18 @@ impl Drop for MutatorCell {
 pub(crate) struct Log {
     first: NonNull<u32>,
     entries: usize,
+    /// Whether there is no room for more words, whatever is in it.
+    closed: bool,
 }
 
 // SAFETY: the entries belong to this value alone.
 unsafe impl Send for Log {}
 
 impl Log {
-    /// An empty log of `entries` words, announced to the mutator.
-    pub(crate) fn new(entries: usize, mutator: &MutatorCell) -> Log {
+    /// An empty log of `entries` words, closed or not, announced to the mutator.
+    pub(crate) fn new(entries: usize, closed: bool, mutator: &MutatorCell) -> Log {
         let words: Box<[u32]> = vec![0; entries].into();
-        let log = Log { first: NonNull::from(Box::leak(words)).cast(), entries };
+        let log = Log { first: NonNull::from(Box::leak(words)).cast(), entries, closed };
         log.reset(mutator);
         log
     }
@@ -110,10 +113,28 @@ impl Log {
     fn reset(&self, mutator: &MutatorCell) {
         mutator.with(|mutator| {
             mutator.log_next = self.first.as_ptr();
-            // SAFETY: one past the end of the allocation.
-            mutator.log_end = unsafe { self.first.as_ptr().add(self.entries) };
-            mutator.log_overflow = 0;
+            mutator.log_lost = 0;
         });
+        self.announce_end(mutator);
+    }
+
+    fn announce_end(&self, mutator: &MutatorCell) {
+        let room = if self.closed { self.len(mutator) } else { self.entries };
+        // SAFETY: at most one past the end of the allocation.
+        mutator.with(|mutator| mutator.log_end = unsafe { self.first.as_ptr().add(room) });
+    }
+
+    /// Leaves no room for more words, or gives it again; what is in the log stays.
+    pub(crate) fn close(&mut self, closed: bool, mutator: &MutatorCell) {
+        self.closed = closed;
+        self.announce_end(mutator);
+    }
+
+    /// Whether the next entry goes inside it, or right behind it if it is full.
+    pub(crate) fn is_inside(&self, mutator: &MutatorCell) -> bool {
+        let next = mutator.with(|mutator| mutator.log_next.addr());
+        let taken = next.wrapping_sub(self.first.as_ptr().addr());
+        taken <= 4 * self.entries && taken.is_multiple_of(4)
     }
 
     /// Entries in it.
@@ -122,17 +143,17 @@ impl Log {
         (next.wrapping_sub(self.first.as_ptr().addr()) / 4).min(self.entries)
     }
 
-    /// Its room.
+    /// Its room, closed or not.
     pub(crate) fn capacity(&self) -> usize {
         self.entries
     }
 
-    /// Adds a word, as generated code does.
-    pub(crate) fn push(&self, mutator: &MutatorCell, word: u32) {
+    /// Adds a word, as generated code does; whether there was room.
+    pub(crate) fn push(&self, mutator: &MutatorCell, word: u32) -> bool {
         let len = self.len(mutator);
-        if len == self.entries {
-            mutator.with(|mutator| mutator.log_overflow = 1);
-            return;
+        if self.closed || len == self.entries {
+            mutator.with(|mutator| mutator.log_lost += 1);
+            return false;
         }
         // SAFETY: `len` is below the number of entries.
         let at = unsafe { self.first.as_ptr().add(len) };
@@ -140,11 +161,12 @@ impl Log {
         unsafe { at.write(word) };
         // SAFETY: at most one past the end.
         mutator.with(|mutator| mutator.log_next = unsafe { at.add(1) });
+        true
     }
 
-    /// Empties it: its words, and whether others were lost.
-    pub(crate) fn take(&self, mutator: &MutatorCell) -> (Vec<u32>, bool) {
-        let lost = mutator.with(|mutator| mutator.log_overflow != 0);
+    /// Empties it: its words, and how many others were lost.
+    pub(crate) fn take(&self, mutator: &MutatorCell) -> (Vec<u32>, u64) {
+        let lost = mutator.with(|mutator| mutator.log_lost);
         // SAFETY: the first `len` entries are initialised, and the mutator does not run now.
         let words = unsafe { std::slice::from_raw_parts(self.first.as_ptr(), self.len(mutator)) }.to_vec();
         self.reset(mutator);

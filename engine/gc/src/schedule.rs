@@ -21,6 +21,13 @@ pub struct Stress {
     pub verify: bool,
     /// Finish lazy sweeping at the end of each collection, so that dead objects are poisoned at once.
     pub settle: bool,
+    /// Every write barrier takes its slow path, as far as its [`BarrierShape`](crate::BarrierShape) has one: the log has
+    /// no room, so that each word is lost and collections find their way without it; snapshots are taken again as soon
+    /// as the last one is done with, and nothing passes for marked.
+    pub barrier_slow: bool,
+    /// Each object that a collection covers goes to another place, where the collector moves objects at all
+    /// ([`Constraints::moves`](crate::Constraints)).
+    pub move_always: bool,
 }
 
 impl Stress {

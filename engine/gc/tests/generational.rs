@@ -323,6 +323,75 @@ fn compaction_slides_and_keeps_the_order() {
     assert_eq!(world.roots.frames[0], before[0]);
 }
 
+/// Up and down in turn; an old object's card is found wherever it has gone.
+#[test]
+fn everything_old_moves_at_every_full_collection_if_it_shall() {
+    let stress = Stress { poison: true, verify: true, move_always: true, ..Stress::default() };
+    let mut world = World::new(HeapConfig { stress, ..HeapConfig::default() });
+    world.roots.frames.clear();
+    for number in 0..5000 {
+        let node = world.node(number).unwrap();
+        world.roots.frames.push(node);
+    }
+    world.roots.state[0] = world.array(2000).unwrap();
+    world.roots.state[1] = world.array(20_000).unwrap();
+    for round in 0..8 {
+        let before = world.roots.frames.clone();
+        let arrays = world.roots.state.clone();
+        world.collect(CollectKind::Full);
+        let after = &world.roots.frames;
+        assert!(before.iter().zip(after).all(|(before, after)| before != after), "round {round}");
+        assert!(after.is_sorted_by_key(|node| node.0) && world.roots.state[0] != arrays[0]);
+        assert_eq!(world.roots.state[1], arrays[1], "large objects stay where they are");
+        // The first of all objects, one at the end, and one in a card with others get a young referent each.
+        let holders = [0, after.len() - 1, after.len() / 2].map(|at| after[at]);
+        for (number, holder) in (7000..).zip(holders) {
+            let young = world.node(number).unwrap();
+            world.heap.write_ref(holder, NEXT, young).unwrap();
+        }
+        world.minor();
+        world.minor();
+        for (number, holder) in (7000..).zip(holders) {
+            assert_eq!(world.number(world.read(holder, NEXT)), number);
+        }
+        let mut number = 0;
+        world.roots.frames.retain(|_| {
+            number += 1;
+            number % 7 != round
+        });
+    }
+    let numbers: Vec<u32> = world.roots.frames.iter().map(|&node| world.number(node)).collect();
+    assert!(numbers.len() > 1000 && numbers.is_sorted());
+    world.roots.frames.clear();
+    world.roots.state.fill(GcRef::NULL);
+    for _ in 0..3 {
+        world.collect(CollectKind::Full);
+        assert_eq!(world.heap.used_bytes(), 0);
+    }
+}
+
+#[test]
+fn where_the_reservation_has_no_room_for_a_gap_the_limit_comes_first() {
+    let fill = |move_always| {
+        let stress = Stress { verify: true, move_always, ..Stress::default() };
+        let mut world =
+            World::new(HeapConfig { reservation: Some(1 << 20), stress, ..HeapConfig::default() });
+        world.roots.frames.clear();
+        for number in 0.. {
+            match world.node(number) {
+                Ok(node) => world.roots.frames.push(node),
+                Err(AllocError::OutOfMemory) => break,
+                Err(error) => panic!("{error:?}"),
+            }
+            if number % 1000 == 0 {
+                world.collect(CollectKind::Full);
+            }
+        }
+        (world.roots.frames.len(), world.heap.used_bytes())
+    };
+    assert_eq!(fill(true), fill(false));
+}
+
 #[test]
 fn survivors_that_the_other_half_does_not_take_are_promoted() {
     let stress = Stress { poison: true, verify: true, ..Stress::default() };
@@ -538,8 +607,8 @@ fn random_mutators_of_all_sizes_under_a_tight_limit() {
     let (mut full, mut minor, mut promoted, mut freed) = (0, 0, 0, 0);
     for seed in 0..12 {
         let stress = match seed % 3 {
-            0 => strict,
-            1 => Stress { every_safepoint: 29, ..strict },
+            0 => Stress { move_always: seed % 2 == 0, ..strict },
+            1 => Stress { every_safepoint: 29, move_always: seed % 4 == 0, ..strict },
             _ => Stress::default(),
         };
         let mut world = run_random(seed, 500, stress, seed % 4 == 3);
@@ -566,7 +635,8 @@ fn the_same_run_counts_the_same() {
 fn hostile_words_in_all_generations_never_crash() {
     for seed in 0..120 {
         let mut random = Random(seed);
-        let mut world = run_random(seed, 100 + seed % 100, Stress::default(), false);
+        let stress = Stress { move_always: seed % 3 == 0, ..Stress::default() };
+        let mut world = run_random(seed, 100 + seed % 100, stress, false);
         world.heap.set_checked(false);
         let mut objects = Vec::new();
         world.heap.for_each_object(&mut |object, _| objects.push(object));

@@ -7,7 +7,8 @@
 //! tables through [`FuncTranslator::emit_root_store`].
 //!
 //! Barriers make no calls: a call would be a safepoint and spill every live reference around each store. What a barrier
-//! has to tell goes into the mutator's log or the card table; a full log sets a flag that the collector looks at.
+//! has to tell goes into the mutator's log or the card table; what a full log loses is counted, which the collector looks
+//! at.
 //!
 //! Invariant: between an inline allocation and the stores of the object's slots there is no safepoint, so no collector
 //! ever meets a half-made object.
@@ -184,9 +185,10 @@ impl FuncTranslator<'_> {
     }
 
     /// Stores a traced reference into an object that was allocated after the last safepoint: no collector has seen it,
-    /// no old value is lost, and no collector remembers young objects.
+    /// no old value is lost (the slot may hold anything yet), and no collector remembers young objects.
     pub(crate) fn emit_ref_init(&mut self, address: Value, offset: u32, value: Value) {
         match self.shape.write_barrier {
+            BarrierShape::Card if self.options.slow_barriers => self.mark_card(address, offset),
             BarrierShape::None | BarrierShape::Card | BarrierShape::Snapshot => {}
             BarrierShape::Count => self.count_up(value),
         }
@@ -231,7 +233,8 @@ impl FuncTranslator<'_> {
         self.b.ins().brif(left, after, &[], zero, &[]);
         self.b.seal_block(zero);
         self.b.switch_to_block(zero);
-        self.push_log(old);
+        let lost = self.push_log(old);
+        self.go_on(lost);
         self.go_on(after);
     }
 
@@ -247,7 +250,8 @@ impl FuncTranslator<'_> {
         self.go_on(after);
     }
 
-    /// While marking: logs what stands at `address + offset`, unless it is marked.
+    /// While marking: marks and logs what stands at `address + offset`, unless it is marked. What the log has no room for
+    /// is not marked.
     fn log_overwritten(&mut self, flags: MemFlagsData, address: Value, offset: u32) {
         let mutator = self.mutator();
         let state = self.flags(Region::Mutator);
@@ -259,14 +263,17 @@ impl FuncTranslator<'_> {
         self.b.switch_to_block(active);
         let old = self.b.ins().load(I32, flags, address, offset as i32);
         let none = self.if_object(old);
-        let (_, _, word) = self.collector_word(old);
+        let (at, word_flags, word) = self.collector_word(old);
         let colour = self.b.ins().load(I32, state, mutator, offset_of!(Mutator, colour) as i32);
         let marked = self.b.ins().icmp(IntCC::Equal, word, colour);
         let white = self.b.create_block();
         self.b.ins().brif(marked, none, &[], white, &[]);
         self.b.seal_block(white);
         self.b.switch_to_block(white);
-        self.push_log(old);
+        let lost = self.push_log(old);
+        let fresh = self.b.ins().load(I32, state, mutator, offset_of!(Mutator, fresh) as i32);
+        self.b.ins().store(word_flags, fresh, at, header::GC_WORD as i32);
+        self.go_on(lost);
         self.go_on(none);
         self.go_on(after);
     }
@@ -299,8 +306,9 @@ impl FuncTranslator<'_> {
         self.b.switch_to_block(block);
     }
 
-    /// Pushes `word` into the log, or notes that it is full.
-    fn push_log(&mut self, word: Value) {
+    /// Pushes `word` into the log and goes on in a block that runs only then, or counts it as lost if the log is full; the
+    /// block that is returned runs next in any case, by [`Self::go_on`].
+    fn push_log(&mut self, word: Value) -> Block {
         let mutator = self.mutator();
         let state = self.flags(Region::Mutator);
         let next_at = offset_of!(Mutator, log_next) as i32;
@@ -313,14 +321,16 @@ impl FuncTranslator<'_> {
         self.b.seal_block(full);
         self.b.set_cold_block(full);
         self.b.switch_to_block(full);
-        let yes = self.b.ins().iconst(I32, 1);
-        self.b.ins().store(state, yes, mutator, offset_of!(Mutator, log_overflow) as i32);
+        let lost_at = offset_of!(Mutator, log_lost) as i32;
+        let lost = self.b.ins().load(I64, state, mutator, lost_at);
+        let lost = self.b.ins().iadd_imm_u(lost, 1);
+        self.b.ins().store(state, lost, mutator, lost_at);
         self.b.ins().jump(after, &[]);
         self.b.switch_to_block(push);
         let log = self.flags(Region::Log);
         self.b.ins().store(log, word, next, 0);
         let next = self.b.ins().iadd_imm_u(next, 4);
         self.b.ins().store(state, next, mutator, next_at);
-        self.go_on(after);
+        after
     }
 }

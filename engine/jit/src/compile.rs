@@ -45,6 +45,8 @@ pub struct CompileOptions {
     pub fuel: bool,
     /// Whether code passes a safepoint at each function's entry and at each arrival at a loop's header.
     pub polls: bool,
+    /// Whether stores into fresh objects run the collector's barrier too, where that does something for them.
+    pub slow_barriers: bool,
     /// Whether Cranelift's verifier runs.
     pub verifier: bool,
     /// Whether Cranelift's alias analysis runs (a bisect switch).
@@ -62,6 +64,7 @@ impl Default for CompileOptions {
             cpu: Cpu::Native,
             fuel: false,
             polls: false,
+            slow_barriers: false,
             verifier: cfg!(debug_assertions),
             alias_analysis: true,
             legacy_exceptions: false,

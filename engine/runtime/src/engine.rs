@@ -130,6 +130,7 @@ fn options_of(config: &Config) -> CompileOptions {
         fuel: config.fuel,
         verifier: config.verifier,
         polls: config.polls,
+        slow_barriers: config.stress.barrier_slow,
         alias_analysis: config.alias_analysis,
         legacy_exceptions: config.legacy_exceptions,
     }

@@ -25,10 +25,8 @@ use crate::collector::{
 };
 use crate::header::GC_WORD;
 use crate::heap::HeapCore;
-use crate::memory::View;
 use crate::space::cells::Cells;
 use crate::space::classes::MAX_SMALL;
-use crate::types::TypeId;
 use crate::verify::Facts;
 use crate::{CollectKind, Error, ErrorKind, RootSet};
 
@@ -45,7 +43,7 @@ const CONSTRAINTS: Constraints = Constraints {
     collects: true,
     header_flags: 0,
     stress_kinds: &[CollectKind::Minor, CollectKind::Minor, CollectKind::Minor, CollectKind::Full],
-    headroom: 200,
+    headroom: 150,
 };
 
 /// The registry's line.
@@ -133,7 +131,7 @@ unsafe impl Collector for Drc {
             self.zeros.push(at);
             if !full {
                 core.stats.objects_survived += 1;
-                core.stats.bytes_survived += u64::from(object(core, cells, at)?.2);
+                core.stats.bytes_survived += u64::from(cells.measured(core, at)?.size);
                 core.stats.survived_from_frames_only += u64::from(index >= pins.of_state);
             }
         }
@@ -176,13 +174,4 @@ fn lose(core: &HeapCore, cells: &Cells, at: u32) -> Result<u32, Error> {
     let left = left.ok_or_else(|| Error::corrupt("count below the references", at))?;
     view.write_u32(at + GC_WORD, left);
     Ok(left)
-}
-
-/// View, type and size of the object at `at`, which lies in its cell.
-///
-/// # Errors
-/// `Corrupt`.
-#[inline]
-fn object<'h>(core: &'h HeapCore, cells: &Cells, at: u32) -> Result<(View<'h>, TypeId, u32), Error> {
-    cells.measured(core, at).map(|object| (object.view, object.id, object.size))
 }

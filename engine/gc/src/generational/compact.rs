@@ -4,8 +4,11 @@
 //! one pass over the living updates each object's slots and moves it. A root slot may be shown twice, and a new offset
 //! may be another object's old one; so updated slots carry [`MOVED`] until all roots were shown.
 //!
-//! Invariant: living objects do not overlap and go no further up, so nothing is overwritten before it has moved. The
-//! words behind references were found good by the marking.
+//! Invariant: living objects do not overlap, and either none goes up or all do ([`Old::base`](super::old::Old::base)). So
+//! nothing is overwritten before it has moved, in address order or against it. The words behind references were found good
+//! by the marking.
+
+use std::ops::Range;
 
 use super::mark::{Marker, Marks};
 use super::minor::RootWords;
@@ -41,56 +44,71 @@ impl Spaces {
         words.frames.iter().try_for_each(|&word| marker.reach(GcRef(word)))?;
         marker.drain()?;
         let (objects, bytes) = (marker.objects, marker.bytes);
-        let marks = marker.finish();
+        let mut marks = marker.finish();
         core.stats.objects_survived += objects;
         core.stats.bytes_survived += bytes;
         core.stats.survived_from_frames_only += objects - from_state;
 
         self.large.sweep(core, |_, object| object.marked);
         self.large.iter_mut().for_each(|(_, object)| object.marked = false);
+        marks.send_to(self.old.base(core, marks.bytes()));
         let layouts = &core.layouts;
         let large = self.large.view(core);
         for (at, object) in self.large.iter() {
             update(&large, layouts, &marks, at, object.size)?;
         }
         let old = core.memory.view(self.old.extent);
-        let before = self.old.range();
-        let (end, moved) = slide(&old, layouts, &marks, &mut self.old.crossing, before.start)?;
+        let (before, after) = (self.old.range(), marks.new_range());
+        let each = |parts: [Range<u32>; 2], f: &dyn Fn(Range<u32>)| {
+            parts.into_iter().filter(|part| !part.is_empty()).for_each(f);
+        };
+        each([after.start..before.start, before.end..after.end], &|part| old.claimed(part));
+        let moved = slide(&old, layouts, &marks, &mut self.old.crossing, before.start)?;
         update_roots(&marks, roots)?;
-        old.freed(end..before.end, core.stress().poison);
+        let poison = core.stress().poison;
+        each([before.start..after.start, after.end..before.end], &|part| old.freed(part, poison));
         // No card is left that has to be dirty; those of the dead would only be scanned in vain.
         core.cards().ok_or_else(not_started)?.clean(before.clone());
-        self.old.set_end(core, end);
         core.stats.bytes_copied += moved;
-        core.stats.bytes_freed += u64::from(before.end - end);
+        core.stats.bytes_freed += u64::from(self.old.used() - marks.bytes());
+        self.old.set_range(core, after);
         Ok(())
     }
 }
 
-/// Moves the living to the start of the space; where they end, and the bytes that moved.
+/// Moves the living, which lie from `start` on, to their places; the bytes that moved.
 fn slide(
     old: &View<'_>,
     layouts: &LayoutTable,
     marks: &Marks,
     crossing: &mut Crossing,
     start: u32,
-) -> Result<(u32, u64), Error> {
-    let (mut end, mut moved) = (start, 0);
-    crossing.clear();
+) -> Result<u64, Error> {
+    let range = marks.new_range();
+    let up = range.start > start;
+    let (mut end, mut moved) = (range.start, 0);
+    let mut rising = Vec::new();
+    let go = |at: u32, to: u32, size: u32| {
+        let copied = old.copy(to, old, at, size as usize);
+        copied.ok_or_else(|| Error::corrupt("object outside the old space", at))
+    };
+    crossing.restart(range.start);
     for at in marks.iter() {
         let size = update(old, layouts, marks, at, u32::MAX)?;
-        if end != at {
-            let copied = old.copy(end, old, at, size as usize);
-            copied.ok_or_else(|| Error::corrupt("object outside the old space", at))?;
-            moved += u64::from(size);
+        if up {
+            rising.push((at, end, size));
+        } else if end != at {
+            go(at, end, size)?;
         }
+        moved += if end == at { 0 } else { u64::from(size) };
         crossing.enter(end, size);
         end += size;
     }
-    if end != marks.new_end() {
+    if end != range.end {
         return Err(Error::corrupt("objects changed their sizes", end));
     }
-    Ok((end, moved))
+    rising.into_iter().rev().try_for_each(|(at, to, size)| go(at, to, size))?;
+    Ok(moved)
 }
 
 /// Updates the slots of the object at `at`, which was found good by the marking; its bytes.

@@ -22,6 +22,8 @@ use crate::{Error, GcRef};
 pub(super) struct Marks {
     start: u32,
     end: u32,
+    /// Where the first object goes.
+    base: u32,
     starts: Vec<u64>,
     live: Vec<u64>,
     /// Living bytes in front of each word's, divided by 8; empty until [`Marks::plan`].
@@ -39,6 +41,7 @@ impl Marks {
         Marks {
             start: old.start,
             end: old.end,
+            base: old.start,
             starts: vec![0; words],
             live: vec![0; words],
             before: Vec::new(),
@@ -87,7 +90,7 @@ impl Marks {
         Some(())
     }
 
-    /// Computes where objects go.
+    /// Computes where objects go, if the first one goes to the start.
     fn plan(&mut self) {
         let mut sum = 0;
         self.before = Vec::with_capacity(self.live.len());
@@ -98,9 +101,19 @@ impl Marks {
         self.total = sum;
     }
 
-    /// Where the old space ends when everything has gone to its place.
-    pub(super) fn new_end(&self) -> u32 {
-        self.start + self.total * OBJECT_ALIGN
+    /// Sends all objects so far down or up that the first one goes to `base`.
+    pub(super) fn send_to(&mut self, base: u32) {
+        self.base = base;
+    }
+
+    /// Bytes of the living.
+    pub(super) fn bytes(&self) -> u32 {
+        self.total * OBJECT_ALIGN
+    }
+
+    /// Where the old space lies when everything has gone to its place.
+    pub(super) fn new_range(&self) -> Range<u32> {
+        self.base..self.base + self.bytes()
     }
 
     /// Where the object at `at` goes; `None` if there is no living one.
@@ -111,7 +124,7 @@ impl Marks {
             return None;
         }
         let within = (self.live.get(word)? & (bit - 1)).count_ones();
-        Some(self.start + (self.before.get(word)? + within) * OBJECT_ALIGN)
+        Some(self.base + (self.before.get(word)? + within) * OBJECT_ALIGN)
     }
 
     /// The living objects in address order.
@@ -237,6 +250,10 @@ mod tests {
             assert_eq!(marks.target(start + at), Some(to));
             to += size;
         }
+        assert_eq!(marks.new_range(), start..to);
+        marks.send_to(start + 1536);
+        assert_eq!(marks.target(start + 8), Some(start + 1536));
+        assert_eq!(marks.new_range(), start + 1536..to + 1536);
         assert_eq!(marks.target(start + 16), None);
         assert_eq!(marks.iter().collect::<Vec<_>>(), objects.map(|(at, _)| start + at));
     }

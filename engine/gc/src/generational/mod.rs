@@ -5,8 +5,9 @@
 //! reachable from roots and from dirty cards: to the other half what has not survived a collection yet, to the end of
 //! the old space what has. Age is told by position: survivors lie below a boundary in their half, so that headers stay
 //! clean. A full collection promotes everything, marks ([`mark`]), and slides the old space together in address order
-//! ([`compact`]), so it keeps nothing that is dead. Objects above [`INLINE_MAX`] lie apart and never move; those that
-//! were allocated since the last collection are young, too, and a minor collection frees those that it does not reach.
+//! ([`compact`]), so it keeps nothing that is dead. Objects above [`INLINE_MAX`] lie apart and never move, under
+//! [`Stress::move_always`](crate::Stress) neither; those that were allocated since the last collection are young, too, and
+//! a minor collection frees those that it does not reach.
 //!
 //! Policy: see [`policy`].
 //!
@@ -25,7 +26,9 @@ mod old;
 mod policy;
 mod slots;
 
-use crate::collector::{Account, AllocShape, BarrierShape, CodeShape, Collector, CollectorEntry, Constraints};
+use crate::collector::{
+    Account, AllocShape, BarrierShape, CodeShape, Collector, CollectorEntry, Constraints,
+};
 use crate::heap::HeapCore;
 use crate::memory::{GRANULE, NULL_PAGE};
 use crate::space::large::Large;
@@ -51,7 +54,7 @@ const CONSTRAINTS: Constraints = Constraints {
     collects: true,
     header_flags: 0,
     stress_kinds: &[CollectKind::Minor, CollectKind::Minor, CollectKind::Full, CollectKind::Minor],
-    headroom: 150,
+    headroom: 120,
 };
 
 /// The registry's line.
@@ -171,7 +174,7 @@ impl Spaces {
 // `Spaces::scavenge`; it asks again for slots that it updates, and tells updated ones by a tag or by where they refer.
 // 4: the nursery's survivors and the old space are filled back to back; `cells` shows the large objects. 5: flags and
 // collector's words are written in the abandoned half alone. 6: see `minor`, `mark`. 7: `Nursery::open`. 8: memory for
-// copies and promotion is committed before anything changes; what follows commits nothing.
+// copies and promotion is committed before anything changes; what follows commits nothing that it needs.
 unsafe impl Collector for Generational {
     fn constraints(&self) -> &'static Constraints {
         &CONSTRAINTS

@@ -1,7 +1,11 @@
 //! The old space: objects back to back, and the map by which a card finds them.
 //!
+//! The objects begin at the space's floor, but for [`Stress::move_always`](crate::Stress): then each second compaction
+//! leaves a gap there, so that all objects move up by more than what was dead, and the next one moves all down again.
+//!
 //! Invariant: for each card whose first byte lies in the used part, the crossing map holds the start of the object that
-//! covers that byte (Jones, Hosking and Moss, "The Garbage Collection Handbook", section 11.8, in its simplest form).
+//! covers that byte (Jones, Hosking and Moss, "The Garbage Collection Handbook", section 11.8, in its simplest form). The
+//! used part starts at a card's first byte.
 
 use std::ops::Range;
 
@@ -16,6 +20,10 @@ const DISCARD: u32 = 1 << 18;
 pub(super) struct Old {
     pub(super) extent: ExtentId,
     region: RegionId,
+    /// The bounds of the space.
+    floor: u32,
+    limit: u64,
+    /// The bounds of the used part.
     start: u32,
     end: u32,
     /// Bytes from here on have never been used, or were given back.
@@ -35,7 +43,17 @@ impl Old {
         let region = core.add_region(extent, start as u32, true);
         let at = start as u32;
         let crossing = Crossing { start: at, starts: Vec::new() };
-        Ok(Old { extent, region, start: at, end: at, touched: at, committed: start, crossing })
+        Ok(Old {
+            extent,
+            region,
+            floor: at,
+            limit,
+            start: at,
+            end: at,
+            touched: at,
+            committed: start,
+            crossing,
+        })
     }
 
     /// Where its objects lie.
@@ -74,9 +92,30 @@ impl Old {
 
     /// Moves the end; the crossing map is the caller's business.
     pub(super) fn set_end(&mut self, core: &mut HeapCore, end: u32) {
-        self.end = end;
-        self.touched = self.touched.max(end);
-        core.set_region_end(self.region, end);
+        self.set_range(core, self.start..end);
+    }
+
+    /// Moves both bounds of the used part, likewise.
+    pub(super) fn set_range(&mut self, core: &mut HeapCore, range: Range<u32>) {
+        (self.start, self.end) = (range.start, range.end);
+        self.touched = self.touched.max(range.end);
+        core.move_region(self.region, range);
+    }
+
+    /// Where a compaction puts the first of the living, which have `bytes`: at the floor, or, if every object must move and
+    /// they begin there already, so far up that none stays. For that, memory behind the end is committed; without it, and
+    /// where a full heap would not fit above the gap, it is the floor all the same.
+    pub(super) fn base(&mut self, core: &mut HeapCore, bytes: u32) -> u32 {
+        if !core.stress().move_always || self.start > self.floor || bytes == 0 {
+            return self.floor;
+        }
+        let dead = self.used() - bytes;
+        let gap = (dead / CARD_BYTES + 1) * CARD_BYTES;
+        let base = u64::from(self.floor) + u64::from(gap);
+        if base + core.max_bytes() > self.limit || self.reserve(core, CARD_BYTES).is_err() {
+            return self.floor;
+        }
+        base as u32
     }
 
     /// Gives the pages behind the end back if they are many; whether it did.
@@ -111,8 +150,9 @@ impl Crossing {
         }
     }
 
-    /// Forgets all objects.
-    pub(super) fn clear(&mut self) {
+    /// Forgets all objects; those that come begin at `start`.
+    pub(super) fn restart(&mut self, start: u32) {
+        self.start = start;
         self.starts.clear();
     }
 

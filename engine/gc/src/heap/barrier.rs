@@ -51,14 +51,7 @@ impl Heap {
                 new.iter().for_each(|&word| self.referent_gained(word));
                 old.iter().for_each(|&word| self.referent_lost(word));
             }
-            BarrierShape::Snapshot => {
-                let (marking, colour) = self.core.marking();
-                for &word in old.iter().filter(|word| marking && word.is_object()) {
-                    if self.collector_word(word) != Some(colour) {
-                        self.core.log(word);
-                    }
-                }
-            }
+            BarrierShape::Snapshot => old.iter().for_each(|&word| self.referent_overwritten(word)),
         }
     }
 
@@ -95,9 +88,25 @@ impl Heap {
             }
         }
     }
+
+    /// While marking, marks and logs a referent that is not marked; without room in the log it stays as it is.
+    fn referent_overwritten(&mut self, word: GcRef) {
+        let (marking, colour) = self.core.marking();
+        if marking
+            && word.is_object()
+            && self.collector_word(word).is_some_and(|found| found != colour)
+            && self.core.log(word)
+            && let Some(view) = self.core.runtime_view_at(word.0)
+        {
+            view.write_u32(word.0 + GC_WORD, self.core.fresh());
+        }
+    }
 }
 
 /// The words of `count` slots from `at` on.
 pub(super) fn words(view: &View<'_>, at: u32, count: u32) -> Option<Vec<GcRef>> {
-    (0..count).map(|index| view.read_u32(at + index * 4).map(GcRef)).collect()
+    let mut bytes = vec![0; count as usize * 4];
+    view.read_bytes(at, &mut bytes)?;
+    let words = bytes.as_chunks().0.iter();
+    Some(words.map(|&word| GcRef(u32::from_ne_bytes(word))).collect())
 }

@@ -160,6 +160,12 @@ impl HeapCore {
         region.end = end.max(region.start);
     }
 
+    /// Moves a region within its extent.
+    pub fn move_region(&mut self, region: RegionId, range: Range<u32>) {
+        self.regions[region.0].start = range.start;
+        self.set_region_end(region, range.end);
+    }
+
     /// The regions, the used part of the bump space first.
     pub fn regions(&self) -> impl Iterator<Item = Region> + '_ {
         let bump = self.space.map(|space| {
@@ -272,7 +278,7 @@ impl HeapCore {
 
     /// Makes the barrier's log.
     pub fn make_log(&mut self, entries: usize) {
-        self.log = Some(Log::new(entries, &self.mutator));
+        self.log = Some(Log::new(entries, self.config.stress.barrier_slow, &self.mutator));
     }
 
     /// Entries in the log, and its room.
@@ -282,19 +288,20 @@ impl HeapCore {
 
     /// Whether the log has lost an entry.
     pub fn log_overflowed(&self) -> bool {
-        self.mutator.with(|mutator| mutator.log_overflow != 0)
+        self.mutator.with(|mutator| mutator.log_lost != 0)
     }
 
-    /// Adds a word to the log, as a barrier does.
-    pub fn log(&mut self, word: GcRef) {
-        if let Some(log) = &self.log {
-            log.push(&self.mutator, word.0);
-        }
+    /// Adds a word to the log, as a barrier does; whether there was room.
+    pub fn log(&mut self, word: GcRef) -> bool {
+        self.log.as_ref().is_some_and(|log| log.push(&self.mutator, word.0))
     }
 
     /// Empties the log: its words (not trusted), and whether others were lost.
     pub fn take_log(&mut self) -> (Vec<u32>, bool) {
-        self.log.as_ref().map_or_else(Default::default, |log| log.take(&self.mutator))
+        let (words, lost) = self.log.as_ref().map_or_else(Default::default, |log| log.take(&self.mutator));
+        self.stats.log_lost += lost;
+        self.stats.log_overflows += u64::from(lost != 0);
+        (words, lost != 0)
     }
 
     /// The words in the log, not trusted.
@@ -336,8 +343,11 @@ impl HeapCore {
         }
     }
 
-    /// Refuses a window that generated code has moved where it cannot be.
-    pub(super) fn check_window(&self) -> Result<(), Error> {
+    /// Refuses a window or a log that generated code has moved where it cannot be.
+    pub(super) fn check_mutator(&self) -> Result<(), Error> {
+        if self.log.as_ref().is_some_and(|log| !log.is_inside(&self.mutator)) {
+            return Err(Error::corrupt("log out of bounds", 0));
+        }
         let Some(space) = self.space else { return Ok(()) };
         let next = self.mutator.with(|mutator| mutator.next);
         if space.start <= next && next <= space.limit && next.is_multiple_of(OBJECT_ALIGN) {
@@ -349,6 +359,9 @@ impl HeapCore {
 
     pub(super) fn set_stress(&mut self, stress: Stress) {
         self.config.stress = stress;
+        if let Some(log) = &mut self.log {
+            log.close(stress.barrier_slow, &self.mutator);
+        }
     }
 
     /// Closes inline allocation, or opens it again.

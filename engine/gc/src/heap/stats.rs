@@ -13,9 +13,10 @@ pub struct Stats {
     pub full: u64,
     /// Slices of an incremental collection.
     pub slices: u64,
-    /// Incremental cycles completed, and passes that look for unreachable cycles.
+    /// Incremental cycles completed. (A pass that looks for unreachable cycles of objects is a full collection.)
     pub cycles: u64,
-    /// Incremental cycles that gave up and marked everything at once.
+    /// Incremental cycles given up because the log had lost words: what they had marked was marked anew, at once. A full
+    /// collection that a policy, a program or a schedule asks for gives a cycle up, too, but is not counted here.
     pub degenerate: u64,
     /// Collections forced by a stress mode, a schedule, or `Heap::collect`.
     pub forced: u64,
@@ -39,7 +40,7 @@ pub struct Stats {
     pub blocks_swept: u64,
     /// Objects that a collection reached only from frames (`drc`: that frames alone refer to).
     pub survived_from_frames_only: u64,
-    /// Root slots visited, those of frames included.
+    /// Root slots visited, those of frames included; once a collection, however many passes it makes.
     pub roots: u64,
     /// Root slots of frames.
     pub frame_roots: u64,
@@ -53,6 +54,8 @@ pub struct Stats {
     pub barrier_work: u64,
     /// Logs that overflowed.
     pub log_overflows: u64,
+    /// Words that barriers found no room for in the log, counted when a collection empties it.
+    pub log_lost: u64,
     /// Allocations that found the heap at its limit: a full collection made room, or none was left.
     pub limit_hits: u64,
     /// Times that the heap took more memory, and gave some back.
@@ -91,6 +94,7 @@ impl Stats {
             bytes_allocated,
             barrier_work,
             log_overflows,
+            log_lost,
             limit_hits,
             grown,
             shrunk,
@@ -120,6 +124,7 @@ impl Stats {
         f("bytes_allocated", bytes_allocated);
         f("barrier_work", barrier_work);
         f("log_overflows", log_overflows);
+        f("log_lost", log_lost);
         f("limit_hits", limit_hits);
         f("grown", grown);
         f("shrunk", shrunk);

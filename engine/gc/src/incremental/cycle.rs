@@ -7,12 +7,13 @@
 //!
 //! *Why what is reachable gets marked* (Yuasa 1990). At the beginning all roots are taken down, so that each object that
 //! is reachable then (the snapshot) hangs on a grey one by a path of white ones. A path is cut only by a store into a
-//! slot of the heap; the barrier logs the old referent if it is white, and the log counts as grey, so the rest of the
-//! path hangs on it. Hence every object of the snapshot gets marked in the end, whatever becomes of it; what is reachable
+//! slot of the heap; the barrier gives the old referent the colour if it is white and logs it, and the log counts as grey,
+//! so the rest of the path hangs on it. Hence every object of the snapshot gets marked in the end, whatever becomes of it; what is reachable
 //! later is of the snapshot or fresh, for a mutator gets references from nowhere else. So roots and fresh objects need no
-//! barrier, and a slot that is stored into may be of any colour.
+//! barrier, and a slot that is stored into may be of any colour. A cycle logs an object once at most, however often it is
+//! stored over.
 //!
-//! *Giving up.* When the log has overflowed, the lost words may be the only grey ones on the paths to some white objects,
+//! *Giving up.* What finds no room in the log stays white. When that has happened, the lost words may be the only grey ones on the paths to some white objects,
 //! and a reference to such an object may stand in an object that is black already, or fresh: shading the roots again and
 //! going on would never look there. So the marks made so far are worth nothing. The third colour, which no object has,
 //! becomes `live`, and everything is marked anew, at once, from the roots as they are now: a collection without mutator
@@ -28,6 +29,8 @@ use crate::{Error, RootPhase, RootSet};
 
 /// The colours; none of them is what free or poisoned memory holds.
 pub(super) const COLOURS: [u32; 3] = [1, 2, 3];
+/// What the mutator takes for the marked colour if the barrier shall pass no object over.
+pub(super) const NO_COLOUR: u32 = 0;
 /// Words that barriers may log from slice to slice.
 const LOG: usize = 1 << 13;
 
@@ -38,6 +41,8 @@ pub(super) struct Cycles {
     pub(super) live: u32,
     /// While a cycle is under way, the colour of what is not marked.
     pub(super) white: u32,
+    /// What the mutator was told to be the marked colour: `live`, or none under `Stress::barrier_slow`.
+    pub(super) told: u32,
     /// Whether a cycle is under way. All blocks are swept then.
     pub(super) active: bool,
     pub(super) marking: Marking,
@@ -52,7 +57,7 @@ impl Cycles {
         core.set_fresh(live);
         core.set_marking(false, live);
         let pace = Pace::new(core);
-        Ok(Cycles { cells, live, white, active: false, marking: Marking::default(), pace })
+        Ok(Cycles { cells, live, white, told: live, active: false, marking: Marking::default(), pace })
     }
 
     /// Bytes that objects, dead ones too, and lists take.
@@ -72,16 +77,12 @@ impl Cycles {
         roots: &mut dyn RootSet,
     ) -> Result<(), Error> {
         if !self.active {
-            self.begin(core);
-            self.snapshot(core, RootPhase::State, roots)?;
-            self.snapshot(core, RootPhase::Frames, roots)?;
-            core.set_marking(true, self.live);
-            self.active = true;
+            self.activate(core, roots)?;
         }
         let (words, lost) = core.take_log();
         core.stats.barrier_work += words.len() as u64;
         if lost {
-            core.stats.log_overflows += 1;
+            core.stats.degenerate += 1;
             return self.at_once(core, need, roots);
         }
         let space = Space::new(core, &self.cells, self.live);
@@ -92,8 +93,26 @@ impl Cycles {
         if done {
             core.stats.cycles += 1;
             self.end(core, need);
+            self.again(core, roots)?;
         }
         Ok(())
+    }
+
+    /// Begins a cycle whose marking is left to slices.
+    fn activate(&mut self, core: &mut HeapCore, roots: &mut dyn RootSet) -> Result<(), Error> {
+        self.begin(core);
+        self.snapshot(core, RootPhase::State, roots)?;
+        self.snapshot(core, RootPhase::Frames, roots)?;
+        self.told = if core.stress().barrier_slow { NO_COLOUR } else { self.live };
+        core.set_marking(true, self.told);
+        self.active = true;
+        Ok(())
+    }
+
+    /// Begins the next cycle when one has ended, if the mutator is to meet nothing but active barriers. What the last one
+    /// found dead is swept by that, so a full collection still leaves nothing behind.
+    fn again(&mut self, core: &mut HeapCore, roots: &mut dyn RootSet) -> Result<(), Error> {
+        if core.stress().barrier_slow { self.activate(core, roots) } else { Ok(()) }
     }
 
     /// Marks everything at once and anew, giving up a cycle under way.
@@ -107,7 +126,6 @@ impl Cycles {
         roots: &mut dyn RootSet,
     ) -> Result<(), Error> {
         core.stats.full += 1;
-        core.stats.degenerate += u64::from(self.active);
         // The log of a cycle that is given up means nothing.
         core.take_log();
         self.begin(core);
@@ -116,7 +134,7 @@ impl Cycles {
             self.marking.drain(&Space::new(core, &self.cells, self.live), u64::MAX)?;
         }
         self.end(core, need);
-        Ok(())
+        self.again(core, roots)
     }
 
     /// Makes all objects white.
@@ -148,7 +166,8 @@ impl Cycles {
     /// Nothing is grey: what is white is dead. Large objects are freed at once, blocks swept when cells are needed.
     fn end(&mut self, core: &mut HeapCore, need: u32) {
         self.active = false;
-        core.set_marking(false, self.live);
+        self.told = self.live;
+        core.set_marking(false, self.told);
         self.retire(core);
         let view = self.cells.large.view(core);
         let is_dead = |at: u32| view.read_u32(at + GC_WORD) != Some(self.live);

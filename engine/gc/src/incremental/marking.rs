@@ -1,11 +1,12 @@
 //! The grey objects of a cycle, and the scanning of them in units of bounded work.
 //!
-//! Grey are the objects on the stack, the arrays that are scanned in part, and what the frames referred to at the
-//! snapshot; the last are only written down at first and followed when all else is black, so that what frames alone
-//! keep can be told. A unit is an object, or [`PIECE`] elements of a long array, or a batch of the frames' words.
+//! Grey are the objects on the stack, the arrays that are scanned in part, what the barrier has logged, and what the
+//! frames referred to at the snapshot; the last are only written down at first and followed when all else is black, so
+//! that what frames alone keep can be told. A unit is an object, or [`PIECE`] elements of a long array, or a batch of the
+//! frames' words.
 //!
-//! Invariant: an object on the stack or among the pieces has the marked colour, and it was pushed when it got it. Every
-//! word is checked before it is followed, and a unit always takes something away, so marking ends on any heap.
+//! Invariant: an object on the stack or among the pieces has the marked colour, and it was pushed, or logged, when it got
+//! it. Every word is checked before it is followed, and a unit always takes something away, so marking ends on any heap.
 
 use crate::header::{ARRAY_LENGTH, GC_WORD, TYPE_WORD};
 use crate::heap::{HeapCore, measure};
@@ -124,13 +125,11 @@ impl Marking {
         outcome.map(|()| (all, of_frames))
     }
 
-    /// Shades what the barrier has logged. Words that name no object are passed over: the log may be stale, never short.
+    /// Takes over what the barrier has logged: objects that it has shaded, and nobody has scanned. Words that name no
+    /// object are passed over.
     pub(super) fn logged(&mut self, space: &Space<'_>, words: &[u32]) {
-        for &word in words {
-            if space.shade(word) == Some(true) {
-                self.stack.push(word);
-            }
-        }
+        // The colour is not believed to be there yet.
+        self.stack.extend(words.iter().filter(|&&word| space.shade(word).is_some()));
     }
 
     /// Does up to `budget` units of work; whether none is left.

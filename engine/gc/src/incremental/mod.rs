@@ -15,7 +15,9 @@ mod marking;
 mod pace;
 
 use self::cycle::Cycles;
-use crate::collector::{Account, AllocShape, BarrierShape, CodeShape, Collector, CollectorEntry, Constraints};
+use crate::collector::{
+    Account, AllocShape, BarrierShape, CodeShape, Collector, CollectorEntry, Constraints,
+};
 use crate::heap::HeapCore;
 use crate::space::blocks::BLOCK;
 use crate::space::classes::{MAX_SMALL, size_class};
@@ -48,7 +50,7 @@ const CONSTRAINTS: Constraints = Constraints {
         CollectKind::Slice { objects: 1 },
         CollectKind::Full,
     ],
-    headroom: 250,
+    headroom: 150,
 };
 
 /// The registry's line.
@@ -98,7 +100,8 @@ unsafe impl Collector for Incremental {
         let cycles = self.0.as_ref()?;
         let slice = |objects| CollectKind::Slice { objects };
         if !cycles.active {
-            return cycles.pace.starts(core, size).then_some(slice(pace::LEAST));
+            let starts = core.stress().barrier_slow || cycles.pace.starts(core, size);
+            return starts.then_some(slice(pace::LEAST));
         }
         if cycles.taken() + u64::from(size) > core.max_bytes() {
             // What is left of this cycle is less work than a full collection.

@@ -16,8 +16,8 @@
 //!
 //! - *Collectors*, the verifier with them, read and write single aligned words. Besides they copy: exactly one object
 //!   that is initialised and has not moved, either into open space, after which it is *moved* (its two header words are
-//!   left to the collector, the others to nobody), or down in its own space over dead or moved ones (sliding), after
-//!   which the words that it has left are open.
+//!   left to the collector, the others to nobody), or within its own space over open words and dead or moved objects
+//!   (sliding), after which the words that it has left are open.
 //! - *The runtime*, generated code's model in the tests with it, reads and writes any bytes of objects that have not
 //!   moved. It is not held to types.
 //! - A word of a fresh object is *uninitialised* until the runtime writes it, and nobody reads it before.
@@ -264,7 +264,7 @@ impl Shadow {
         if self.is_on() {
             self.check_whole_object(from, len, &words);
         }
-        let slides = same_space && to < from;
+        let slides = same_space && to != from;
         self.each(to..to + len, |at, cell| {
             let word = Word(*cell);
             let may = word.is(&[State::Open]) || slides && word.of_object();

@@ -188,17 +188,18 @@ impl Blocks {
         Some(clear)
     }
 
-    /// Whether the cell at `at` is marked.
-    pub(crate) fn is_marked(&self, at: u32) -> bool {
-        let Some(cell) = self.cell(at) else { return false };
+    /// Whether the cell at `at` is marked. `None` if there is no cell.
+    #[inline]
+    pub(crate) fn is_marked(&self, at: u32) -> Option<bool> {
+        let cell = self.cell(at)?;
         let (word, bit) = self.place(at);
-        self.blocks[cell.block].marks[word] & bit != 0
+        Some(self.blocks[cell.block].marks[word] & bit != 0)
     }
 
     /// Whether the next sweep by marks will free the cell at `at`.
     pub(crate) fn is_doomed(&self, at: u32) -> bool {
         let unswept = |cell: Cell| self.blocks[cell.block].state == State::Unswept;
-        self.cell(at).is_some_and(unswept) && !self.is_marked(at)
+        self.cell(at).is_some_and(unswept) && self.is_marked(at) == Some(false)
     }
 
     /// Takes the mark of the cell at `at` away.
@@ -399,9 +400,11 @@ impl Blocks {
         }
     }
 
-    /// Returns the pages of free blocks beyond the number of those in use; whether there were any.
+    /// Returns the pages of free blocks beyond the number of those in use and beyond the heap's initial size; whether
+    /// there were any.
     pub(crate) fn shrink(&mut self, core: &mut HeapCore) -> bool {
-        let keep = (self.blocks.len() - self.free.len()).max(16);
+        let initial = core.initial_bytes().div_ceil(u64::from(BLOCK)) as usize;
+        let keep = (self.blocks.len() - self.free.len()).max(initial);
         let mut discarded = false;
         for &number in self.free.iter().rev().skip(keep) {
             let block = &mut self.blocks[number as usize];
@@ -432,6 +435,32 @@ impl Blocks {
             for at in cells_of(self.start + number * BLOCK, size) {
                 if view.read_u32(at + TYPE_WORD).is_some_and(|word| word != 0) {
                     f(at, size)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls `f` with each object that is not marked, a view of it and the bytes of its cell, in address order.
+    ///
+    /// # Errors
+    /// Those of `f`.
+    pub(crate) fn unmarked(
+        &self,
+        core: &HeapCore,
+        f: &mut impl FnMut(&View<'_>, u32, u32) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let view = core.memory.view(self.extent);
+        for (number, block) in (0u32..).zip(&self.blocks) {
+            if block.state == State::Free {
+                continue;
+            }
+            let size = CELL_SIZES[usize::from(block.class)];
+            for at in cells_of(self.start + number * BLOCK, size) {
+                let (word, bit) = self.place(at);
+                if block.marks[word] & bit == 0 && view.read_u32(at + TYPE_WORD).is_some_and(|word| word != 0)
+                {
+                    f(&view, at, size)?;
                 }
             }
         }

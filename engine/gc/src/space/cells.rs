@@ -16,6 +16,24 @@ pub(crate) struct Cells {
     pub(crate) large: Large,
 }
 
+/// Type and size of the object at `at` by its header, which lies in its `room` bytes.
+///
+/// # Errors
+/// `Corrupt`.
+#[inline]
+pub(crate) fn measured_in(
+    core: &HeapCore,
+    view: &View<'_>,
+    at: u32,
+    room: u32,
+) -> Result<(TypeId, u32), Error> {
+    let (id, size) = measure(view, &core.layouts, at)?;
+    if size > room {
+        return Err(Error::corrupt("object reaches beyond its cell", at));
+    }
+    Ok((id, size))
+}
+
 /// An object that was found and measured.
 pub(crate) struct Measured<'c> {
     /// Of its space.
@@ -109,10 +127,7 @@ impl Cells {
     #[inline]
     pub(crate) fn measured<'c>(&self, core: &'c HeapCore, at: u32) -> Result<Measured<'c>, Error> {
         let (view, room) = self.find(core, at).ok_or_else(|| Error::corrupt("no object", at))?;
-        let (id, size) = measure(&view, &core.layouts, at)?;
-        if size > room {
-            return Err(Error::corrupt("object reaches beyond its cell", at));
-        }
+        let (id, size) = measured_in(core, &view, at, room)?;
         Ok(Measured { view, room, id, size })
     }
 
@@ -137,7 +152,23 @@ impl Cells {
     /// Whether the object at `at` is marked.
     #[inline]
     pub(crate) fn is_marked(&self, at: u32) -> bool {
-        self.blocks.is_marked(at) || self.large.get(at).is_some_and(|object| object.marked)
+        let large = || self.large.get(at).is_some_and(|object| object.marked);
+        self.blocks.is_marked(at).unwrap_or_else(large)
+    }
+
+    /// Calls `f` with each object that is not marked, a view of it and its room.
+    ///
+    /// # Errors
+    /// Those of `f`.
+    pub(crate) fn unmarked(
+        &self,
+        core: &HeapCore,
+        f: &mut impl FnMut(&View<'_>, u32, u32) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.blocks.unmarked(core, f)?;
+        let view = self.large.view(core);
+        let mut large = self.large.iter().filter(|(_, object)| !object.marked);
+        large.try_for_each(|(at, object)| f(&view, at, object.size))
     }
 
     /// Clears all marks.

@@ -39,12 +39,21 @@ impl Marker {
             all += 1;
             of_frames += u64::from(matches!(kind, RootKind::Frame | RootKind::SuspendedFrame));
             if outcome.is_ok() {
-                outcome = reach(&mut self.stack, cells, *slot);
+                outcome = self.reach(cells, *slot);
             }
         });
         core.stats.roots += all;
         core.stats.frame_roots += of_frames;
         outcome
+    }
+
+    /// Marks what `word` refers to.
+    ///
+    /// # Errors
+    /// `Corrupt` when it is neither null, nor an i31, nor an object.
+    #[inline]
+    pub(crate) fn reach(&mut self, cells: &mut Cells, word: GcRef) -> Result<(), Error> {
+        reach(&mut self.stack, cells, word)
     }
 
     /// Scans grey objects until none is left.

@@ -9,7 +9,9 @@ fn random_graphs_stay_isomorphic() {
     for collector in registry() {
         for seed in 0..30 {
             let mut random = Random(seed);
-            let config = HeapConfig { initial_bytes: 8192, ..HeapConfig::default() };
+            let stress =
+                Stress { barrier_slow: seed % 4 == 2, move_always: seed % 5 == 3, ..Stress::default() };
+            let config = HeapConfig { initial_bytes: 8192, stress, ..HeapConfig::default() };
             let mut world = World::new(collector, config);
             world.roots.twice = seed % 3 == 0;
             for round in 0..40 {

@@ -1,7 +1,7 @@
 //! The heap's content is untrusted: whatever words lie there, everything ends, in an error if need be.
 
 use assay_gc::header::MAX_TYPES;
-use assay_gc::{AllocError, CollectKind, GcRef, HeapConfig, registry};
+use assay_gc::{AllocError, CollectKind, GcRef, HeapConfig, Stress, registry};
 
 use crate::model::{BYTES, EMPTY, HOST, NODES, REFS, Random, World};
 
@@ -27,7 +27,13 @@ fn hostile_words_never_crash() {
         let mut sound_ones = 0;
         for seed in 0..400 {
             let mut random = Random(seed);
-            let config = HeapConfig { initial_bytes: 1 << 14, max_bytes: 1 << 17, ..HeapConfig::default() };
+            let stress = Stress {
+                barrier_slow: seed / 2 % 2 == 1,
+                move_always: seed / 4 % 2 == 1,
+                ..Stress::default()
+            };
+            let config =
+                HeapConfig { initial_bytes: 1 << 14, max_bytes: 1 << 17, stress, ..HeapConfig::default() };
             let mut world = World::new(collector, config);
             world.heap.set_checked(false);
             for _ in 0..120 {
