@@ -24,15 +24,19 @@ pub(super) fn collect(core: &mut HeapCore, cells: &mut Cells, roots: &mut dyn Ro
     follow(&mut marker, core, cells, RootPhase::State, roots)?;
     let from_state = marker.objects;
     follow(&mut marker, core, cells, RootPhase::Frames, roots)?;
-    let each_dead = |f: &dyn Fn(u32) -> Result<(), Error>| {
-        cells.cells(core, &mut |at, _| if cells.is_marked(at) { Ok(()) } else { f(at) })
-    };
-    each_dead(&|at| match count(core, cells, at) {
-        Some(0) => Err(Error::corrupt("a dead object has no count: it was not logged when it lost it", at)),
-        _ => Ok(()),
+    let mut dead = Vec::new();
+    cells.cells(core, &mut |at, _| {
+        if cells.is_marked(at) {
+            return Ok(());
+        }
+        dead.push(at);
+        match count(core, cells, at) {
+            Some(0) => Err(Error::corrupt("a dead object has no count: it was not logged when it lost it", at)),
+            _ => Ok(()),
+        }
     })?;
-    each_dead(&|at| bury(core, cells, at))?;
-    each_dead(&|at| match count(core, cells, at) {
+    dead.iter().try_for_each(|&at| bury(core, cells, at))?;
+    dead.iter().try_for_each(|&at| match count(core, cells, at) {
         Some(0) => Ok(()),
         _ => Err(Error::corrupt("a dead object is still counted: a decrement was lost", at)),
     })?;
