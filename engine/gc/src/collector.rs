@@ -25,8 +25,9 @@ pub enum BarrierShape {
     /// Mark the card of the slot. Stores into objects made after the last safepoint mark nothing; under `barrier_slow`
     /// they do, which promises no less: a card may be dirty without need, in the nursery too.
     Card,
-    /// Count the new referent up and the old one down in the collector's word; push the old one into the log when its
-    /// count becomes 0. Stores into fresh objects count up only. Under `barrier_slow` the log has no room: the words are
+    /// Count the new referent up and the old one down in the collector's word, by [`COUNT_ONE`](crate::COUNT_ONE). When the
+    /// old one's word becomes 0, which says that nothing is counted and the log does not hold it, push it into the log and,
+    /// if there was room, make the word [`COUNT_LOGGED`](crate::COUNT_LOGGED). Stores into fresh objects count up only. Under `barrier_slow` the log has no room: the words are
     /// lost, and the collection looks at every object for those of count 0. A fresh object's slot has no old value (its
     /// memory may hold anything), so its store is the whole barrier already.
     Count,

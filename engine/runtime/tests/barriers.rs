@@ -189,9 +189,9 @@ fn a_log_that_generated_code_overflows_loses_nothing() {
 }
 
 #[test]
-fn a_million_stores_over_a_thousand_objects_give_no_cycle_up() {
+fn a_million_stores_over_a_thousand_objects_log_each_once() {
     const LEN: i32 = 1000;
-    for mut machine in machines().into_iter().filter(|machine| machine.shape == BarrierShape::Snapshot) {
+    for mut machine in machines() {
         machine.make(LEN, false);
         let before = machine.stats();
         machine.call("exchange", &[Val::I32(500_000)]);
@@ -200,7 +200,8 @@ fn a_million_stores_over_a_thousand_objects_give_no_cycle_up() {
         let after = machine.stats();
         assert_eq!(after.slow_allocations, before.slow_allocations, "{}", machine.name);
         assert_eq!((after.log_overflows, after.degenerate), (0, 0), "{}: {after:?}", machine.name);
-        assert_eq!((after.cycles - before.cycles, after.full), (1, before.full), "{}", machine.name);
+        let cycles = u64::from(machine.shape == BarrierShape::Snapshot);
+        assert_eq!((after.cycles - before.cycles, after.full), (cycles, before.full), "{}", machine.name);
         let logged = after.barrier_work - before.barrier_work;
         assert!((1..=LEN as u64).contains(&logged), "{}: {logged} logged", machine.name);
         assert_eq!(i32_of(&machine.call("sum-of-array", &[])), (0..LEN).sum::<i32>(), "{}", machine.name);

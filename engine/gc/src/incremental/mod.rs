@@ -15,7 +15,9 @@ mod marking;
 mod pace;
 
 use self::cycle::Cycles;
-use crate::collector::{Account, AllocShape, BarrierShape, CodeShape, Collector, CollectorEntry, Constraints};
+use crate::collector::{
+    Account, AllocShape, BarrierShape, CodeShape, Collector, CollectorEntry, Constraints,
+};
 use crate::heap::HeapCore;
 use crate::space::blocks::BLOCK;
 use crate::space::classes::{MAX_SMALL, size_class};

@@ -161,8 +161,10 @@ fn a_log_without_room_loses_every_word_and_no_object() {
             world.heap.verify(&mut world.roots).unwrap();
             world.heap.collect(kind, &mut world.roots).unwrap();
             let name = collector.constraints.name;
-            let logs =
-                matches!(collector.constraints.code.write_barrier, BarrierShape::Count | BarrierShape::Snapshot);
+            let logs = matches!(
+                collector.constraints.code.write_barrier,
+                BarrierShape::Count | BarrierShape::Snapshot
+            );
             let lost = if logs { CELLS as u64 } else { 0 };
             assert_eq!(world.heap.stats().log_lost, lost, "{name}");
             assert_eq!(world.heap.stats().log_overflows > 0, logs, "{name}");
