@@ -8,4 +8,6 @@ cargo run --locked --release --quiet -- fuzz --time 30m --out target/nightly-fin
 cargo run --locked --release --quiet -- validate --time 60m --require-coverage --out target/nightly-disagreements
 ci/break-it.sh
 cargo bench --locked -p assay-interp-benches -- --quiet
+# That the measuring works; its numbers want an idle machine.
+ci/measure-collectors.sh --quick --repeat 1 --out target/nightly-collectors
 ci/fuzz-smoke.sh 1800

@@ -33,6 +33,7 @@ fn run(collector: &CollectorEntry, seed: u64, steps: usize) {
     let stress = Stress {
         poison: seed & 1 != 0,
         verify: seed & 2 != 0,
+        settle: seed & 4 != 0,
         every_nth: if seed == 4 { 5 } else { 0 },
         barrier_slow: seed == 3 || seed == 4,
         move_always: seed == 2 || seed == 3,

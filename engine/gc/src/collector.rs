@@ -27,14 +27,16 @@ pub enum BarrierShape {
     Card,
     /// Count the new referent up and the old one down in the collector's word, by [`COUNT_ONE`](crate::COUNT_ONE). When the
     /// old one's word becomes 0, which says that nothing is counted and the log does not hold it, push it into the log and,
-    /// if there was room, make the word [`COUNT_LOGGED`](crate::COUNT_LOGGED). Stores into fresh objects count up only. Under `barrier_slow` the log has no room: the words are
-    /// lost, and the collection looks at every object for those of count 0. A fresh object's slot has no old value (its
-    /// memory may hold anything), so its store is the whole barrier already.
+    /// if there was room, make the word [`COUNT_LOGGED`](crate::COUNT_LOGGED). Stores into fresh objects count up only.
+    /// Under `barrier_slow` the log has no room: the words are lost, and the collection looks at every object for those of
+    /// count 0. A fresh object's slot has no old value (its memory may hold anything), so its store is the whole barrier
+    /// already.
     Count,
     /// While marking: unless the old referent's collector's word has the marked colour, push it into the log and, if there
-    /// was room, give it the colour of fresh objects. Stores into fresh objects do nothing. Under `barrier_slow` the collector is marking all the time, its marked colour is no
-    /// object's, and the log has no room, so each store over a reference loses a word: the next slice gives its cycle up,
-    /// marks at once, and begins another. A fresh object's slot has no old value that a snapshot could hold.
+    /// was room, give it the colour of fresh objects. Stores into fresh objects do nothing. Under `barrier_slow` the
+    /// collector is marking all the time, its marked colour is no object's, and the log has no room, so each store over a
+    /// reference loses a word: the next slice gives its cycle up, marks at once, and begins another. A fresh object's slot
+    /// has no old value that a snapshot could hold.
     Snapshot,
 }
 

@@ -57,10 +57,26 @@ pub enum CollectKind {
     Full,
 }
 
+/// Why a collection runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Cause {
+    /// The collector's policy, or a full heap; so many bytes are about to be allocated.
+    Policy { need: u32 },
+    /// A stress mode or a schedule, likewise.
+    Scheduled { need: u32 },
+    /// [`Heap::collect`].
+    Asked,
+}
+
 /// A heap's configuration.
 #[derive(Clone, Debug)]
 pub struct HeapConfig {
     /// Bytes of live and dead objects that the mutator may see at most (a semi-space counts once).
+    ///
+    /// This bounds objects, not memory. Where nothing moves, a block serves one [size class](crate::size_class) as long
+    /// as one object in it lives, so a program that leaves an object in each block of each class makes a heap of this
+    /// limit commit about 28 times as much (the number of classes), within half of the reservation; holes between
+    /// large objects come on top. A bound there would refuse objects far below this limit.
     pub max_bytes: u64,
     /// Bytes to start with.
     pub initial_bytes: u64,
@@ -91,7 +107,6 @@ pub struct Heap {
     verifier: Verifier,
     failure: Option<Error>,
     agenda: Agenda,
-    pauses: Pauses,
 }
 
 impl std::fmt::Debug for Heap {
@@ -119,7 +134,7 @@ impl Heap {
         let mut collector = (collector.make)();
         collector.start(&mut core)?;
         let (verifier, agenda) = (Verifier::default(), Agenda::default());
-        Ok(Heap { core, collector, verifier, failure: None, agenda, pauses: Pauses::default() })
+        Ok(Heap { core, collector, verifier, failure: None, agenda })
     }
 
     /// Holds `group` for the heap's life, so that the ids of its types keep their meaning here. The runtime calls it
@@ -189,7 +204,7 @@ impl Heap {
         }
         self.core.stats.safepoints += 1;
         let due = self.agenda.safepoint(&self.core.stress(), self.constraints().stress_kinds);
-        due.into_iter().try_for_each(|kind| self.run(kind, 0, true, roots))
+        due.into_iter().try_for_each(|kind| self.run(kind, Cause::Scheduled { need: 0 }, roots))
     }
 
     /// Allocates a zeroed struct; may collect first, so every reference that the caller still needs is in `roots`.
@@ -245,11 +260,7 @@ impl Heap {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
         }
-        self.run(kind, 0, true, roots)?;
-        if kind == CollectKind::Full {
-            self.collector.settle(&mut self.core).inspect_err(|error| self.failure = Some(error.clone()))?;
-        }
-        Ok(())
+        self.run(kind, Cause::Asked, roots)
     }
 
     /// Re-traces from `roots` and checks every object; independent of the collector. A finding leaves the heap usable.
@@ -274,9 +285,9 @@ impl Heap {
         stats
     }
 
-    /// How long collections took.
+    /// How long collections, and sweeping between them, took.
     pub fn pauses(&self) -> &Pauses {
-        &self.pauses
+        &self.core.pauses
     }
 
     /// Mutator-visible bytes in use.
@@ -306,10 +317,11 @@ impl Heap {
         let due = self.agenda.allocation(&self.core.stress(), constraints.stress_kinds);
         self.close_if_counting();
         for kind in due {
-            self.run(kind, size, true, roots).map_err(|error| self.alloc_error(&error))?;
+            self.run(kind, Cause::Scheduled { need: size }, roots)
+                .map_err(|error| self.alloc_error(&error))?;
         }
         if let Some(kind) = self.collector.due(&self.core, size) {
-            self.run(kind, size, false, roots).map_err(|error| self.alloc_error(&error))?;
+            self.run(kind, Cause::Policy { need: size }, roots).map_err(|error| self.alloc_error(&error))?;
         }
         let at = match self.collector.alloc(&mut self.core, size) {
             Some(at) => at,
@@ -319,7 +331,8 @@ impl Heap {
                 if u64::from(size) > self.core.max_bytes() {
                     return Err(AllocError::OutOfMemory);
                 }
-                self.run(CollectKind::Full, size, false, roots).map_err(|error| self.alloc_error(&error))?;
+                let cause = Cause::Policy { need: size };
+                self.run(CollectKind::Full, cause, roots).map_err(|error| self.alloc_error(&error))?;
                 self.collector.alloc(&mut self.core, size).ok_or(AllocError::OutOfMemory)?
             }
         };
@@ -340,14 +353,8 @@ impl Heap {
     }
 
     /// A collection with the verifier around it, if that is on.
-    fn run(
-        &mut self,
-        kind: CollectKind,
-        need: u32,
-        forced: bool,
-        roots: &mut dyn RootSet,
-    ) -> Result<(), Error> {
-        let outcome = self.run_unguarded(kind, need, forced, roots);
+    fn run(&mut self, kind: CollectKind, cause: Cause, roots: &mut dyn RootSet) -> Result<(), Error> {
+        let outcome = self.run_unguarded(kind, cause, roots);
         if let Err(error) = &outcome
             && !matches!(error.kind(), ErrorKind::Reservation { .. })
         {
@@ -359,8 +366,7 @@ impl Heap {
     fn run_unguarded(
         &mut self,
         kind: CollectKind,
-        need: u32,
-        forced: bool,
+        cause: Cause,
         roots: &mut dyn RootSet,
     ) -> Result<(), Error> {
         self.core.check_mutator()?;
@@ -371,12 +377,20 @@ impl Heap {
         if !self.collector.constraints().collects {
             return Ok(());
         }
+        let need = match cause {
+            Cause::Policy { need } | Cause::Scheduled { need } => need,
+            Cause::Asked => 0,
+        };
+        let complete = cause == Cause::Asked && kind == CollectKind::Full;
         let start = Instant::now();
-        let outcome = self.collector.collect(&mut self.core, kind, need, roots);
-        self.pauses.add(start.elapsed());
+        let mut outcome = self.collector.collect(&mut self.core, kind, need, roots);
+        if outcome.is_ok() && (complete || self.core.stress().settle) {
+            outcome = self.collector.settle(&mut self.core);
+        }
+        self.core.pauses.add(start.elapsed());
         outcome?;
         self.core.stats.collections += 1;
-        self.core.stats.forced += u64::from(forced);
+        self.core.stats.forced += u64::from(!matches!(cause, Cause::Policy { .. }));
         if verify { self.verify(roots) } else { Ok(()) }
     }
 

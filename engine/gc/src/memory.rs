@@ -119,15 +119,15 @@ impl Memory {
         })
     }
 
-    /// Makes an extent accessible up to heap offset `end` at least; new memory is zero.
+    /// Makes an extent accessible up to heap offset `end` at least; new memory is zero. Whether it was not yet.
     ///
     /// # Errors
     /// `Reservation` beyond the extent's limit, or when the operating system has no memory.
-    pub fn commit(&mut self, id: ExtentId, end: u64) -> Result<(), Error> {
+    pub fn commit(&mut self, id: ExtentId, end: u64) -> Result<bool, Error> {
         let extent = &mut self.extents[id.0];
         let end = end.next_multiple_of(GRANULE);
         if end <= extent.committed {
-            return Ok(());
+            return Ok(false);
         }
         let bytes = (end - extent.committed) as usize;
         if end > extent.limit {
@@ -141,7 +141,7 @@ impl Memory {
             .map_err(|errno| Error::new(ErrorKind::Reservation { bytes, os: errno.raw_os_error() }))?;
         extent.committed = end;
         tools::closed(address.as_ptr(), bytes);
-        Ok(())
+        Ok(true)
     }
 
     /// Gives the whole pages within a committed range back to the operating system; they read as zeros afterwards.

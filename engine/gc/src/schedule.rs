@@ -19,6 +19,8 @@ pub struct Stress {
     pub poison: bool,
     /// Verify the heap before and after each collection.
     pub verify: bool,
+    /// Finish lazy sweeping at the end of each collection, so that dead objects are poisoned at once.
+    pub settle: bool,
     /// Every write barrier takes its slow path, as far as its [`BarrierShape`](crate::BarrierShape) has one: the log has
     /// no room, so that each word is lost and collections find their way without it; snapshots are taken again as soon
     /// as the last one is done with, and nothing passes for marked.

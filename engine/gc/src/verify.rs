@@ -2,7 +2,7 @@
 //!
 //! It stands beside the collectors and shares none of their tracing: where fields lie and which of them are traced it
 //! derives anew from the type definitions. What it checks:
-//! 1. each linear region divides into objects, back to back, and the collector's cells hold one each; headers name live
+//! 1. each linear region divides into objects, back to back, and the collector's cells lie apart and hold one each; headers name live
 //!    types of objects and carry no flag (and no collector's word) that the collector does not declare;
 //! 2. each root, and each traced field of a reachable object, is null, an i31, or the start of one of these objects;
 //! 3. a field's referent matches the field's declared type, so that a reference to a wrong object shows;
@@ -67,11 +67,16 @@ impl Verifier {
                 at += size as u32;
             }
         }
+        let (mut region_before, mut end_before) = (None, 0);
         let in_cells = collector.cells(core, &mut |at, room| {
             let Some(region) = core.region_at(at).filter(|region| !region.linear) else {
                 return broken(at, "a cell outside the regions of cells");
             };
             let size = self.object(core, constraints, &core.memory.view(region.extent), at)?;
+            if region_before.replace(region) == Some(region) && u64::from(at) < end_before {
+                return broken(at, "a cell that overlaps the one before, or is out of order");
+            }
+            end_before = u64::from(at) + u64::from(room);
             if size > u64::from(region.end - at) || cell_bytes(size as u32) != room {
                 return broken(at, "object in a cell of another size");
             }
@@ -379,6 +384,77 @@ impl<'h> Trace<'h> {
         match declared {
             HeapType::Abstract(AbstractHeapType::Extern) => self.registry.kind(actual) != KIND_EXCEPTION,
             _ => self.registry.heap_matches(HeapType::Concrete(actual), declared),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::{GRANULE, NULL_PAGE};
+    use crate::types::{FieldType, SubType};
+    use crate::{CollectKind, HeapConfig};
+
+    /// Shows these cells.
+    struct Cells(Vec<(u32, u32)>);
+
+    // SAFETY: it never allocates.
+    unsafe impl Collector for Cells {
+        fn constraints(&self) -> &'static Constraints {
+            crate::find("marksweep").unwrap().constraints
+        }
+        fn start(&mut self, _: &mut HeapCore) -> Result<(), Error> {
+            Ok(())
+        }
+        fn alloc(&mut self, _: &mut HeapCore, _: u32) -> Option<u32> {
+            None
+        }
+        fn collect(
+            &mut self,
+            _: &mut HeapCore,
+            _: CollectKind,
+            _: u32,
+            _: &mut dyn RootSet,
+        ) -> Result<(), Error> {
+            Ok(())
+        }
+        fn cells(&self, _: &HeapCore, f: &mut dyn FnMut(u32, u32) -> Result<(), Error>) -> Result<(), Error> {
+            self.0.iter().try_for_each(|&(at, room)| f(at, room))
+        }
+    }
+
+    struct NoRoots;
+
+    impl RootSet for NoRoots {
+        fn visit(&mut self, _: RootPhase, _: &mut dyn FnMut(RootKind, &mut GcRef)) {}
+    }
+
+    #[test]
+    fn cells_lie_apart_and_in_order() {
+        const SIZE: u32 = 2048;
+        let mut core = HeapCore::bare(HeapConfig::default());
+        let extent = core.extent(NULL_PAGE, NULL_PAGE + GRANULE).unwrap();
+        core.memory.commit(extent, NULL_PAGE + GRANULE).unwrap();
+        let start = NULL_PAGE as u32;
+        let region = core.add_region(extent, start, false);
+        core.set_region_end(region, start + 4 * SIZE);
+        let element = FieldType { storage: StorageType::I8, mutable: true };
+        let bytes = SubType { is_final: true, supertype: None, composite: CompositeType::Array(element) };
+        let group = core.layouts.registry().register(&[bytes]).unwrap();
+        let view = core.memory.view(extent);
+        for at in (start..start + 3 * SIZE).step_by(SIZE as usize / 2) {
+            view.write_u32(at + TYPE_WORD, group.ids()[0].0).unwrap();
+            view.write_u32(at + ARRAY_LENGTH, SIZE - ARRAY_LENGTH - 4).unwrap();
+        }
+        let verify = |at: &[u32]| {
+            let cells = Cells(at.iter().map(|&halves| (start + halves * SIZE / 2, SIZE)).collect());
+            Verifier::default().run(&core, &cells, &mut NoRoots)
+        };
+        verify(&[0, 2, 4]).unwrap();
+        verify(&[1, 5]).unwrap();
+        for apart in [&[0, 1][..], &[2, 0], &[0, 3, 4], &[0, 0]] {
+            let error = verify(apart).unwrap_err();
+            assert!(error.to_string().contains("overlaps"), "{apart:?}: {error}");
         }
     }
 }

@@ -8,27 +8,21 @@ use std::ffi::c_void;
 use std::sync::Arc;
 
 use assay_gc::layout::Layout;
-use assay_gc::{AllocShape, BarrierShape, Constraints, FuncType, Mutator, TypeId, TypeRegistry, header};
+use assay_gc::{AllocShape, BarrierShape, CodeShape, FuncType, Mutator, TypeId, TypeRegistry, header};
 use assay_jit::builtins::{Builtin, Builtins};
 use assay_jit::trampoline::{AbiSignature, Trampolines};
 use assay_jit::vmctx::{FuncEntry, StoreCtx, VmCtx};
 use assay_jit::{CompileOptions, CompiledModule, Compiler, OptLevel, RegAlloc, TrapCode};
 
-static BUMP: Constraints = Constraints {
-    name: "bump",
+const BUMP: CodeShape = CodeShape {
     alloc: AllocShape::Bump,
     inline_max: u32::MAX,
     write_barrier: BarrierShape::None,
     barrier_on_roots: false,
-    moves: false,
-    collects: false,
-    header_flags: 0,
     gc_word: false,
-    stress_kinds: &[],
-    headroom: 100,
 };
 
-static CALL: Constraints = Constraints { name: "call", alloc: AllocShape::Call, ..BUMP };
+const CALL: CodeShape = CodeShape { alloc: AllocShape::Call, ..BUMP };
 
 const HEAP_BYTES: u32 = 1 << 16;
 
@@ -116,10 +110,10 @@ struct Machine {
 }
 
 impl Machine {
-    fn new(wat: &str, options: CompileOptions, constraints: &'static Constraints) -> Machine {
+    fn new(wat: &str, options: CompileOptions, shape: CodeShape) -> Machine {
         let wasm = wat::parse_str(wat).expect("the test's text is right");
         let types = TypeRegistry::new().expect("address space for types");
-        let compiler = Compiler::new(options, constraints, Arc::clone(&types)).expect("a compiler");
+        let compiler = Compiler::new(options, shape, Arc::clone(&types)).expect("a compiler");
         let module = compiler.compile(&wasm).unwrap_or_else(|error| panic!("{error}\n{wat}"));
         Machine { compiler, module, types, fuel: options.fuel, trampolines: RefCell::default() }
     }
@@ -218,12 +212,12 @@ impl Machine {
 fn check(wat: &str, expected: &[Outcome]) {
     for opt in [OptLevel::None, OptLevel::Speed] {
         for regalloc in [RegAlloc::SinglePass, RegAlloc::Backtracking] {
-            for constraints in [&BUMP, &CALL] {
+            for shape in [BUMP, CALL] {
                 let options = CompileOptions { opt, regalloc, verifier: true, ..Default::default() };
-                let machine = Machine::new(wat, options, constraints);
+                let machine = Machine::new(wat, options, shape);
                 for (index, expected) in expected.iter().enumerate() {
                     let found = machine.call(index, &[], 0);
-                    assert_eq!(&found, expected, "function {index} under {options:?}, {}", constraints.name);
+                    assert_eq!(&found, expected, "function {index} under {options:?}, {shape:?}");
                 }
             }
         }
@@ -430,8 +424,8 @@ fn host_boxes_are_any_but_not_eq() {
         ));
     }
     wat.push(')');
-    for constraints in [&BUMP, &CALL] {
-        let machine = Machine::new(&wat, CompileOptions::default(), constraints);
+    for shape in [BUMP, CALL] {
+        let machine = Machine::new(&wat, CompileOptions::default(), shape);
         for (index, (target, expected)) in targets.into_iter().enumerate() {
             assert_eq!(machine.call(index, &[u64::from(HOST_BOX)], 0), Ok(vec![expected]), "{target}");
             assert_eq!(machine.call(index, &[0], 0), Ok(vec![0]), "null as {target}");
@@ -475,7 +469,7 @@ fn fixed_arrays_cost_one_unit_of_fuel_per_element() {
     let wat = r#"(module (type $a (array i32))
         (func (result i32) (array.len (array.new_fixed $a 3 (i32.const 1) (i32.const 2) (i32.const 3)))))"#;
     let options = CompileOptions { fuel: true, ..Default::default() };
-    let machine = Machine::new(wat, options, &BUMP);
+    let machine = Machine::new(wat, options, BUMP);
     assert!(machine.fuel);
     assert_eq!(machine.call(0, &[], 4), Ok(vec![3]));
     assert_eq!(machine.call(0, &[], 3), Err(TrapCode::OutOfFuel));

@@ -3,47 +3,29 @@
 
 use std::sync::Arc;
 
-use assay_gc::{AllocShape, BarrierShape, Constraints, TypeRegistry};
+use assay_gc::{AllocShape, BarrierShape, CodeShape, TypeRegistry};
 use assay_jit::{CompileOptions, CompiledModule, Compiler, OptLevel, RegAlloc};
 
-static BUMP: Constraints = Constraints {
-    name: "bump",
+const BUMP: CodeShape = CodeShape {
     alloc: AllocShape::Bump,
     inline_max: u32::MAX,
     write_barrier: BarrierShape::None,
     barrier_on_roots: false,
-    moves: true,
-    collects: true,
-    header_flags: 0,
     gc_word: false,
-    stress_kinds: &[],
-    headroom: 100,
 };
 
-static CALL: Constraints = Constraints {
-    name: "call",
-    alloc: AllocShape::Call,
-    inline_max: u32::MAX,
-    write_barrier: BarrierShape::None,
-    barrier_on_roots: false,
-    moves: false,
-    collects: true,
-    header_flags: 0,
-    gc_word: false,
-    stress_kinds: &[],
-    headroom: 100,
-};
+const CALL: CodeShape = CodeShape { alloc: AllocShape::Call, ..BUMP };
 
 /// All configurations that change the code.
-fn configurations() -> Vec<(CompileOptions, &'static Constraints)> {
+fn configurations() -> Vec<(CompileOptions, CodeShape)> {
     let mut all = Vec::new();
     for opt in [OptLevel::None, OptLevel::Speed] {
         for regalloc in [RegAlloc::SinglePass, RegAlloc::Backtracking] {
             for fuel in [false, true] {
-                for constraints in [&BUMP, &CALL] {
+                for shape in [BUMP, CALL] {
                     all.push((
                         CompileOptions { opt, regalloc, fuel, verifier: true, ..Default::default() },
-                        constraints,
+                        shape,
                     ));
                 }
             }
@@ -52,21 +34,21 @@ fn configurations() -> Vec<(CompileOptions, &'static Constraints)> {
     all
 }
 
-fn compile_with(wat: &str, options: CompileOptions, constraints: &'static Constraints) -> CompiledModule {
+fn compile_with(wat: &str, options: CompileOptions, shape: CodeShape) -> CompiledModule {
     let wasm = wat::parse_str(wat).expect("the test's text is right");
     let types = TypeRegistry::new().expect("address space for types");
-    let compiler = Compiler::new(options, constraints, Arc::clone(&types)).expect("a compiler");
+    let compiler = Compiler::new(options, shape, Arc::clone(&types)).expect("a compiler");
     match compiler.compile(&wasm) {
         Ok(module) => module,
-        Err(error) => panic!("{error}\n{options:?} {constraints:?}\n{wat}"),
+        Err(error) => panic!("{error}\n{options:?} {shape:?}\n{wat}"),
     }
 }
 
 /// Compiles the functions `body`, with types and imports in front, under every configuration.
 fn compiles(body: &str) {
     let wat = module(body);
-    for (options, constraints) in configurations() {
-        compile_with(&wat, options, constraints);
+    for (options, shape) in configurations() {
+        compile_with(&wat, options, shape);
     }
 }
 
@@ -301,12 +283,8 @@ fn large_objects_compile() {
         (func (result (ref $ints)) {} (array.new_fixed $ints 10000)))"#,
         "i32.const 3 ".repeat(10000)
     );
-    for constraints in [&BUMP, &CALL] {
-        compile_with(
-            &wat,
-            CompileOptions { regalloc: RegAlloc::SinglePass, ..Default::default() },
-            constraints,
-        );
+    for shape in [BUMP, CALL] {
+        compile_with(&wat, CompileOptions { regalloc: RegAlloc::SinglePass, ..Default::default() }, shape);
     }
 }
 
@@ -329,8 +307,8 @@ fn v128_slots_are_translated() {
             (array.init_data $a $vector (local.get $a) (i32.const 0) (i32.const 0) (i32.const 1))
             (array.get $a (local.get $a) (i32.const 0)))"#,
     );
-    for (options, constraints) in configurations() {
-        compile_with(&wat, options, constraints);
+    for (options, shape) in configurations() {
+        compile_with(&wat, options, shape);
     }
 }
 
@@ -339,8 +317,8 @@ fn slots(body: &str) -> Vec<usize> {
     let wat = module(body);
     configurations()
         .into_iter()
-        .map(|(options, constraints)| {
-            compile_with(&wat, options, constraints).map.stack_maps.iter().map(|map| map.slots.len()).sum()
+        .map(|(options, shape)| {
+            compile_with(&wat, options, shape).map.stack_maps.iter().map(|map| map.slots.len()).sum()
         })
         .collect()
 }

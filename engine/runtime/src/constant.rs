@@ -81,7 +81,8 @@ impl StoreInner {
                 let array = self.alloc_array(ty, len)?;
                 let value = self.pop_const()?.bits();
                 if value != 0 {
-                    self.array_fill_unchecked(array, 0, value, len)?;
+                    let filled = self.heap.fill_elements(array, 0, len, value);
+                    filled.ok_or_else(|| Error::corrupt("not an array"))?;
                 }
                 ConstVal::Ref(array)
             }

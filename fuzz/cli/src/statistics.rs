@@ -33,6 +33,9 @@ impl Statistics {
             text.push_str("no pause\n");
             return text;
         }
+        if pauses.sweeping > 0 {
+            let _ = writeln!(text, "sweeping at allocations: {}", time(pauses.sweeping));
+        }
         let _ = writeln!(
             text,
             "{count} pauses, {} together: p50 {}, p90 {}, p99 {}, longest {}",
@@ -73,6 +76,7 @@ impl Statistics {
             "p90": pauses.quantile(0.9),
             "p99": pauses.quantile(0.99),
             "longest": pauses.longest,
+            "sweeping": pauses.sweeping,
             "buckets": buckets,
         })
     }

@@ -6,6 +6,7 @@
 
 mod collect;
 mod error;
+mod mode;
 mod parse;
 mod signature;
 mod words;
@@ -13,10 +14,13 @@ mod write;
 
 pub use collect::{Collection, CollectionError};
 pub use error::{CaseError, CaseErrorKind};
+pub use mode::{Mode, ModeError};
 
+use assay_gc::Stress;
 use serde::{Deserialize, Serialize};
 
 use crate::observe::{RejectStage, Resource, TrapKind, Value};
+use crate::subject::stress;
 
 /// A whole case.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -56,6 +60,9 @@ pub struct Schedule {
     /// Single collections, e.g. `["minor@alloc:7", "slice:5@safepoint:31"]`, in any order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub collect: Vec<Collection>,
+    /// Testing modes of the heap beside the subject's own, e.g. `["verify", "no-poison"]`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub modes: Vec<Mode>,
     /// Bytes of GC heap.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gc_heap_max: Option<u64>,
@@ -70,6 +77,21 @@ impl Schedule {
         self.collect_every_safepoint.unwrap_or(0) != 0
             || self.collect_seed.is_some()
             || self.collect.iter().any(Collection::at_safepoint)
+            || self.stress(Stress::default()).every_safepoint != 0
+    }
+
+    /// A subject's testing modes together with its own. What frees memory more quietly (`no-poison`) does not count
+    /// where the subject is under stress.
+    pub fn stress(&self, subject: Stress) -> Stress {
+        let mut both = subject;
+        self.modes.iter().for_each(|mode| mode.apply(&mut both));
+        both.poison |= subject.poison && stress::collects(&subject);
+        let collect_every = self.collect_every.unwrap_or(0);
+        both.every_alloc |= collect_every == 1;
+        both.every_nth = if both.every_alloc { 0 } else { collect_every };
+        let safepoints = [both.every_safepoint, self.collect_every_safepoint.unwrap_or(0)];
+        both.every_safepoint = safepoints.into_iter().filter(|&n| n != 0).min().unwrap_or(0);
+        both
     }
 
     /// Its single and random collections, as a heap takes them.

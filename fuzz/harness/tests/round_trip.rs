@@ -170,6 +170,7 @@ fn every_action_value_and_pattern_round_trips() {
             collect: ["minor@alloc:7", "full@safepoint:31", "slice:5@alloc:9"]
                 .map(|text| text.parse().expect("a collection"))
                 .to_vec(),
+            modes: ["verify", "no-poison"].map(|text| text.parse().expect("a mode")).to_vec(),
             gc_heap_max: Some(1 << 20),
             observe_state: true,
         },
@@ -263,9 +264,13 @@ fn errors_name_the_place() {
         .unwrap_err();
     assert_eq!((error.0, error.1), (CaseErrorKind::Header, 2), "{}", error.2);
     assert!(error.2.contains("\"minr@alloc:7\" is no collection: write KIND@alloc:N"), "{}", error.2);
-    for header in
-        ["collect_every_safepoint = -1", "collect_seed = \"x\"", "collect = \"full@alloc:3\"", "collects = 1"]
-    {
+    for header in [
+        "collect_every_safepoint = -1",
+        "collect_seed = \"x\"",
+        "collect = \"full@alloc:3\"",
+        "collects = 1",
+        "modes = [\"verfy\"]",
+    ] {
         let error = kind(&format!(";;! {header}\n(module)")).unwrap_err();
         assert_eq!((error.0, error.1), (CaseErrorKind::Header, 1), "{}", error.2);
     }

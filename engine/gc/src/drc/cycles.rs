@@ -6,10 +6,11 @@
 //! are taken off the counts, once each. So the counts of the living are exact again, and those of the dead are 0: one
 //! that is not tells of a decrement that was lost.
 
-use super::{count, lose, object};
+use super::lose;
+use crate::header::GC_WORD;
 use crate::heap::HeapCore;
-use crate::space::blocks::LiveBy;
-use crate::space::cells::Cells;
+use crate::memory::View;
+use crate::space::cells::{Cells, measured_in};
 use crate::space::mark::Marker;
 use crate::space::trace::each_reference;
 use crate::{Error, RootPhase, RootSet};
@@ -21,22 +22,18 @@ use crate::{Error, RootPhase, RootSet};
 /// `Corrupt`.
 pub(super) fn collect(core: &mut HeapCore, cells: &mut Cells, roots: &mut dyn RootSet) -> Result<(), Error> {
     let mut marker = Marker::default();
-    follow(&mut marker, core, cells, RootPhase::State, roots)?;
+    // The roots were counted when they were pinned.
+    marker.uncounted_roots(cells, RootPhase::State, roots)?;
+    marker.drain(core, cells)?;
     let from_state = marker.objects;
-    follow(&mut marker, core, cells, RootPhase::Frames, roots)?;
-    let mut dead = Vec::new();
-    cells.cells(core, &mut |at, _| {
-        if cells.is_marked(at) {
-            return Ok(());
-        }
-        dead.push(at);
-        match count(core, cells, at) {
-            Some(0) => Err(Error::corrupt("a dead object has no count: it was not logged when it lost it", at)),
-            _ => Ok(()),
-        }
+    marker.uncounted_roots(cells, RootPhase::Frames, roots)?;
+    marker.drain(core, cells)?;
+    cells.unmarked(core, &mut |view, at, _| match view.read_u32(at + GC_WORD) {
+        Some(0) => Err(Error::corrupt("a dead object has no count: it was not logged when it lost it", at)),
+        _ => Ok(()),
     })?;
-    dead.iter().try_for_each(|&at| bury(core, cells, at))?;
-    dead.iter().try_for_each(|&at| match count(core, cells, at) {
+    cells.unmarked(core, &mut |view, at, room| bury(core, cells, view, at, room))?;
+    cells.unmarked(core, &mut |view, at, _| match view.read_u32(at + GC_WORD) {
         Some(0) => Ok(()),
         _ => Err(Error::corrupt("a dead object is still counted: a decrement was lost", at)),
     })?;
@@ -51,29 +48,10 @@ pub(super) fn collect(core: &mut HeapCore, cells: &mut Cells, roots: &mut dyn Ro
     Ok(())
 }
 
-/// Marks what the roots of `phase` reach. They were counted when they were pinned.
-fn follow(
-    marker: &mut Marker,
-    core: &HeapCore,
-    cells: &mut Cells,
-    phase: RootPhase,
-    roots: &mut dyn RootSet,
-) -> Result<(), Error> {
-    let mut outcome = Ok(());
-    roots.visit(phase, &mut |_, slot| {
-        if outcome.is_ok() {
-            outcome = marker.reach(core, cells, LiveBy::Mark, *slot);
-        }
-    });
-    outcome?;
-    marker.drain(core, cells, LiveBy::Mark, u64::MAX)?;
-    Ok(())
-}
-
 /// Takes the references of a dead object off the counts.
-fn bury(core: &HeapCore, cells: &Cells, at: u32) -> Result<(), Error> {
-    let (view, id, _) = object(core, cells, at)?;
-    each_reference(&view, &core.layouts, at, id, |_, word| {
+fn bury(core: &HeapCore, cells: &Cells, view: &View<'_>, at: u32, room: u32) -> Result<(), Error> {
+    let (id, _) = measured_in(core, view, at, room)?;
+    each_reference(view, &core.layouts, at, id, |_, word| {
         if word.is_object() {
             lose(core, cells, word.0)?;
         }

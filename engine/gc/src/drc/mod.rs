@@ -25,11 +25,9 @@ use crate::collector::{
     Account, AllocShape, BarrierShape, CodeShape, Collector, CollectorEntry, Constraints,
 };
 use crate::header::GC_WORD;
-use crate::heap::{HeapCore, measure};
-use crate::memory::View;
+use crate::heap::HeapCore;
 use crate::space::cells::Cells;
 use crate::space::classes::MAX_SMALL;
-use crate::types::TypeId;
 use crate::verify::Facts;
 use crate::{COUNT_LOGGED, COUNT_ONE, CollectKind, Error, ErrorKind, RootSet};
 
@@ -134,7 +132,7 @@ unsafe impl Collector for Drc {
             self.zeros.push(at);
             if !full {
                 core.stats.objects_survived += 1;
-                core.stats.bytes_survived += u64::from(object(core, cells, at)?.2);
+                core.stats.bytes_survived += u64::from(cells.measured(core, at)?.size);
                 core.stats.survived_from_frames_only += u64::from(index >= pins.of_state);
             }
         }
@@ -152,7 +150,7 @@ unsafe impl Collector for Drc {
 
     fn check(&self, core: &HeapCore, facts: &Facts<'_>) -> Result<(), Error> {
         let cells = self.cells.as_ref().ok_or_else(not_started)?;
-        cells.blocks.check_lists(core)?;
+        cells.check(core)?;
         check::counts(facts)?;
         check::zeros(core, cells, &self.zeros, facts)
     }
@@ -186,18 +184,4 @@ fn lose(core: &HeapCore, cells: &Cells, at: u32) -> Result<u32, Error> {
     let left = left.ok_or_else(|| Error::corrupt("count below the references", at))?;
     view.write_u32(at + GC_WORD, left);
     Ok(left / COUNT_ONE)
-}
-
-/// View, type and size of the object at `at`, which lies in its cell.
-///
-/// # Errors
-/// `Corrupt`.
-#[inline]
-fn object<'h>(core: &'h HeapCore, cells: &Cells, at: u32) -> Result<(View<'h>, TypeId, u32), Error> {
-    let (view, room) = cells.find(core, at).ok_or_else(|| Error::corrupt("no object", at))?;
-    let (id, size) = measure(&view, &core.layouts, at)?;
-    if size > room {
-        return Err(Error::corrupt("object reaches beyond its cell", at));
-    }
-    Ok((view, id, size))
 }

@@ -7,10 +7,10 @@
 //! Invariant: all candidates lie in the space as long as nothing is allocated, so an entry never names another object
 //! than it did; an object is freed once, since a free cell holds none.
 
-use super::{count, lose, object, unlog};
+use super::{count, lose, unlog};
 use crate::header::GC_WORD;
 use crate::heap::HeapCore;
-use crate::space::cells::Cells;
+use crate::space::cells::{Cells, measured_in};
 use crate::space::trace::each_reference;
 use crate::{Error, RootKind, RootPhase, RootSet};
 
@@ -95,10 +95,11 @@ fn pin(core: &mut HeapCore, cells: &mut Cells, roots: &mut dyn RootSet) -> Resul
 /// Frees what `stack` names, if it is dead by its count, and what dies with it.
 fn drain(core: &mut HeapCore, cells: &mut Cells, stack: &mut Vec<u32>) -> Result<(), Error> {
     while let Some(at) = stack.pop() {
-        if count(core, cells, at) != Some(0) || cells.is_marked(at) {
+        let Some((view, room)) = cells.find(core, at) else { continue };
+        if view.read_u32(at + GC_WORD) != Some(0) || cells.is_marked(at) {
             continue;
         }
-        let (view, id, _) = object(core, cells, at)?;
+        let (id, _) = measured_in(core, &view, at, room)?;
         each_reference(&view, &core.layouts, at, id, |_, word| {
             if word.is_object() && lose(core, cells, word.0)? == 0 {
                 stack.push(word.0);

@@ -26,6 +26,7 @@ impl Spaces {
         if let Some((at, _)) = self.large.iter().find(|(_, object)| object.marked) {
             return broken(at, "a mark outside a collection");
         }
+        self.large.check()?;
         let Some(cards) = core.cards() else { return broken(0, "no cards") };
         for &at in facts.objects() {
             let in_nursery = nursery.contains(&at);

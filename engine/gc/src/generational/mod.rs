@@ -26,7 +26,9 @@ mod old;
 mod policy;
 mod slots;
 
-use crate::collector::{Account, AllocShape, BarrierShape, CodeShape, Collector, CollectorEntry, Constraints};
+use crate::collector::{
+    Account, AllocShape, BarrierShape, CodeShape, Collector, CollectorEntry, Constraints,
+};
 use crate::heap::HeapCore;
 use crate::memory::{GRANULE, NULL_PAGE};
 use crate::space::large::Large;

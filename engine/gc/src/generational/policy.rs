@@ -72,9 +72,6 @@ impl Spaces {
             // Memory that is committed already.
             self.nursery.set_capacity(core, smaller).unwrap_or(());
         }
-        if core.stress().poison {
-            return;
-        }
         let mut gave = self.old.shrink(core);
         let (active, idle) = (self.nursery.active(), self.nursery.idle());
         if capacity > self.nursery.capacity() {

@@ -12,6 +12,9 @@ use crate::layout::{ArrayLayout, Layout, Slot};
 use crate::memory::View;
 use crate::types::{KIND_ARRAY, KIND_FUNC, KIND_HOST, TypeId};
 
+/// Bytes that a fill writes at a time: a multiple of each element's size.
+const FILL_PIECE: u32 = 512;
+
 impl Heap {
     /// The object's type id, checked: `None` when `object` is null, an i31, outside the heap, or its header is corrupt.
     pub fn type_of(&self, object: GcRef) -> Option<TypeId> {
@@ -96,6 +99,7 @@ impl Heap {
             match self.constraints().code.write_barrier {
                 BarrierShape::None => {}
                 BarrierShape::Card => self.mark_cards(to_at, bytes),
+                BarrierShape::Snapshot if !self.core.marking().0 => {}
                 BarrierShape::Count | BarrierShape::Snapshot => {
                     let (old, new) = (words(&target, to_at, len)?, words(&origin, from_at, len)?);
                     self.before_stores(to_at, &old, &new);
@@ -121,6 +125,7 @@ impl Heap {
             match self.constraints().code.write_barrier {
                 BarrierShape::None => {}
                 BarrierShape::Card => self.mark_cards(at, bytes),
+                BarrierShape::Snapshot if !self.core.marking().0 => {}
                 BarrierShape::Count | BarrierShape::Snapshot => {
                     let (old, new) = (words(&view, at, len)?, vec![GcRef(bits as u32); len as usize]);
                     self.before_stores(at, &old, &new);
@@ -131,9 +136,23 @@ impl Heap {
         let bits = bits.to_le_bytes();
         let pattern = &bits[..size as usize];
         if pattern.iter().all(|&byte| byte == pattern[0]) {
-            return view.fill(at, (len * size) as usize, pattern[0]);
+            return view.fill(at, bytes as usize, pattern[0]);
         }
-        (0..len).try_for_each(|element| view.write_bytes(at + element * size, pattern))
+        // In pieces of whole elements: each size divides the buffer's.
+        let mut piece = [0; FILL_PIECE as usize];
+        piece.chunks_exact_mut(size as usize).for_each(|element| element.copy_from_slice(pattern));
+        (0..bytes).step_by(FILL_PIECE as usize).try_for_each(|done| {
+            let now = (bytes - done).min(FILL_PIECE);
+            view.write_bytes(at + done, &piece[..now as usize])
+        })
+    }
+
+    /// The layout of an array type; `None` for another type.
+    pub fn array_layout(&self, ty: TypeId) -> Option<&ArrayLayout> {
+        match self.core.layouts.get(ty) {
+            Some(Layout::Array(layout)) => Some(layout),
+            _ => None,
+        }
     }
 
     /// The heap range `[object + offset, + size)`, checked to lie in one region.
@@ -155,7 +174,7 @@ impl Heap {
     /// Layout and length of an array that lies in one region as a whole.
     fn array(&self, array: GcRef) -> Option<(ArrayLayout, u32)> {
         let id = self.kind_is(array, KIND_ARRAY)?;
-        let Some(Layout::Array(layout)) = self.core.layouts.get(id) else { return None };
+        let layout = self.array_layout(id)?;
         let (view, at) = self.span(array, ARRAY_LENGTH, 4)?;
         let len = view.read_u32(at)?;
         self.span(array, 0, layout.size(len)?)?;

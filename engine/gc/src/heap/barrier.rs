@@ -108,5 +108,8 @@ impl Heap {
 
 /// The words of `count` slots from `at` on.
 pub(super) fn words(view: &View<'_>, at: u32, count: u32) -> Option<Vec<GcRef>> {
-    (0..count).map(|index| view.read_u32(at + index * 4).map(GcRef)).collect()
+    let mut bytes = vec![0; count as usize * 4];
+    view.read_bytes(at, &mut bytes)?;
+    let words = bytes.as_chunks().0.iter();
+    Some(words.map(|&word| GcRef(u32::from_ne_bytes(word))).collect())
 }

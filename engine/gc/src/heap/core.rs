@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use super::{HeapConfig, Stats};
+use super::{HeapConfig, Pauses, Stats};
 use crate::cards::Cards;
 use crate::collector::Account;
 use crate::header::{ARRAY_LENGTH, OBJECT_ALIGN, TYPE_ID_MASK, TYPE_WORD};
@@ -64,6 +64,8 @@ pub struct HeapCore {
     pub layouts: LayoutTable,
     /// Counters; a collector adds what it copied or marked and the root slots that it saw.
     pub stats: Stats,
+    /// The heap adds its collections, spaces what allocations wait for besides.
+    pub(crate) pauses: Pauses,
     config: HeapConfig,
     mutator: MutatorCell,
     space: Option<Space>,
@@ -88,6 +90,7 @@ impl HeapCore {
             memory,
             layouts,
             stats: Stats::default(),
+            pauses: Pauses::default(),
             config,
             mutator: MutatorCell::new(),
             space: None,
@@ -98,6 +101,13 @@ impl HeapCore {
             log: None,
             cards: None,
         }
+    }
+
+    /// One that no heap has, of full span.
+    #[cfg(test)]
+    pub(crate) fn bare(config: HeapConfig) -> HeapCore {
+        let registry = crate::types::TypeRegistry::new().expect("the host's type");
+        HeapCore::new(Memory::reserve(FULL_SPAN).expect("address space"), LayoutTable::new(registry), config)
     }
 
     /// Lowers the heap's limit to what a collector can hold in the reservation.

@@ -132,7 +132,8 @@ impl Stats {
     }
 }
 
-/// How long the program stood still, by powers of two of nanoseconds. The verifier's time does not count.
+/// How long the program stood still, by powers of two of nanoseconds: for collections, and for allocations that had to
+/// sweep everything. The verifier's time does not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pauses {
     /// `buckets[n]`: pauses of at least 2^n and less than 2^(n+1) ns; the first takes shorter ones too.
@@ -141,21 +142,27 @@ pub struct Pauses {
     pub longest: u64,
     /// All together, in ns.
     pub total: u64,
+    /// Besides, what allocations took to sweep blocks for themselves, and ahead, in ns.
+    pub sweeping: u64,
 }
 
 impl Default for Pauses {
     fn default() -> Pauses {
-        Pauses { buckets: [0; 40], longest: 0, total: 0 }
+        Pauses { buckets: [0; 40], longest: 0, total: 0, sweeping: 0 }
     }
 }
 
 impl Pauses {
     pub(crate) fn add(&mut self, pause: Duration) {
-        let nanoseconds = u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX);
+        let nanoseconds = whole(pause);
         let bucket = (nanoseconds.max(1).ilog2() as usize).min(self.buckets.len() - 1);
         self.buckets[bucket] += 1;
         self.longest = self.longest.max(nanoseconds);
         self.total = self.total.saturating_add(nanoseconds);
+    }
+
+    pub(crate) fn add_sweeping(&mut self, time: Duration) {
+        self.sweeping = self.sweeping.saturating_add(whole(time));
     }
 
     /// Pauses counted.
@@ -175,4 +182,9 @@ impl Pauses {
         }
         self.longest
     }
+}
+
+/// In nanoseconds.
+fn whole(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

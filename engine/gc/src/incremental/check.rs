@@ -9,7 +9,7 @@
 //! 4. The weak tri-colour invariant (Pirinen 1998) while a cycle is under way: what is reachable is live, or can be
 //!    reached from a grey object or a word of the frames' snapshot through white objects alone. A log that has lost
 //!    words promises nothing; the cycle will be given up.
-//! 5. The free lists hold free cells of their class.
+//! 5. The free lists hold free cells of their class, and large objects and free stretches divide their space.
 
 use super::cycle::{COLOURS, Cycles, NO_COLOUR};
 use crate::Error;
@@ -35,7 +35,7 @@ impl Cycles {
         if self.active && !core.log_overflowed() {
             self.check_grey_protects_white(core, facts, grey)?;
         }
-        self.cells.blocks.check_lists(core)
+        self.cells.check(core)
     }
 
     fn check_colours(&self, facts: &Facts<'_>) -> Result<(), Error> {

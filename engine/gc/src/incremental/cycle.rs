@@ -174,9 +174,6 @@ impl Cycles {
         let dead: Vec<u32> = self.cells.large.iter().map(|(at, _)| at).filter(|&at| is_dead(at)).collect();
         dead.into_iter().for_each(|at| self.cells.large.free(core, at));
         self.cells.blocks.begin_sweep(LiveBy::Word(self.live));
-        if core.stress().poison {
-            self.cells.settle(core);
-        }
         let marked = std::mem::take(&mut self.marking);
         core.stats.objects_survived += marked.objects;
         core.stats.bytes_survived += marked.bytes;

@@ -1,20 +1,21 @@
 //! `marksweep`: mark and lazy sweep after McCarthy, over segregated free lists; nothing ever moves.
 //!
 //! Concept: small objects lie in blocks of equal cells, large ones apart. A collection marks from the roots, frees the
-//! large dead at once, and leaves each block to be swept when its size class next needs cells. Policy: collect when the
-//! bytes in use reach the trigger, which after a collection is twice what survived, at least the initial size and at
-//! most the limit. Free blocks beyond the number in use go back to the operating system.
+//! large dead at once, and leaves each block to be swept when its size class next needs cells. Policy: collect when
+//! what survived the last collection and what was allocated since reach the trigger together, whether the dead are swept
+//! or not; the trigger is twice what survived, at least the initial size and at most the limit. Free blocks beyond the number in use go back to the operating system when the sweep is over.
 //!
-//! Invariant: between collections a mark bit means nothing once its block is swept; before the next marking every block
-//! is swept and every mark cleared.
+//! Invariant: between collections what is reachable is marked where its block is not swept yet, and a mark bit means
+//! nothing once its block is swept; before the next marking every block is swept and every mark cleared.
 
-use crate::collector::{Account, AllocShape, BarrierShape, CodeShape, Collector, CollectorEntry, Constraints};
+use crate::collector::{
+    Account, AllocShape, BarrierShape, CodeShape, Collector, CollectorEntry, Constraints,
+};
 use crate::heap::HeapCore;
-use crate::space::blocks::LiveBy;
 use crate::space::cells::Cells;
 use crate::space::classes::MAX_SMALL;
 use crate::space::mark::Marker;
-use crate::verify::Facts;
+use crate::verify::{Facts, broken};
 use crate::{CollectKind, Error, ErrorKind, RootPhase, RootSet};
 
 const CONSTRAINTS: Constraints = Constraints {
@@ -44,8 +45,12 @@ pub(crate) const ENTRY: CollectorEntry = CollectorEntry {
 struct MarkSweep {
     /// None before `start`.
     cells: Option<Cells>,
-    /// Bytes in use that ask for a collection.
+    /// Bytes of survivors and of what was allocated since that ask for a collection.
     trigger: u64,
+    /// Bytes of the cells that survived the last collection.
+    survived: u64,
+    /// [`Cells::clock`] then.
+    collected: u64,
 }
 
 fn not_started() -> Error {
@@ -72,8 +77,9 @@ unsafe impl Collector for MarkSweep {
     }
 
     fn due(&self, core: &HeapCore, size: u32) -> Option<CollectKind> {
-        let taken = self.cells.as_ref()?.taken() + u64::from(size);
-        (taken > self.trigger && self.trigger < core.max_bytes()).then_some(CollectKind::Full)
+        let allocated = self.cells.as_ref()?.clock(core).saturating_sub(self.collected);
+        let used = self.survived + allocated + u64::from(size);
+        (used > self.trigger && self.trigger < core.max_bytes()).then_some(CollectKind::Full)
     }
 
     fn collect(
@@ -85,23 +91,21 @@ unsafe impl Collector for MarkSweep {
     ) -> Result<(), Error> {
         let cells = self.cells.as_mut().ok_or_else(not_started)?;
         cells.blocks.retire(core);
-        cells.blocks.sweep_all(core);
+        cells.settle(core);
         cells.clear_marks();
         let mut marker = Marker::default();
-        marker.roots(core, cells, LiveBy::Mark, RootPhase::State, roots)?;
-        marker.drain(core, cells, LiveBy::Mark, u64::MAX)?;
+        marker.roots(core, cells, RootPhase::State, roots)?;
+        marker.drain(core, cells)?;
         let from_state = marker.objects;
-        marker.roots(core, cells, LiveBy::Mark, RootPhase::Frames, roots)?;
-        marker.drain(core, cells, LiveBy::Mark, u64::MAX)?;
+        marker.roots(core, cells, RootPhase::Frames, roots)?;
+        marker.drain(core, cells)?;
         cells.sweep_marked(core);
-        if core.stress().poison || core.stress().verify {
-            cells.settle(core);
-        }
         core.stats.full += 1;
         core.stats.objects_survived += marker.objects;
         core.stats.bytes_survived += marker.bytes;
         core.stats.survived_from_frames_only += marker.objects - from_state;
-        let wanted = (marker.bytes + u64::from(need)) * 2;
+        (self.survived, self.collected) = (marker.room, cells.clock(core));
+        let wanted = (self.survived + u64::from(need)) * 2;
         self.trigger = wanted.max(core.initial_bytes()).min(core.max_bytes());
         Ok(())
     }
@@ -119,7 +123,12 @@ unsafe impl Collector for MarkSweep {
         self.cells.as_ref().map_or_else(Account::default, |cells| cells.account(core))
     }
 
-    fn check(&self, core: &HeapCore, _facts: &Facts<'_>) -> Result<(), Error> {
-        self.cells.as_ref().ok_or_else(not_started)?.blocks.check_lists(core)
+    fn check(&self, core: &HeapCore, facts: &Facts<'_>) -> Result<(), Error> {
+        let cells = self.cells.as_ref().ok_or_else(not_started)?;
+        let doomed = |&&at: &&u32| facts.is_reached(at) && cells.blocks.is_doomed(at);
+        if let Some(&at) = facts.objects().iter().find(doomed) {
+            return broken(at, "reachable, but given to the sweep");
+        }
+        cells.check(core)
     }
 }

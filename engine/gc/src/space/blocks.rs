@@ -11,6 +11,8 @@
 //!
 //! Invariant: nothing but block numbers, classes and states is believed; words of cells only say whether they are 0.
 
+use std::time::Instant;
+
 use crate::collector::Account;
 use crate::header::{GC_WORD, TYPE_WORD};
 use crate::heap::{HeapCore, RegionId};
@@ -183,11 +185,18 @@ impl Blocks {
         Some(clear)
     }
 
-    /// Whether the cell at `at` is marked.
-    pub(crate) fn is_marked(&self, at: u32) -> bool {
-        let Some(cell) = self.cell(at) else { return false };
+    /// Whether the cell at `at` is marked. `None` if there is no cell.
+    #[inline]
+    pub(crate) fn is_marked(&self, at: u32) -> Option<bool> {
+        let cell = self.cell(at)?;
         let (word, bit) = self.place(at);
-        self.blocks[cell.block].marks[word] & bit != 0
+        Some(self.blocks[cell.block].marks[word] & bit != 0)
+    }
+
+    /// Whether the next sweep by marks will free the cell at `at`.
+    pub(crate) fn is_doomed(&self, at: u32) -> bool {
+        let unswept = |cell: Cell| self.blocks[cell.block].state == State::Unswept;
+        self.cell(at).is_some_and(unswept) && self.is_marked(at) == Some(false)
     }
 
     /// Takes the mark of the cell at `at` away.
@@ -206,6 +215,11 @@ impl Blocks {
     pub(crate) fn retire(&mut self, core: &mut HeapCore) {
         for (class, &size) in CELL_SIZES.iter().enumerate() {
             let left = self.listed_now(core, class);
+            // A list lies in one block, which has free cells again when the list is cut off.
+            let cut_off = self.cell(core.head(class)).filter(|cell| left > 0 && cell.size == size);
+            if let Some(cell) = cut_off {
+                self.make_partial(cell.block);
+            }
             if WATCHED {
                 self.unlist(core, class);
             }
@@ -215,9 +229,6 @@ impl Blocks {
             self.listed[class] = 0;
             core.set_head(class, 0);
         }
-        // Where lists were cut off, blocks have free cells again.
-        let fresh = self.fresh.clone();
-        fresh.into_iter().for_each(|block| self.make_partial(block as usize));
     }
 
     /// The blocks of which cells were given to the mutator since the last call.
@@ -268,8 +279,12 @@ impl Blocks {
         self.unswept.iter().any(|blocks| !blocks.is_empty())
     }
 
-    /// Sweeps up to `most` of the blocks that have not been swept yet.
+    /// Sweeps up to `most` of the blocks that have not been swept yet, in an allocation's time.
     pub(crate) fn sweep_some(&mut self, core: &mut HeapCore, most: u32) {
+        if !self.is_sweeping() {
+            return;
+        }
+        let start = Instant::now();
         let (mut left, mut class) = (most, 0);
         while left > 0 && class < SIZE_CLASSES {
             match self.unswept[class].pop() {
@@ -279,6 +294,16 @@ impl Blocks {
                 }
                 None => class += 1,
             }
+        }
+        core.pauses.add_sweeping(start.elapsed());
+    }
+
+    /// Sweeps what has not been swept yet, while an allocation waits for room: a pause.
+    pub(crate) fn sweep_now(&mut self, core: &mut HeapCore) {
+        if self.is_sweeping() {
+            let start = Instant::now();
+            self.sweep_all(core);
+            core.pauses.add(start.elapsed());
         }
     }
 
@@ -372,9 +397,11 @@ impl Blocks {
         }
     }
 
-    /// Returns the pages of free blocks beyond the number of those in use; whether there were any.
+    /// Returns the pages of free blocks beyond the number of those in use and beyond the heap's initial size; whether
+    /// there were any.
     pub(crate) fn shrink(&mut self, core: &mut HeapCore) -> bool {
-        let keep = (self.blocks.len() - self.free.len()).max(16);
+        let initial = core.initial_bytes().div_ceil(u64::from(BLOCK)) as usize;
+        let keep = (self.blocks.len() - self.free.len()).max(initial);
         let mut discarded = false;
         for &number in self.free.iter().rev().skip(keep) {
             let block = &mut self.blocks[number as usize];
@@ -405,6 +432,32 @@ impl Blocks {
             for at in cells_of(self.start + number * BLOCK, size) {
                 if view.read_u32(at + TYPE_WORD).is_some_and(|word| word != 0) {
                     f(at, size)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls `f` with each object that is not marked, a view of it and the bytes of its cell, in address order.
+    ///
+    /// # Errors
+    /// Those of `f`.
+    pub(crate) fn unmarked(
+        &self,
+        core: &HeapCore,
+        f: &mut impl FnMut(&View<'_>, u32, u32) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let view = core.memory.view(self.extent);
+        for (number, block) in (0u32..).zip(&self.blocks) {
+            if block.state == State::Free {
+                continue;
+            }
+            let size = CELL_SIZES[usize::from(block.class)];
+            for at in cells_of(self.start + number * BLOCK, size) {
+                let (word, bit) = self.place(at);
+                if block.marks[word] & bit == 0 && view.read_u32(at + TYPE_WORD).is_some_and(|word| word != 0)
+                {
+                    f(&view, at, size)?;
                 }
             }
         }
@@ -480,6 +533,7 @@ impl Blocks {
     }
 
     /// Makes a list of free cells of `class`: of a block that has some, of one that is to be swept, or of a new one.
+    /// Sweeps no further than to the first block that has free cells, or nothing but free cells.
     fn refill(&mut self, core: &mut HeapCore, class: usize, room: u64) -> bool {
         core.stats.bytes_allocated += u64::from(self.listed[class]) * u64::from(CELL_SIZES[class]);
         self.listed[class] = 0;
@@ -487,22 +541,25 @@ impl Blocks {
         if most == 0 {
             return false;
         }
-        loop {
+        let (mut listed, mut sweeping) = (false, None);
+        while !listed {
             if let Some(block) = self.partial[class].pop() {
                 self.blocks[block as usize].partial = false;
-                if self.list(core, block as usize, most) {
-                    return true;
-                }
+                listed = self.list(core, block as usize, most);
             } else if let Some(block) = self.unswept[class].pop() {
+                sweeping.get_or_insert_with(Instant::now);
                 self.sweep(core, block as usize);
+                if self.blocks[block as usize].state == State::Free {
+                    break;
+                }
             } else {
                 break;
             }
         }
-        match self.fresh_block(core, class) {
-            Some(block) => self.list(core, block, most),
-            None => false,
+        if let Some(start) = sweeping {
+            core.pauses.add_sweeping(start.elapsed());
         }
+        listed || self.fresh_block(core, class).is_some_and(|block| self.list(core, block, most))
     }
 
     /// Gives the free cells of `number`, at most `most`, to the mutator as its class's list.
@@ -563,7 +620,7 @@ impl Blocks {
             None => match self.commit_block(core) {
                 Some(number) => number,
                 None => {
-                    self.sweep_all(core);
+                    self.sweep_now(core);
                     self.free.pop()? as usize
                 }
             },
@@ -588,9 +645,9 @@ impl Blocks {
             return None;
         }
         let end = self.start + (number as u32 + 1) * BLOCK;
-        core.memory.commit(self.extent, u64::from(end)).ok()?;
+        let grown = core.memory.commit(self.extent, u64::from(end)).ok()?;
+        core.stats.grown += u64::from(grown);
         core.set_region_end(self.region, end);
-        core.stats.grown += 1;
         self.blocks.push(Block {
             state: State::Free,
             class: 0,
@@ -637,6 +694,27 @@ fn clear_cell(view: &View<'_>, at: u32, size: u32, poison: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::HeapConfig;
+    use crate::memory::NULL_PAGE;
+
+    #[test]
+    fn a_list_that_is_taken_back_leaves_its_block_to_its_class_and_no_other() {
+        let mut core = HeapCore::bare(HeapConfig::default());
+        let mut blocks = Blocks::new(&mut core, NULL_PAGE, NULL_PAGE + (1 << 20)).unwrap();
+        let (class, room) = (1, 1 << 20);
+        let cells = (BLOCK / CELL_SIZES[class]) as usize;
+        for _ in 0..10 * cells + 1 {
+            let at = blocks.alloc(&mut core, class, room).unwrap();
+            blocks.view(&core).write_u32(at + TYPE_WORD, 1).unwrap();
+        }
+        blocks.retire(&mut core);
+        assert_eq!(blocks.partial[class], [10], "ten blocks are full");
+        for other in 0..cells - 1 {
+            assert!(blocks.alloc(&mut core, class, room).is_some(), "{other}");
+        }
+        blocks.retire(&mut core);
+        assert!(blocks.partial.iter().all(Vec::is_empty));
+    }
 
     #[test]
     fn the_reciprocals_divide_exactly() {

@@ -5,14 +5,44 @@ use super::large::Large;
 use crate::Error;
 use crate::collector::Account;
 use crate::header::TYPE_WORD;
-use crate::heap::HeapCore;
+use crate::heap::{HeapCore, measure};
 use crate::memory::{GRANULE, NULL_PAGE, View};
 use crate::space::classes::size_class;
+use crate::types::TypeId;
 
 /// A non-moving heap.
 pub(crate) struct Cells {
     pub(crate) blocks: Blocks,
     pub(crate) large: Large,
+}
+
+/// Type and size of the object at `at` by its header, which lies in its `room` bytes.
+///
+/// # Errors
+/// `Corrupt`.
+#[inline]
+pub(crate) fn measured_in(
+    core: &HeapCore,
+    view: &View<'_>,
+    at: u32,
+    room: u32,
+) -> Result<(TypeId, u32), Error> {
+    let (id, size) = measure(view, &core.layouts, at)?;
+    if size > room {
+        return Err(Error::corrupt("object reaches beyond its cell", at));
+    }
+    Ok((id, size))
+}
+
+/// An object that was found and measured.
+pub(crate) struct Measured<'c> {
+    /// Of its space.
+    pub(crate) view: View<'c>,
+    /// Bytes that it may take.
+    pub(crate) room: u32,
+    pub(crate) id: TypeId,
+    /// Bytes that it takes.
+    pub(crate) size: u32,
 }
 
 impl Cells {
@@ -47,7 +77,7 @@ impl Cells {
     /// Makes room under the limit without a collection; whether it did.
     fn reclaim(&mut self, core: &mut HeapCore) -> bool {
         let before = self.taken();
-        self.blocks.sweep_all(core);
+        self.blocks.sweep_now(core);
         self.blocks.retire(core);
         self.taken() < before
     }
@@ -55,6 +85,11 @@ impl Cells {
     /// Bytes that objects and lists take: quickly known, and at most some blocks more than [`Cells::account`] says.
     pub(crate) fn taken(&self) -> u64 {
         self.blocks.taken() + self.large.used()
+    }
+
+    /// Bytes that objects and lists have ever taken: the clock that allocation drives, whatever is swept when.
+    pub(crate) fn clock(&self, core: &HeapCore) -> u64 {
+        self.taken() + core.stats.bytes_freed
     }
 
     /// Bytes in use.
@@ -85,6 +120,17 @@ impl Cells {
         self.find(core, at).map(|(_, room)| room)
     }
 
+    /// The object at `at`, measured by its header, which lies in its room.
+    ///
+    /// # Errors
+    /// `Corrupt`.
+    #[inline]
+    pub(crate) fn measured<'c>(&self, core: &'c HeapCore, at: u32) -> Result<Measured<'c>, Error> {
+        let (view, room) = self.find(core, at).ok_or_else(|| Error::corrupt("no object", at))?;
+        let (id, size) = measured_in(core, &view, at, room)?;
+        Ok(Measured { view, room, id, size })
+    }
+
     /// Marks the object at `at`: whether it was not marked yet. `None` if there is none.
     #[inline]
     pub(crate) fn mark(&mut self, at: u32) -> Option<bool> {
@@ -106,7 +152,23 @@ impl Cells {
     /// Whether the object at `at` is marked.
     #[inline]
     pub(crate) fn is_marked(&self, at: u32) -> bool {
-        self.blocks.is_marked(at) || self.large.get(at).is_some_and(|object| object.marked)
+        let large = || self.large.get(at).is_some_and(|object| object.marked);
+        self.blocks.is_marked(at).unwrap_or_else(large)
+    }
+
+    /// Calls `f` with each object that is not marked, a view of it and its room.
+    ///
+    /// # Errors
+    /// Those of `f`.
+    pub(crate) fn unmarked(
+        &self,
+        core: &HeapCore,
+        f: &mut impl FnMut(&View<'_>, u32, u32) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.blocks.unmarked(core, f)?;
+        let view = self.large.view(core);
+        let mut large = self.large.iter().filter(|(_, object)| !object.marked);
+        large.try_for_each(|(at, object)| f(&view, at, object.size))
     }
 
     /// Clears all marks.
@@ -134,6 +196,15 @@ impl Cells {
         if self.blocks.shrink(core) {
             core.stats.shrunk += 1;
         }
+    }
+
+    /// Checks free lists and the division of the large-object space.
+    ///
+    /// # Errors
+    /// `Verify`.
+    pub(crate) fn check(&self, core: &HeapCore) -> Result<(), Error> {
+        self.blocks.check_lists(core)?;
+        self.large.check()
     }
 
     /// Calls `f` with each object and its room.

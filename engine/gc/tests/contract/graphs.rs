@@ -2,7 +2,7 @@
 
 use assay_gc::{GcRef, HeapConfig, Stress, registry};
 
-use crate::model::{BYTES, LIST, NODE, NODES, REFS, Random, SPECIAL, Value, World};
+use crate::model::{BYTES, LIST, NODE, NODES, REFS, Random, SPECIAL, Value, WIDE, World};
 
 #[test]
 fn random_graphs_stay_isomorphic() {
@@ -117,6 +117,38 @@ fn large_arrays_move_and_grow_the_heap() {
         world.collect();
         world.heap.verify(&mut world.roots).unwrap();
         assert_eq!(world.check(), 3);
+    }
+}
+
+#[test]
+fn large_objects_come_and_go() {
+    for collector in registry() {
+        for poison in [true, false] {
+            let stress = Stress { poison, ..Stress::default() };
+            let mut world =
+                World::new(collector, HeapConfig { stress, initial_bytes: 1 << 18, ..HeapConfig::default() });
+            let mut random = Random(17);
+            for step in 0..600 {
+                let slot = random.below(32);
+                match random.below(5) {
+                    0 => world.set_root(slot, GcRef::NULL, Value::Null),
+                    1 => world.collect_as(&mut random),
+                    some => {
+                        let ty = if some == 2 { NODES } else { WIDE };
+                        let most = if random.below(4) == 0 { 6000 } else { 400 };
+                        world.create(ty, 60 + random.below(most) as u32, slot, false).map(drop).unwrap();
+                    }
+                }
+                if step % 4 == 0 {
+                    world.heap.verify(&mut world.roots).unwrap();
+                }
+                if step % 40 == 0 {
+                    world.check();
+                }
+            }
+            let stats = world.heap.stats();
+            assert!(stats.large_freed == 0 || stats.shrunk > 0, "{stats:?}");
+        }
     }
 }
 

@@ -167,6 +167,17 @@ impl World {
         self.heap.collect(CollectKind::Full, &mut self.roots).unwrap();
     }
 
+    /// A collection of some kind.
+    #[allow(dead_code, reason = "of the suites that share this model only some use it")]
+    pub(crate) fn collect_as(&mut self, random: &mut Random) {
+        let kind = match random.below(6) {
+            0 => CollectKind::Full,
+            1..4 => CollectKind::Minor,
+            _ => CollectKind::Slice { objects: 1 + random.below(8) as u32 },
+        };
+        self.heap.collect(kind, &mut self.roots).unwrap();
+    }
+
     /// Offset and slot of field or element `index`.
     pub(crate) fn place(&self, ty: usize, index: usize) -> (u32, Slot) {
         match &*self.registry.layout(self.id(ty)).unwrap() {

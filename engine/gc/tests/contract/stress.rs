@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use assay_gc::header::POISON_WORD;
+use assay_gc::header::{HEADER_SIZE, POISON_WORD};
 use assay_gc::{AllocShape, BarrierShape, CollectKind, GcRef, Stress, registry};
 
 use crate::model::{BYTES, EMPTY, LIST, NODE, REFS, Random, Value, World};
@@ -60,25 +60,41 @@ fn every_nth_allocation_collects() {
 
 #[test]
 fn all_modes_at_once() {
-    let stress = Stress {
-        every_alloc: true,
-        every_nth: 3,
-        every_safepoint: 2,
-        poison: true,
-        verify: true,
-        barrier_slow: true,
-        move_always: true,
-    };
-    for (world, collects) in run(stress, 800) {
-        let stats = world.heap.stats();
-        assert_eq!(stats.verifications, stats.collections * 2);
-        assert_eq!(stats.collections > 0, collects);
+    for settle in [true, false] {
+        let stress = Stress {
+            every_alloc: true,
+            every_nth: 3,
+            every_safepoint: 2,
+            poison: true,
+            verify: true,
+            settle,
+            barrier_slow: true,
+            move_always: true,
+        };
+        for (world, collects) in run(stress, 800) {
+            let stats = world.heap.stats();
+            assert_eq!(stats.verifications, stats.collections * 2);
+            assert_eq!(stats.collections > 0, collects);
+        }
+    }
+}
+
+#[test]
+fn now_and_then_a_collection_over_blocks_that_are_not_swept() {
+    for settle in [true, false] {
+        let stress = Stress { every_nth: 61, poison: true, verify: true, settle, ..Stress::default() };
+        for (mut world, collects) in run(stress, 4000) {
+            assert_eq!(world.heap.stats().collections > 0, collects);
+            world.collect();
+            let live = world.heap.live(&mut world.roots);
+            assert!(!collects || world.heap.retained() == Ok(live));
+        }
     }
 }
 
 #[test]
 fn every_combination_of_modes() {
-    for bits in 0u32..1 << 7 {
+    for bits in 0u32..1 << 8 {
         let on = |bit: u32| bits >> bit & 1 != 0;
         let stress = Stress {
             every_alloc: on(0),
@@ -88,6 +104,7 @@ fn every_combination_of_modes() {
             verify: on(4),
             barrier_slow: on(5),
             move_always: on(6),
+            settle: on(7),
         };
         for collector in registry() {
             let mut world = World::with_stress(collector, stress);
@@ -277,6 +294,22 @@ fn a_stale_reference_reads_poison() {
         let word = unsafe { world.heap.base().add(stale.0 as usize).cast::<u32>().read() };
         assert_eq!(word, POISON_WORD);
         assert_eq!(world.heap.type_of(stale), None);
+    }
+}
+
+#[test]
+fn with_settle_any_collection_poisons_the_dead() {
+    for collector in registry().iter().filter(|entry| entry.constraints.collects) {
+        let stress = Stress { poison: true, settle: true, ..Stress::default() };
+        let mut world = World::with_stress(collector, stress);
+        world.create(NODE, 0, 1, true).unwrap();
+        world.create(NODE, 0, 0, true).unwrap();
+        let (stale, _) = world.root(0);
+        world.set_root(0, GcRef::NULL, Value::Null);
+        world.heap.collect(CollectKind::Minor, &mut world.roots).unwrap();
+        // SAFETY: where objects have been stays committed.
+        let body = unsafe { world.heap.base().add((stale.0 + HEADER_SIZE) as usize).cast::<u32>().read() };
+        assert_eq!(body, POISON_WORD, "{}", collector.constraints.name);
     }
 }
 

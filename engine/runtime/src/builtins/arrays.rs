@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use assay_gc::layout::{ArrayLayout, Layout, Slot};
+use assay_gc::layout::{ArrayLayout, Slot};
 use assay_gc::{GcRef, TypeId};
 use assay_jit::TrapCode;
 
@@ -40,10 +40,7 @@ impl StoreInner {
     }
 
     fn array_layout(&self, ty: TypeId) -> Result<ArrayLayout, Error> {
-        match self.types().layout(ty).as_deref() {
-            Some(Layout::Array(layout)) => Ok(layout.clone()),
-            _ => Err(corrupt()),
-        }
+        self.heap.array_layout(ty).cloned().ok_or_else(corrupt)
     }
 
     /// `array.new_default`.
@@ -59,30 +56,7 @@ impl StoreInner {
         let (array, size) = self.array_operand(array)?;
         in_array(size, start, len)?;
         self.charge(u64::from(len))?;
-        self.array_fill_unchecked(array, start, bits, len)
-    }
-
-    /// Fills a range that lies in the array: one element, then by doubling copies.
-    pub(crate) fn array_fill_unchecked(
-        &mut self,
-        array: GcRef,
-        start: u32,
-        bits: u128,
-        len: u32,
-    ) -> Result<(), Error> {
-        if len == 0 {
-            return Ok(());
-        }
-        let layout = self.layout_of_array(array)?;
-        let size = layout.element.size();
-        self.store_slot(array, layout.base + start * size, layout.element, bits)?;
-        let mut done = 1;
-        while done < len {
-            let now = done.min(len - done);
-            self.heap.copy_elements(array, start + done, array, start, now).ok_or_else(corrupt)?;
-            done += now;
-        }
-        Ok(())
+        self.heap.fill_elements(array, start, len, bits).ok_or_else(corrupt)
     }
 
     /// `array.copy`.
@@ -165,14 +139,10 @@ impl StoreInner {
         if matches!(layout.element, Slot::Ref | Slot::Func) {
             return Err(Error::internal("data segment for references"));
         }
-        let segment = self.state.instances[instance as usize].data[data as usize].clone();
-        let size = layout.element.size();
-        for (index, chunk) in (first..).zip(segment[range].chunks_exact(size as usize)) {
-            let mut wide = [0u8; 16];
-            wide[..chunk.len()].copy_from_slice(chunk);
-            self.store_slot(array, layout.base + index * size, layout.element, u128::from_le_bytes(wide))?;
-        }
-        Ok(())
+        // Elements lie in an array as they lie in a segment: packed, the low byte first.
+        let segment = &self.state.instances[instance as usize].data[data as usize];
+        let at = layout.base + first * layout.element.size();
+        self.heap.write_bytes(array, at, &segment[range]).ok_or_else(corrupt)
     }
 
     fn elem_range(&self, instance: u32, elem: u32, start: u32, len: u32) -> Result<Range<usize>, Error> {

@@ -8,14 +8,17 @@ use assay_gc::{CollectKind, Event, Trigger};
 
 use super::choices::Choices;
 use crate::Schedule;
-use crate::case::Collection;
+use crate::case::{Collection, Mode};
 
 /// Single collections of one case, at most.
 const MAX_COLLECTIONS: usize = 8;
 
+/// Modes that a case may ask for, each in one case of so many.
+const MODES: &[(&str, usize)] = &[("verify", 12), ("no-poison", 6)];
+
 /// A schedule that says when to collect and nothing else.
 pub(super) fn collections(c: &mut Choices<'_, '_>) -> Schedule {
-    let mut schedule = Schedule::default();
+    let mut schedule = Schedule { modes: modes(c), ..Schedule::default() };
     match c.below(16) {
         0..6 => {}
         6..8 => schedule.collect_every = Some(c.range(3, 40) as u32),
@@ -28,6 +31,17 @@ pub(super) fn collections(c: &mut Choices<'_, '_>) -> Schedule {
         }
     }
     schedule
+}
+
+/// Modes that show more, or hide less: the verifier, and memory as it is without a pattern in what is freed.
+fn modes(c: &mut Choices<'_, '_>) -> Vec<Mode> {
+    let mut modes = Vec::new();
+    for (name, one_in) in MODES {
+        if c.below(*one_in) == 0 {
+            modes.extend(name.parse());
+        }
+    }
+    modes
 }
 
 /// Early places more often than late ones.
@@ -61,11 +75,13 @@ mod tests {
     fn every_sort_of_schedule_is_made() {
         let (mut none, mut allocations, mut safepoints, mut seeds) = (0, 0, 0, 0);
         let mut kinds = std::collections::HashSet::new();
+        let mut modes = std::collections::HashSet::new();
         for seed in 0..300 {
             let bytes = seed_bytes(seed);
             let schedule = collections(&mut Choices::new(&mut Unstructured::new(&bytes)));
             assert_eq!(schedule, collections(&mut Choices::new(&mut Unstructured::new(&bytes))));
-            none += usize::from(schedule == Schedule::default());
+            none += usize::from(Schedule { modes: Vec::new(), ..schedule.clone() } == Schedule::default());
+            modes.extend(schedule.modes.iter().map(|mode| mode.to_string()));
             allocations += usize::from(schedule.collect_every.is_some());
             safepoints += usize::from(schedule.collect_every_safepoint.is_some());
             seeds += usize::from(schedule.collect_seed.is_some());
@@ -77,6 +93,7 @@ mod tests {
         assert!((60..180).contains(&none), "{none}");
         assert!(allocations > 20 && safepoints > 15 && seeds > 8, "{allocations} {safepoints} {seeds}");
         assert_eq!(kinds.len(), 6);
+        assert_eq!(modes.len(), MODES.len());
     }
 
     #[test]

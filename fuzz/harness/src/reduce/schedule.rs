@@ -20,6 +20,11 @@ pub(super) fn shrink(run: &mut Run<'_>) {
     change(run, |schedule| schedule.collect_every_safepoint = None);
     change(run, |schedule| schedule.collect_every = None);
     change(run, |schedule| schedule.gc_heap_max = None);
+    run.drop_ranges(&|case| case.schedule.modes.len(), &mut |case, range| {
+        let mut case = case.clone();
+        case.schedule.modes.drain(range);
+        Some(case)
+    });
     change(run, |schedule| schedule.observe_state = false);
     change(run, |schedule| {
         if schedule.collect_seed.take().is_some() | !std::mem::take(&mut schedule.collect).is_empty() {

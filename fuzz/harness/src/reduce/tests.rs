@@ -116,6 +116,7 @@ fn full_schedule() -> Schedule {
             "full@alloc:3",
             "minor@safepoint:4",
         ]),
+        modes: vec!["verify".parse().unwrap(), "no-poison".parse().unwrap()],
         ..Schedule::default()
     }
 }

@@ -19,7 +19,7 @@ use crate::graph::{
     ObjectKind, RawValue, StorageShape, SubTypeShape, TypeKey, TypeKeys, TypeView,
 };
 use crate::observe::{Counters, HeapCounters, Outcome, RejectStage, Resource, TraceEvent, TrapKind, Value};
-use crate::{Case, Observation, Schedule};
+use crate::{Case, Observation};
 
 /// A configuration of the JIT.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,19 +145,6 @@ impl JitSubject {
     }
 }
 
-/// A subject's testing modes together with a case's schedule.
-fn combined(subject: &wasm::Stress, schedule: &Schedule) -> wasm::Stress {
-    let collect_every = schedule.collect_every.unwrap_or(0);
-    let every_alloc = subject.every_alloc || collect_every == 1;
-    let safepoints = [subject.every_safepoint, schedule.collect_every_safepoint.unwrap_or(0)];
-    wasm::Stress {
-        every_alloc,
-        every_nth: if every_alloc { 0 } else { collect_every },
-        every_safepoint: safepoints.into_iter().filter(|&n| n != 0).min().unwrap_or(0),
-        ..*subject
-    }
-}
-
 impl Subject for JitSubject {
     fn name(&self) -> &str {
         &self.name
@@ -189,7 +176,7 @@ impl Subject for JitSubject {
         let made = self.engine(key).and_then(|engine| Ok((Store::new(&engine)?, engine)));
         let (store, engine) = match made {
             Ok((mut store, engine)) => {
-                store.set_stress(combined(&self.options.stress, schedule));
+                store.set_stress(schedule.stress(self.options.stress));
                 store.set_schedule(&schedule.collections());
                 (store, engine)
             }

@@ -71,6 +71,7 @@ mod tests {
                 poison: bits & 4 != 0,
                 verify: bits & 8 != 0,
                 every_nth: 0,
+                settle: false,
             };
             let mut again = Stress { poison: true, ..Stress::default() };
             let text = spell(&stress);
