@@ -22,8 +22,9 @@ pub enum AllocShape {
 pub enum BarrierShape {
     /// A plain store.
     None,
-    /// Mark the card of the slot. Stores into objects made after the last safepoint mark nothing; under `barrier_slow`
-    /// they do, which promises no less: a card may be dirty without need, in the nursery too.
+    /// Mark the card of the slot; a store that is known to be of null need not. Stores into objects made after the last
+    /// safepoint mark nothing; under `barrier_slow` they do, which promises no less: a card may be dirty without need, in
+    /// the nursery too.
     Card,
     /// Count the new referent up and the old one down in the collector's word, by [`COUNT_ONE`](crate::COUNT_ONE). When the
     /// old one's word becomes 0, which says that nothing is counted and the log does not hold it, push it into the log and,

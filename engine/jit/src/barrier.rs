@@ -179,6 +179,8 @@ impl FuncTranslator<'_> {
         let flags = self.heap_flags(Region::FieldRef);
         match self.shape.write_barrier {
             BarrierShape::None => {}
+            // A null is no reference to anything young.
+            BarrierShape::Card if self.is_zero(value) => {}
             BarrierShape::Card => self.mark_card(address, offset),
             BarrierShape::Count => self.count_store(flags, address, offset, value),
             BarrierShape::Snapshot => self.log_overwritten(flags, address, offset),

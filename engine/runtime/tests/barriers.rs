@@ -1,5 +1,5 @@
-//! The logs of write barriers, filled by generated code: by loops of stores that allocate nothing, so that no collection
-//! comes in between.
+//! Write barriers of generated code: logs, filled by loops of stores that allocate nothing, so that no collection comes in
+//! between, and cards.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
@@ -207,4 +207,51 @@ fn a_million_stores_over_a_thousand_objects_log_each_once() {
         assert_eq!(i32_of(&machine.call("sum-of-array", &[])), (0..LEN).sum::<i32>(), "{}", machine.name);
         assert_eq!(machine.store.live_objects().unwrap().0, LEN as u64 + 2, "{}", machine.name);
     }
+}
+
+#[test]
+fn a_card_is_marked_for_a_reference_and_not_for_a_null() {
+    const PROGRAM: &str = r#"(module
+        (type $cell (struct (field $below (mut (ref null $cell)))))
+        (type $cells (array (mut (ref null $cell))))
+        (global $cell (mut (ref null $cell)) (ref.null $cell))
+        (global $cells (mut (ref null $cells)) (ref.null $cells))
+        (func (export "make")
+            (global.set $cell (struct.new_default $cell))
+            (global.set $cells (array.new_default $cells (i32.const 4))))
+        (func (export "null-field") (struct.set $cell $below (global.get $cell) (ref.null none)))
+        (func (export "null-element") (array.set $cells (global.get $cells) (i32.const 1) (ref.null $cell)))
+        (func (export "field")
+            (struct.set $cell $below (global.get $cell) (struct.new_default $cell)))
+        (func (export "element")
+            (array.set $cells (global.get $cells) (i32.const 1) (struct.new_default $cell))))"#;
+    let mut machines = 0;
+    for entry in assay_gc::registry() {
+        if entry.constraints.code.write_barrier != BarrierShape::Card {
+            continue;
+        }
+        for opt in [OptLevel::None, OptLevel::Speed] {
+            let collector = entry.constraints.name.to_owned();
+            let (mut store, instance) =
+                instance(&Engine::new(Config { collector, opt, ..Config::default() }).unwrap(), PROGRAM);
+            let mut scanned = |export: &str| {
+                func(&store, instance, export).call(&mut store, &[]).unwrap();
+                store.verify_heap().unwrap();
+                let before = store.heap_stats().barrier_work;
+                store.gc(CollectKind::Minor).unwrap();
+                store.gc(CollectKind::Full).unwrap();
+                store.verify_heap().unwrap();
+                store.heap_stats().barrier_work - before
+            };
+            scanned("make");
+            for (export, marks) in
+                [("null-field", false), ("field", true), ("null-element", false), ("element", true)]
+            {
+                assert_eq!(scanned(export) > 0, marks, "{} {opt:?}: {export}", entry.constraints.name);
+            }
+            assert_eq!(store.live_objects().unwrap().0, 4);
+            machines += 1;
+        }
+    }
+    assert!(machines >= 2);
 }
