@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 command -v cargo-deny >/dev/null || cargo install --quiet cargo-deny --locked
 cargo deny --config ci/deny.toml check licenses bans sources
-cargo run --locked --release --quiet -- fuzz --time 30m --out target/nightly-findings
+cargo run --locked --release --quiet -- fuzz --time 30m --require-reach --out target/nightly-findings
 cargo run --locked --release --quiet -- validate --time 60m --require-coverage --out target/nightly-disagreements
 ci/break-it.sh
 cargo bench --locked -p assay-interp-benches -- --quiet

@@ -73,8 +73,9 @@ pub struct Constraints {
     pub header_flags: u32,
     /// The collections that stress modes go through, in turn.
     pub stress_kinds: &'static [CollectKind],
-    /// Meant for heap limits that follow from a program's reachable bytes: percent of them that it should run in.
-    /// An estimate of the design, not measured, and read by nothing yet.
+    /// The heap limit that it runs a program in, in percent of the most bytes (by its [`layout`](crate::layout)) that the
+    /// program reaches at once; 0 if it never collects. The harness gives such limits to generated cases, and a
+    /// collector that runs out of memory in one is at fault. Measured, with a margin (`fuzz/harness/src/limits.rs`).
     pub headroom: u32,
 }
 

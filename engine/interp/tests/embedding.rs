@@ -445,8 +445,8 @@ fn vectors_take_two_slots_everywhere() {
     assert_eq!(values[..2], [Value::I32(255), vector(20, 40)]);
     assert_eq!(values[3..], [vector(5, 6), Value::I64(-1)]);
     assert_eq!(store.object_len(addr), Some(5));
-    // 8 + 1 + 16 + 4 + 16 + 8 and 12 + 2 × 16, rounded up to 8.
-    assert_eq!(store.collect(&[Value::Ref(Ref::Struct(addr))]).bytes, 56 + 48 + 48);
+    // 8 + 1, 16 + 16 + 4, 40 + 16 + 8 and 12 + 2 × 16, rounded up to 8.
+    assert_eq!(store.collect(&[Value::Ref(Ref::Struct(addr))]).bytes, 64 + 48 + 48);
     assert_eq!(store.object_values(array).unwrap(), [vector(1, 2), vector(3, 4)]);
     let addr = object(&mut store, "default", &[]);
     assert_eq!(store.object_values(addr).unwrap()[2..4], [Value::Ref(Ref::Null), vector(0, 0)]);

@@ -45,12 +45,18 @@ impl Store {
     /// `Exhausted(Memory)` when address space is out.
     pub fn new(engine: &Engine) -> Result<Store, Error> {
         let config = engine.config();
-        let heap_config = HeapConfig {
-            max_bytes: config.gc_heap_max,
-            initial_bytes: config.gc_heap_initial,
-            stress: config.stress,
-            ..HeapConfig::default()
-        };
+        Store::with_heap(engine, config.gc_heap_initial, config.gc_heap_max)
+    }
+
+    /// An empty store with its own initial size and limit of the heap (bytes), in the place of
+    /// [`Config::gc_heap_initial`](crate::Config) and [`Config::gc_heap_max`](crate::Config).
+    ///
+    /// # Errors
+    /// Those of [`Store::new`].
+    pub fn with_heap(engine: &Engine, initial_bytes: u64, max_bytes: u64) -> Result<Store, Error> {
+        let config = engine.config();
+        let heap_config =
+            HeapConfig { max_bytes, initial_bytes, stress: config.stress, ..HeapConfig::default() };
         let heap = Heap::new(engine.types().clone(), engine.collector(), heap_config)?;
         let state = State::new(engine.clone());
         Ok(Store(Box::new(StoreInner { heap, state })))

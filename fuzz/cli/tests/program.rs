@@ -144,6 +144,20 @@ fn fuzz_refuses_wrong_use() {
 }
 
 #[test]
+fn a_campaign_that_reaches_too_little_fails_where_that_is_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out").display().to_string();
+    let few = ["fuzz", "--seed", "7", "--cases", "1", "--jobs", "1", "--out", &out];
+    assert_eq!(code(&few), 0);
+    let output = assay(&[&few[..], &["--require-reach"]].concat());
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(text.contains("has not reached all") && text.contains("limit_hits is 0"), "{text}");
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(shown.contains("no finding"), "the summary comes first: {shown}");
+}
+
+#[test]
 fn the_same_seed_gives_the_same_cases() {
     let counts = || {
         let dir = tempfile::tempdir().unwrap();

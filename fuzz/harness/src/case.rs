@@ -63,7 +63,8 @@ pub struct Schedule {
     /// Testing modes of the heap beside the subject's own, e.g. `["verify", "no-poison"]`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub modes: Vec<Mode>,
-    /// Bytes of GC heap.
+    /// Bytes of GC heap, on executors that collect while a program runs. A step that expects the GC heap to be exhausted
+    /// must run out of it there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gc_heap_max: Option<u64>,
     /// Whether exported state and heap graph are observed after the script (always for generated cases; off for plain

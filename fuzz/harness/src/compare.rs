@@ -3,7 +3,9 @@
 //! [`compare`] takes each subject against the first that judges (the reference; put `interp` first) and says which
 //! subjects agree and which differ. What it may overlook is listed here and nowhere else; each time is counted:
 //! - the call stack ran out on either side: the rest of the case is discarded for that pair;
-//! - the GC heap or the memory ran out on a `null` collector, or the reference's heap ran out: likewise;
+//! - the GC heap or the memory ran out on a collector that never collects, or the reference's heap ran out: likewise;
+//! - a step that must run out of the case's heap limit did so on one side, and returned on one that keeps no limit: that
+//!   step is discarded;
 //! - one side lacks a feature that a step needs: likewise;
 //! - a module check that one side could not judge (a subject without a validator): that step is discarded;
 //! - a graph beyond the node limit: it is compared up to there;
@@ -56,6 +58,8 @@ pub enum FindingKind {
     TraceMismatch,
     /// The number of live objects differs.
     LiveMismatch,
+    /// A heap did not run out under the case's limit, where it must.
+    LimitNotKept,
     /// An assertion of the script fails.
     ExpectationFailed,
 }
@@ -71,8 +75,10 @@ impl fmt::Display for FindingKind {
 pub enum DiscardKind {
     /// The call stack ran out.
     CallStack,
-    /// The GC heap of a `null` collector ran out.
+    /// The GC heap of a collector that never collects ran out.
     NullHeap,
+    /// A step ran out of the case's heap limit, as it must.
+    HeapLimit,
     /// The reference's GC heap ran out.
     ReferenceHeap,
     /// A step needs a feature that one side lacks.
@@ -88,6 +94,7 @@ impl fmt::Display for DiscardKind {
         f.write_str(match self {
             DiscardKind::CallStack => "call stack exhausted",
             DiscardKind::NullHeap => "heap of a null collector exhausted",
+            DiscardKind::HeapLimit => "heap exhausted where it must be",
             DiscardKind::ReferenceHeap => "heap of the reference exhausted",
             DiscardKind::Unsupported => "unsupported",
             DiscardKind::Unchecked => "validity unchecked",

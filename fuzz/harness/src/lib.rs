@@ -10,6 +10,7 @@ pub mod case;
 pub mod compare;
 pub mod generate;
 pub mod graph;
+mod limits;
 pub mod observe;
 pub mod reduce;
 pub mod subject;

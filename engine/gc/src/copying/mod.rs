@@ -28,7 +28,7 @@ const CONSTRAINTS: Constraints = Constraints {
     collects: true,
     header_flags: 0,
     stress_kinds: &[CollectKind::Full],
-    headroom: 100,
+    headroom: 120,
 };
 
 /// The registry's line.

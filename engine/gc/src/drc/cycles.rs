@@ -22,20 +22,22 @@ use crate::{Error, RootPhase, RootSet};
 /// `Corrupt`.
 pub(super) fn collect(core: &mut HeapCore, cells: &mut Cells, roots: &mut dyn RootSet) -> Result<(), Error> {
     let mut marker = Marker::default();
-    // The roots were counted when they were pinned.
-    marker.uncounted_roots(cells, RootPhase::State, roots)?;
-    marker.drain(core, cells)?;
+    follow(&mut marker, core, cells, RootPhase::State, roots)?;
     let from_state = marker.objects;
-    marker.uncounted_roots(cells, RootPhase::Frames, roots)?;
-    marker.drain(core, cells)?;
-    cells.unmarked(core, &mut |view, at, _| match view.read_u32(at + GC_WORD) {
-        Some(0) => Err(Error::corrupt("a dead object has no count: it was not logged when it lost it", at)),
-        _ => Ok(()),
+    follow(&mut marker, core, cells, RootPhase::Frames, roots)?;
+    let counted = |view: &View<'_>, at| view.read_u32(at + GC_WORD) != Some(0);
+    cells.unmarked(core, &mut |view, at, _| {
+        if counted(view, at) {
+            return Ok(());
+        }
+        Err(Error::corrupt("a dead object has no count: it was not logged when it lost it", at))
     })?;
     cells.unmarked(core, &mut |view, at, room| bury(core, cells, view, at, room))?;
-    cells.unmarked(core, &mut |view, at, _| match view.read_u32(at + GC_WORD) {
-        Some(0) => Ok(()),
-        _ => Err(Error::corrupt("a dead object is still counted: a decrement was lost", at)),
+    cells.unmarked(core, &mut |view, at, _| {
+        if !counted(view, at) {
+            return Ok(());
+        }
+        Err(Error::corrupt("a dead object is still counted: a decrement was lost", at))
     })?;
     let before = core.stats.objects_freed;
     cells.sweep_marked(core);
@@ -46,6 +48,24 @@ pub(super) fn collect(core: &mut HeapCore, cells: &mut Cells, roots: &mut dyn Ro
     core.stats.bytes_survived += marker.bytes;
     core.stats.survived_from_frames_only += marker.objects - from_state;
     Ok(())
+}
+
+/// Marks what the roots of `phase` reach. They were counted when they were pinned.
+fn follow(
+    marker: &mut Marker,
+    core: &HeapCore,
+    cells: &mut Cells,
+    phase: RootPhase,
+    roots: &mut dyn RootSet,
+) -> Result<(), Error> {
+    let mut outcome = Ok(());
+    roots.visit(phase, &mut |_, slot| {
+        if outcome.is_ok() {
+            outcome = marker.reach(cells, *slot);
+        }
+    });
+    outcome?;
+    marker.drain(core, cells)
 }
 
 /// Takes the references of a dead object off the counts.

@@ -44,7 +44,7 @@ const CONSTRAINTS: Constraints = Constraints {
     collects: true,
     header_flags: 0,
     stress_kinds: &[CollectKind::Minor, CollectKind::Minor, CollectKind::Minor, CollectKind::Full],
-    headroom: 200,
+    headroom: 150,
 };
 
 /// The registry's line.

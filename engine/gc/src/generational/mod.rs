@@ -54,7 +54,7 @@ const CONSTRAINTS: Constraints = Constraints {
     collects: true,
     header_flags: 0,
     stress_kinds: &[CollectKind::Minor, CollectKind::Minor, CollectKind::Full, CollectKind::Minor],
-    headroom: 150,
+    headroom: 120,
 };
 
 /// The registry's line.

@@ -50,7 +50,7 @@ const CONSTRAINTS: Constraints = Constraints {
         CollectKind::Slice { objects: 1 },
         CollectKind::Full,
     ],
-    headroom: 250,
+    headroom: 150,
 };
 
 /// The registry's line.

@@ -22,7 +22,7 @@ pub(crate) struct Marker {
 }
 
 impl Marker {
-    /// Marks what the roots of `phase` refer to, and counts them.
+    /// Marks what the roots of `phase` refer to.
     ///
     /// # Errors
     /// `Corrupt`.
@@ -33,32 +33,27 @@ impl Marker {
         phase: RootPhase,
         roots: &mut dyn RootSet,
     ) -> Result<(), Error> {
-        let (all, of_frames) = self.uncounted_roots(cells, phase, roots)?;
-        core.stats.roots += all;
-        core.stats.frame_roots += of_frames;
-        Ok(())
-    }
-
-    /// Marks what the roots of `phase` refer to; returns (root slots, those of frames).
-    ///
-    /// # Errors
-    /// `Corrupt`.
-    pub(crate) fn uncounted_roots(
-        &mut self,
-        cells: &mut Cells,
-        phase: RootPhase,
-        roots: &mut dyn RootSet,
-    ) -> Result<(u64, u64), Error> {
         let mut outcome = Ok(());
         let (mut all, mut of_frames) = (0, 0);
         roots.visit(phase, &mut |kind, slot| {
             all += 1;
             of_frames += u64::from(matches!(kind, RootKind::Frame | RootKind::SuspendedFrame));
             if outcome.is_ok() {
-                outcome = reach(&mut self.stack, cells, *slot);
+                outcome = self.reach(cells, *slot);
             }
         });
-        outcome.map(|()| (all, of_frames))
+        core.stats.roots += all;
+        core.stats.frame_roots += of_frames;
+        outcome
+    }
+
+    /// Marks what `word` refers to.
+    ///
+    /// # Errors
+    /// `Corrupt` when it is neither null, nor an i31, nor an object.
+    #[inline]
+    pub(crate) fn reach(&mut self, cells: &mut Cells, word: GcRef) -> Result<(), Error> {
+        reach(&mut self.stack, cells, word)
     }
 
     /// Scans grey objects until none is left.

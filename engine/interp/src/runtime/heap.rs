@@ -1,8 +1,8 @@
 //! The arena of heap objects (spec: Runtime Structure / Structure, Array and Exception instances).
 //!
 //! Sizes are counted by a documented formula, independent of how Rust lays objects out: a struct is 8 bytes plus its fields
-//! (references 4, packed ones 1 or 2), an array 12 bytes plus its elements, an exception 12 bytes plus its payload, all
-//! rounded up to 8.
+//! (references 4, packed ones 1 or 2), an array 12 bytes plus its elements, an exception 12 bytes plus its payload, each
+//! field aligned to its size or to 8, all rounded up to 8.
 //! Invariant: a payload has the form that its type prescribes; freed places are chained in a list.
 
 use super::types::{CanonicalType, ElementKind};

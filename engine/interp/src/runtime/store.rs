@@ -42,7 +42,7 @@ pub struct Config {
     /// Elements of all tables.
     pub max_total_table_elements: u64,
     /// Bytes of all objects, by the documented size formula (struct 8 + fields, array 12 + elements, exception 12 +
-    /// payload, rounded up to 8, references 4).
+    /// payload, fields aligned to their size or to 8, rounded up to 8, references 4).
     pub max_gc_bytes: u64,
     /// Bytes of one object, by the same formula; a larger array traps.
     pub max_object_bytes: u64,

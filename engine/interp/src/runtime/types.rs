@@ -207,7 +207,7 @@ impl Types {
                     struct_size = 12;
                     let mut slot = 0;
                     for &param in &ty.params {
-                        struct_size += StorageType::Val(param).size();
+                        struct_size = StorageType::Val(param).end(struct_size);
                         if matches!(param, ValType::Ref(_)) {
                             ref_fields.push(slot);
                         }
@@ -218,7 +218,7 @@ impl Types {
                 CompositeType::Struct(fields) => {
                     struct_size = 8;
                     for field in fields {
-                        struct_size += field.storage.size();
+                        struct_size = field.storage.end(struct_size);
                         match field.storage {
                             StorageType::I8 => packed_fields.push((slots, 0xff)),
                             StorageType::I16 => packed_fields.push((slots, 0xffff)),

@@ -120,6 +120,12 @@ impl StorageType {
         }
     }
 
+    /// Where a field that follows `start` bytes of its object ends by that formula: it is aligned to its size, to 8 bytes
+    /// at most.
+    pub(crate) fn end(self, start: u64) -> u64 {
+        start.next_multiple_of(self.size().min(8)) + self.size()
+    }
+
     /// The value type that an access yields.
     pub fn unpack(self) -> ValType {
         match self {

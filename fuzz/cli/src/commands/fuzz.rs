@@ -45,6 +45,10 @@ pub(crate) struct FuzzArguments {
     /// Stop at the first finding.
     #[arg(long)]
     stop_at_first: bool,
+    /// Fail when a collector did not do something that it can do: collections of each of its kinds, barrier work, promotion,
+    /// sweeping, freeing of cycles and of large objects, hitting its heap limit.
+    #[arg(long)]
+    require_reach: bool,
     /// Print the summary as JSON.
     #[arg(long)]
     json: bool,
@@ -98,7 +102,14 @@ pub(crate) fn run(arguments: &FuzzArguments) -> Result<Exit, Failure> {
     if summary.cases == 0 {
         return Err(Failure::bad_input("no case was run in the time or number given"));
     }
-    Ok(if summary.findings.is_empty() { Exit::Fine } else { Exit::Finding })
+    if !summary.findings.is_empty() {
+        return Ok(Exit::Finding);
+    }
+    let missing: Vec<String> = unreached(&summary).iter().map(ToString::to_string).collect();
+    if arguments.require_reach && !missing.is_empty() {
+        return Err(Failure::finding(format!("the campaign has not reached all: {}", missing.join("; "))));
+    }
+    Ok(Exit::Fine)
 }
 
 fn as_failure(error: CampaignError) -> Failure {

@@ -5,7 +5,7 @@
 //! replies with a [`protocol::Report`]; the parent adds reports up ([`summary`]) and keeps what a dead child was running. [`reach`] tells
 //! whether each collector has really been at work.
 //!
-//! Invariant: a case is on disk before it runs, and a finding is on disk before it is reported. So neither the death of
+//! Invariant: a case is on disk before it is examined, and a finding is on disk before it is reported. So neither the death of
 //! a child nor `kill -9` of the parent loses one: what a killed campaign left under `running/` is examined first by
 //! the next campaign with the same output folder.
 

@@ -1,11 +1,12 @@
 //! Whether a campaign has reached what it is for: a collector that was never at work has not been tested.
 //!
 //! What a collector must have done follows from its [`Constraints`]: each kind of collection that stress goes through,
-//! and work for its write barrier, if it has one.
+//! work for its write barrier, if it has one, and what is in the nature of its spaces ([`wanted`]). Each must have hit the
+//! limit of its heap.
 
 use std::fmt;
 
-use assay_gc::{BarrierShape, CollectKind, Constraints};
+use assay_gc::{AllocShape, BarrierShape, CollectKind, Constraints};
 use serde::Serialize;
 
 use super::Summary;
@@ -26,7 +27,7 @@ impl fmt::Display for Unreached {
     }
 }
 
-/// What the subjects that collect should have counted and have not, in the order of the subjects.
+/// What the subjects with a heap should have counted and have not, in the order of the subjects.
 pub fn unreached(summary: &Summary) -> Vec<Unreached> {
     let mut missing = Vec::new();
     for (at, subject) in summary.subjects.iter().enumerate() {
@@ -43,10 +44,11 @@ pub fn unreached(summary: &Summary) -> Vec<Unreached> {
 
 /// Counters that a campaign must move under such a collector.
 fn wanted(constraints: &Constraints) -> Vec<&'static str> {
+    let mut wanted = vec!["limit_hits"];
     if !constraints.collects {
-        return Vec::new();
+        return wanted;
     }
-    let mut wanted = vec!["collections", "survived_from_frames_only"];
+    wanted.extend(["collections", "survived_from_frames_only", "bytes_freed"]);
     for kind in constraints.stress_kinds {
         wanted.push(match kind {
             CollectKind::Minor => "minor",
@@ -54,9 +56,29 @@ fn wanted(constraints: &Constraints) -> Vec<&'static str> {
             CollectKind::Slice { .. } => "slices",
         });
     }
-    if constraints.code.write_barrier != BarrierShape::None {
-        wanted.push("barrier_work");
+    let kind = |wanted: fn(&CollectKind) -> bool| constraints.stress_kinds.iter().any(wanted);
+    let slices = kind(|kind| matches!(kind, CollectKind::Slice { .. }));
+    let counts = constraints.code.write_barrier == BarrierShape::Count;
+    for (does, counter) in [
+        (constraints.code.write_barrier != BarrierShape::None, "barrier_work"),
+        // Free cells come from sweeping, or from counts.
+        (constraints.code.alloc == AllocShape::FreeList, "objects_freed"),
+        (constraints.code.alloc == AllocShape::FreeList, "blocks_swept"),
+        // Large objects stand apart.
+        (constraints.code.inline_max != u32::MAX, "large_freed"),
+        // Young objects move out of the nursery when they are old.
+        (constraints.moves && kind(|kind| *kind == CollectKind::Minor), "objects_promoted"),
+        // Slices end in a cycle, and are given up for a full collection.
+        (slices, "degenerate"),
+        // Counts alone do not free cycles.
+        (counts, "cyclic_freed"),
+        (slices || counts, "cycles"),
+    ] {
+        if does {
+            wanted.push(counter);
+        }
     }
+    wanted.sort_unstable();
     wanted.dedup();
     wanted
 }
@@ -84,7 +106,16 @@ mod tests {
         let mut known = Vec::new();
         Stats::default().each(|name, _| known.push(name));
         assert!(names.iter().all(|name| known.contains(name)));
-        assert_eq!(wanted(&Constraints { collects: false, ..all }), [""; 0]);
+        assert_eq!(wanted(&Constraints { collects: false, ..all }), ["limit_hits"]);
+        let of = |name: &str| wanted(assay_gc::find(name).unwrap().constraints);
+        assert!(
+            of("generational").contains(&"objects_promoted") && !of("copying").contains(&"objects_promoted")
+        );
+        assert!(of("marksweep").contains(&"blocks_swept") && of("drc").contains(&"cyclic_freed"));
+        assert!(of("incremental").contains(&"cycles") && !of("marksweep").contains(&"cycles"));
+        for entry in assay_gc::registry() {
+            assert!(wanted(entry.constraints).iter().all(|name| known.contains(name)));
+        }
     }
 
     #[test]
@@ -92,10 +123,22 @@ mod tests {
         let subject = format!("jit:{},opt=none", constraints().name);
         let mut summary = Summary { subjects: vec!["interp".into(), subject.clone()], ..Summary::default() };
         let missing = unreached(&summary);
-        assert_eq!(missing[0], Unreached { subject: subject.clone(), counter: "collections" });
-        assert_eq!(missing[0].to_string(), format!("{subject}: collections is 0"));
-        let busy =
-            Stats { collections: 1, minor: 1, full: 1, slices: 1, barrier_work: 1, ..Stats::default() };
+        let collections = Unreached { subject: subject.clone(), counter: "collections" };
+        assert!(missing.contains(&collections), "{missing:?}");
+        assert_eq!(collections.to_string(), format!("{subject}: collections is 0"));
+        let busy = Stats {
+            collections: 1,
+            minor: 1,
+            full: 1,
+            slices: 1,
+            barrier_work: 1,
+            bytes_freed: 1,
+            objects_freed: 1,
+            blocks_swept: 1,
+            large_freed: 1,
+            limit_hits: 1,
+            ..Stats::default()
+        };
         summary.subject_heaps = vec![HeapCounters::default(), HeapCounters::of(&busy)];
         assert_eq!(unreached(&summary), [Unreached { subject, counter: "survived_from_frames_only" }]);
     }

@@ -2,9 +2,10 @@
 
 use super::{DiscardKind, FindingKind};
 use crate::Observation;
-use crate::case::{Action, Case};
+use crate::case::{Action, Case, Expect};
 use crate::graph::{HeapGraph, NodeRef};
 use crate::observe::{InstanceState, MAX_TRACE, Outcome, Resource, TraceEvent, Value};
+use crate::subject::collector_of;
 
 /// A subject and what it showed.
 #[derive(Clone, Copy)]
@@ -74,7 +75,18 @@ pub(super) fn pair(case: &Case, reference: Side<'_>, subject: Side<'_>, first: b
         if truncated(x) || truncated(y) {
             pair.discards.push(DiscardKind::TruncatedGraph);
         }
-        if let Some((kind, what)) = outcomes(x, y) {
+        let limited = must_run_out(case, step) && keeps_limits(subject.name);
+        if limited && !keeps_limits(reference.name) && *y == Outcome::Exhausted(Resource::GcHeap) {
+            pair.discards.push(DiscardKind::HeapLimit);
+            continue;
+        }
+        let difference = match outcomes(x, y) {
+            None if limited && *y != Outcome::Exhausted(Resource::GcHeap) => {
+                Some((FindingKind::LimitNotKept, "the heap did not run out".to_owned()))
+            }
+            difference => difference,
+        };
+        if let Some((kind, what)) = difference {
             let text = format!(
                 "step {step} ({}): {what}\n{}: {}\n{}: {}",
                 action(case, step),
@@ -125,9 +137,20 @@ fn permitted_end(
     by(lacks(x), lacks(y)).map(|cut| (cut, DiscardKind::Unsupported))
 }
 
-/// `jit:null` with whatever options.
+/// Whether the subject's collector never collects.
 pub(super) fn is_null_collector(name: &str) -> bool {
-    name.split_once(':').is_some_and(|(_, rest)| rest.split(',').next() == Some("null"))
+    collector_of(name).is_some_and(|constraints| !constraints.collects)
+}
+
+/// Whether the subject runs a case under its heap limit. The interpreter does not: it never collects under way.
+pub(super) fn keeps_limits(name: &str) -> bool {
+    collector_of(name).is_some()
+}
+
+/// Whether the script says that the heap limit does not suffice for this step.
+pub(super) fn must_run_out(case: &Case, step: usize) -> bool {
+    case.schedule.gc_heap_max.is_some()
+        && case.steps.get(step).is_some_and(|step| step.expect == Expect::Exhaustion(Resource::GcHeap))
 }
 
 /// Whether the observed state or trace is not the whole of it.

@@ -296,6 +296,53 @@ fn permitted_differences_are_counted() {
 }
 
 #[test]
+fn a_step_that_must_exhaust_the_heap_does_so_wherever_limits_are_kept() {
+    let mut case = case();
+    case.schedule.gc_heap_max = Some(4096);
+    case.steps[1].expect = Expect::Exhaustion(Resource::GcHeap);
+    let (base, out) = (observation(), with(1, Outcome::Exhausted(Resource::GcHeap)));
+    let comparison = compare(&case, &[("interp", &base), ("jit:copying", &out), ("jit:drc", &out)]);
+    assert!(comparison.findings.is_empty(), "{:?}", comparison.findings);
+    assert_eq!(comparison.discards.get(&DiscardKind::HeapLimit), Some(&2));
+    assert_eq!(comparison.groups, [["interp", "jit:copying", "jit:drc"]]);
+    // What comes after it is compared.
+    let mut after = out.clone();
+    after.outcomes[3] = Outcome::Done;
+    let finding = &compare(&case, &[("interp", &base), ("jit:copying", &after)]).findings[0];
+    assert_eq!((finding.kind, finding.step), (FindingKind::OutcomeMismatch, Some(3)));
+    // It is a fault to have room for what there is no room for, and no other end will do.
+    let comparison = compare(&case, &[("interp", &base), ("jit:copying", &out), ("jit:drc", &base)]);
+    assert_eq!(comparison.findings.len(), 1);
+    assert_eq!(comparison.findings[0].kind, FindingKind::LimitNotKept);
+    assert_eq!(comparison.findings[0].subjects, ["interp", "jit:drc"]);
+    let trapped = with(1, Outcome::Trapped(TrapKind::Unreachable));
+    assert_eq!(compare(&case, &[("interp", &base), ("jit:drc", &trapped)]).findings.len(), 1);
+    // Without a limit, or at another step, running out is a difference, but for a collector that never collects.
+    case.schedule.gc_heap_max = None;
+    let finding = &compare(&case, &[("interp", &base), ("jit:copying", &out)]).findings[0];
+    assert_eq!(finding.kind, FindingKind::OutcomeMismatch);
+    let comparison = compare(&case, &[("interp", &base), ("jit:null", &out)]);
+    assert_eq!(comparison.discards.get(&DiscardKind::NullHeap), Some(&1));
+}
+
+#[test]
+fn an_executor_without_limits_may_return_from_a_step_that_must_exhaust_the_heap() {
+    let step = Step { action: Action::Collect, expect: Expect::Exhaustion(Resource::GcHeap), line: 1 };
+    let mut case = Case { steps: vec![step], ..Case::default() };
+    let verdict = |case: &Case, name: &str, outcome: Outcome| {
+        let seen = Observation { outcomes: vec![outcome], ..Observation::default() };
+        check_expectations(case, name, &seen).remove(0)
+    };
+    let done = || returned(Value::I32(1));
+    assert!(matches!(verdict(&case, "interp", done()), Verdict::Fail(_)), "there is no limit");
+    case.schedule.gc_heap_max = Some(4096);
+    assert_eq!(verdict(&case, "interp", done()), Verdict::Pass);
+    assert!(matches!(verdict(&case, "interp", Outcome::Trapped(TrapKind::Unreachable)), Verdict::Fail(_)));
+    assert!(matches!(verdict(&case, "jit:copying", done()), Verdict::Fail(_)));
+    assert_eq!(verdict(&case, "jit:copying", Outcome::Exhausted(Resource::GcHeap)), Verdict::Pass);
+}
+
+#[test]
 fn others_go_on_when_the_reference_is_cut_short() {
     let case = case();
     let cut = with(2, Outcome::Exhausted(Resource::CallStack));

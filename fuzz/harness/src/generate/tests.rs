@@ -7,7 +7,7 @@ use wasmparser::{CompositeInnerType, Operator, Parser, Payload, Validator, WasmF
 
 use super::{GeneratorEntry, from_seed, registry, seed_bytes};
 use crate::subject::InterpSubject;
-use crate::{Action, Case, Outcome, Source, Subject};
+use crate::{Action, Case, Expect, Outcome, Resource, Source, Subject};
 
 fn modules(case: &Case) -> impl Iterator<Item = &[u8]> {
     case.steps.iter().filter_map(|step| match &step.action {
@@ -228,7 +228,32 @@ fn smith_cases_run() {
     assert!(ran >= 80 && returned >= 50, "{ran} cases ran something, {returned} calls returned");
 }
 
-/// Workloads and what each must contain, as wasmparser names it.
+/// About one case in six has a limit, most of those a step that it cannot suffice for; the others have neither.
+#[test]
+fn a_known_share_of_typed_cases_has_a_heap_limit() {
+    let (mut limited, mut exhausting) = (0, 0);
+    const SEEDS: usize = 300;
+    for seed in 0..SEEDS as u64 {
+        let case = from_seed("objects", seed).unwrap();
+        let exhausts =
+            case.steps.iter().filter(|step| step.expect == Expect::Exhaustion(Resource::GcHeap)).count();
+        assert!(exhausts == 0 || case.schedule.gc_heap_max.is_some(), "seed {seed}");
+        limited += usize::from(case.schedule.gc_heap_max.is_some());
+        exhausting += exhausts;
+        if let Some(last) = case.steps.last() {
+            assert_ne!(
+                last.expect,
+                Expect::Exhaustion(Resource::GcHeap),
+                "seed {seed}: nothing comes after it"
+            );
+        }
+    }
+    println!("{limited} limited cases of {SEEDS}, {exhausting} exhaust the heap");
+    assert!((SEEDS / 10..SEEDS / 4).contains(&limited), "{limited} of {SEEDS}");
+    assert!((limited / 2..limited).contains(&exhausting), "{exhausting} of {limited}");
+}
+
+/// Workloads, and the function of limited cases, and what each must contain, as wasmparser names it.
 const WORKLOADS: &[(&str, &[&str])] = &[
     (
         "old_to_young",
@@ -269,6 +294,7 @@ const WORKLOADS: &[(&str, &[&str])] = &[
         "sizes",
         &["StructNewDefault", "StructSet", "StructGetU", "ArrayNew", "ArrayGetU", "ArraySet", "I32Shl"],
     ),
+    ("fill", &["ArrayNewDefault", "ArraySet", "I32RemU", "RefNull", "Call"]),
     ("moves", &["StructSet", "StructGet", "ArraySet", "ArrayGet", "ArrayCopy", "RefNull", "RefI31"]),
     (
         "unlinking",

@@ -4,7 +4,9 @@
 //! (`script`) and collections of the schedule (`schedule`), then whole items of modules and function bodies (`module`), then instructions
 //! (`code`), over and over with ever smaller pieces until nothing can go. Invariants: a candidate's modules validate if
 //! those of the case did; the same case and the same answers give the same result; what is returned holds the predicate
-//! if the case did.
+//! if the case did. Where a
+//! heap limit is known to suffice for the case, it suffices for each candidate: a program that leaks is not told from one that
+//! asks for more memory by its outcome.
 
 mod code;
 mod module;
@@ -15,8 +17,8 @@ use std::ops::{ControlFlow, Range};
 
 use wasmparser::{Validator, WasmFeatures};
 
-use crate::Case;
 use crate::case::{Action, Source};
+use crate::{Case, limits};
 
 /// How far a reduction is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,8 +44,14 @@ pub fn reduce_with(
     still: &mut dyn FnMut(&Case) -> bool,
     progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
 ) -> Case {
-    let mut run =
-        Run { best: case.clone(), progress: Progress::default(), still, report: progress, ended: false };
+    let mut run = Run {
+        best: case.clone(),
+        limited: limits::hold(case),
+        progress: Progress::default(),
+        still,
+        report: progress,
+        ended: false,
+    };
     run.note_size();
     // Each round is a fixed point but for what later stages open up; ten is far beyond what is seen.
     for _ in 0..10 {
@@ -61,6 +69,8 @@ pub fn reduce_with(
 /// A reduction under way.
 struct Run<'a> {
     best: Case,
+    /// Whether the case's heap limit is one that candidates must keep to, or do without.
+    limited: bool,
     progress: Progress,
     still: &'a mut dyn FnMut(&Case) -> bool,
     report: &'a mut dyn FnMut(&Progress) -> ControlFlow<()>,
@@ -75,6 +85,9 @@ impl Run<'_> {
         }
         if (self.report)(&self.progress).is_break() {
             self.ended = true;
+            return false;
+        }
+        if self.limited && candidate.schedule.gc_heap_max.is_some() && !limits::hold(&candidate) {
             return false;
         }
         self.progress.tried += 1;

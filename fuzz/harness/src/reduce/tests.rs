@@ -50,6 +50,27 @@ fn traps(case: &Case) -> bool {
     observation.outcomes.contains(&crate::Outcome::Trapped(crate::TrapKind::IntegerDivideByZero))
 }
 
+/// A smaller program that wants more memory than the limit is not the same finding, whatever the predicate says.
+#[test]
+fn a_limit_that_suffices_goes_on_to_suffice() {
+    let text = r#"(module
+      (type $a (array (mut i64)))
+      (import "assay" "gc" (func $gc))
+      (func (export "f") (param i32) (local $x (ref null $a))
+        (loop
+          (local.set $x (array.new_default $a (i32.const 60)))
+          (local.set $x (ref.null $a))
+          (call $gc)
+          (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))))"#;
+    let mut case = case(text, &[("f", vec![Value::I32(12)])]);
+    case.schedule.gc_heap_max = Some(8192);
+    assert!(limits::hold(&case));
+    let mut calls = |case: &Case| case.steps.iter().any(|s| matches!(s.action, Action::Invoke { .. }));
+    let small = reduce(&case, &mut |case| case.schedule.gc_heap_max.is_some() && calls(case));
+    assert!(limits::hold(&small));
+    assert!(reduce(&case, &mut calls).schedule.gc_heap_max.is_none(), "a limit that is not needed goes");
+}
+
 #[test]
 fn a_trap_is_reduced_to_little_more_than_its_instruction() {
     let five = vec![Value::I32(5)];

@@ -4,6 +4,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+mod reach;
+
 use assay_interp as wasm;
 use wasm::{ErrorKind, Extern, ExternRef, FuncAddr, InstanceAddr, Module, ObjectAddr, Ref, Store, TypeId};
 
@@ -16,6 +18,7 @@ use crate::graph::{
 };
 use crate::observe::{Counters, HeapCounters, Outcome, RejectStage, Resource, TraceEvent, TrapKind, Value};
 use crate::{Case, Observation};
+use reach::Reach;
 
 /// Limits that both executors must share.
 pub(super) const MAX_MEMORY_PAGES: u32 = 1 << 14;
@@ -62,21 +65,26 @@ impl Subject for InterpSubject {
     }
 
     fn observe(&mut self, case: &Case) -> Observation {
-        let config = wasm::Config {
-            max_memory_pages: MAX_MEMORY_PAGES,
-            max_table_elements: MAX_TABLE_ELEMENTS,
-            max_object_bytes: MAX_OBJECT_BYTES,
-            max_gc_bytes: DEFAULT_GC_HEAP,
-            ..wasm::Config::default()
-        };
-        let mut interp = Interp {
-            store: Store::new(config),
-            host: Rc::default(),
-            host_funcs: Vec::new(),
-            keys: TypeKeys::default(),
-        };
-        script::run(&mut interp, case)
+        script::run(&mut Interp::new(), case)
     }
+}
+
+/// Upper bound of the bytes that `case` reaches at once on any executor that does not hold what is unreachable, by the
+/// interpreter's size formula and [`HOST_BOX`] bytes for each host value. None if a step ends otherwise than by a
+/// result, a trap or an exception.
+pub(crate) fn most_reachable(case: &Case) -> Option<u64> {
+    let mut interp = Interp::new();
+    let reach = Rc::new(RefCell::new(Reach::default()));
+    interp.reach = Some(reach.clone());
+    let observation = script::run(&mut interp, case);
+    let ended = |outcome: &Outcome| {
+        matches!(
+            outcome,
+            Outcome::Done | Outcome::Returned { .. } | Outcome::Trapped(_) | Outcome::Thrown { .. }
+        )
+    };
+    let most = reach.borrow().most();
+    observation.outcomes.iter().all(ended).then_some(most)
 }
 
 type Shared = Rc<RefCell<HostState<Ref>>>;
@@ -84,6 +92,8 @@ type Shared = Rc<RefCell<HostState<Ref>>>;
 struct Interp {
     store: Store,
     host: Shared,
+    /// While the reachable bytes are measured.
+    reach: Option<Rc<RefCell<Reach>>>,
     /// Host functions in order of creation; their place is their number.
     host_funcs: Vec<FuncAddr>,
     keys: TypeKeys<TypeId>,
@@ -111,7 +121,11 @@ impl Executor for Interp {
     }
 
     fn instantiate(&mut self, module: &Module, imports: &[Extern]) -> Result<InstanceAddr, Outcome> {
-        self.store.instantiate(module, imports).map_err(|e| self.failed(&e))
+        let made = self.store.instantiate(module, imports);
+        if let Some(reach) = &self.reach {
+            reach.borrow_mut().stepped(&[], &mut self.store, &self.host);
+        }
+        made.map_err(|e| self.failed(&e))
     }
 
     fn provide(&mut self, item: HostItem) -> Result<Extern, Outcome> {
@@ -120,9 +134,14 @@ impl Executor for Interp {
                 let types = |types: &[HostType]| types.iter().map(|ty| val_type(*ty)).collect::<Vec<_>>();
                 let ty = wasm::FuncType::new(types(params), types(results));
                 let number = self.host_funcs.len();
-                let host = self.host.clone();
-                let function =
-                    move |store: &mut Store, args: &[wasm::Value]| call(&host, store, name, op, args);
+                let (host, reach) = (self.host.clone(), self.reach.clone());
+                let function = move |store: &mut Store, args: &[wasm::Value]| {
+                    let results = call(&host, store, name, op, args);
+                    if let Some(reach) = &reach {
+                        reach.borrow_mut().called(op, store, &host);
+                    }
+                    results
+                };
                 #[expect(
                     clippy::arc_with_non_send_sync,
                     reason = "the interpreter's interface asks for an Arc"
@@ -196,7 +215,11 @@ impl Executor for Interp {
                 None => return Outcome::BadStep(format!("argument {arg:?} does not match its parameter")),
             }
         }
-        match self.store.invoke(func, &values) {
+        let results = self.store.invoke(func, &values);
+        if let Some(reach) = &self.reach {
+            reach.borrow_mut().stepped(args, &mut self.store, &self.host);
+        }
+        match results {
             Err(error) => self.failed(&error),
             Ok(results) => {
                 let mut builder = GraphBuilder::new(GraphLimits::default());
@@ -249,12 +272,12 @@ impl Executor for Interp {
     }
 
     fn collect(&mut self) -> Result<(), Outcome> {
-        self.store.collect(&kept_roots(&self.host));
+        self.freed();
         Ok(())
     }
 
     fn live(&mut self) -> Result<Option<u64>, Outcome> {
-        Ok(Some(self.store.collect(&kept_roots(&self.host)).objects))
+        Ok(Some(self.freed().objects))
     }
 
     fn trace(&mut self) -> Vec<TraceEvent> {
@@ -275,6 +298,36 @@ impl Executor for Interp {
 }
 
 impl Interp {
+    /// A fresh store with the harness's limits.
+    fn new() -> Interp {
+        let config = wasm::Config {
+            max_memory_pages: MAX_MEMORY_PAGES,
+            max_table_elements: MAX_TABLE_ELEMENTS,
+            max_object_bytes: MAX_OBJECT_BYTES,
+            max_gc_bytes: DEFAULT_GC_HEAP,
+            ..wasm::Config::default()
+        };
+        Interp {
+            store: Store::new(config),
+            host: Rc::default(),
+            reach: None,
+            host_funcs: Vec::new(),
+            keys: TypeKeys::default(),
+        }
+    }
+
+    /// Frees what nothing reaches.
+    fn freed(&mut self) -> wasm::LiveSet {
+        if let Some(reach) = &self.reach {
+            reach.borrow_mut().stepped(&[], &mut self.store, &self.host);
+        }
+        let live = self.store.collect(&kept_roots(&self.host));
+        if let Some(reach) = &self.reach {
+            reach.borrow_mut().collected(&self.store);
+        }
+        live
+    }
+
     /// A call's failure; an exception with what it reaches.
     fn failed(&mut self, error: &wasm::Error) -> Outcome {
         let Some(exception) = error.exception() else { return outcome(error) };

@@ -21,6 +21,9 @@ use crate::graph::{
 use crate::observe::{Counters, HeapCounters, Outcome, RejectStage, Resource, TraceEvent, TrapKind, Value};
 use crate::{Case, Observation};
 
+/// Bytes that a heap has at first, at most.
+const INITIAL_GC_HEAP: u64 = 1 << 20;
+
 /// A configuration of the JIT.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JitOptions {
@@ -107,7 +110,6 @@ struct Key {
     fuel: bool,
     /// Whether code passes safepoints of its own.
     polls: bool,
-    gc_heap_max: u64,
 }
 
 impl JitSubject {
@@ -118,7 +120,7 @@ impl JitSubject {
     pub fn new(options: JitOptions, shelf: &Shelf) -> Result<Self, Error> {
         let mut subject = JitSubject { name: options.name(), options, collects: false, shelf: shelf.clone() };
         let polls = subject.options.stress.every_safepoint != 0;
-        let key = Key { fuel: true, polls, gc_heap_max: DEFAULT_GC_HEAP };
+        let key = Key { fuel: true, polls };
         subject.collects = subject.engine(key)?.collector().constraints.collects;
         Ok(subject)
     }
@@ -133,8 +135,7 @@ impl JitSubject {
             fuel: key.fuel,
             polls: key.polls,
             stress: options.stress,
-            gc_heap_max: key.gc_heap_max,
-            gc_heap_initial: key.gc_heap_max.min(1 << 20),
+            gc_heap_max: DEFAULT_GC_HEAP,
             max_memory_pages: u64::from(MAX_MEMORY_PAGES),
             max_table_elements: u64::from(MAX_TABLE_ELEMENTS),
             // Cranelift's own check of its input: the engine's tests run it, and it takes half of a case's time.
@@ -171,9 +172,12 @@ impl Subject for JitSubject {
         let key = Key {
             fuel: schedule.fuel.is_some(),
             polls: schedule.wants_safepoints() || self.options.stress.every_safepoint != 0,
-            gc_heap_max: schedule.gc_heap_max.unwrap_or(DEFAULT_GC_HEAP),
         };
-        let made = self.engine(key).and_then(|engine| Ok((Store::new(&engine)?, engine)));
+        let most = schedule.gc_heap_max.unwrap_or(DEFAULT_GC_HEAP);
+        // A limited heap must grow to its limit.
+        let initial = (most / 4).min(INITIAL_GC_HEAP);
+        let made =
+            self.engine(key).and_then(|engine| Ok((Store::with_heap(&engine, initial, most)?, engine)));
         let (store, engine) = match made {
             Ok((mut store, engine)) => {
                 store.set_stress(schedule.stress(self.options.stress));

@@ -12,6 +12,7 @@ mod spell;
 pub mod stress;
 
 pub use interp::InterpSubject;
+pub(crate) use interp::most_reachable;
 pub use jit::{JitOptions, JitSubject};
 pub use shelf::Shelf;
 pub use spell::{SubjectError, collector_of, defaults, parse, parse_on};

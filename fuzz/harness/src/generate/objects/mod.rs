@@ -2,7 +2,7 @@
 //!
 //! Reading order: `types` (the type graph), `parts` (globals, tables, segments), `walkers` (checksums), `makers` (functions
 //! that every program has), `references`, `convert`, `construct`, `outside` and `numeric` (expressions), `workloads` (loops that are
-//! hard on collectors), `statements` (entry functions), `script` (the case), `emit` (bytes).
+//! hard on collectors), `statements` (entry functions), `script` (the case), `limits` (its heap limit), `emit` (bytes).
 //!
 //! Invariant: modules are valid by construction, end within the fuel of the schedule, and trap only where a statement
 //! says so, as the last thing of an entry function.
@@ -20,6 +20,7 @@ mod bulk;
 mod construct;
 mod convert;
 mod emit;
+mod limits;
 mod makers;
 mod numeric;
 mod outside;
@@ -57,8 +58,14 @@ pub fn generate(input: &mut Unstructured<'_>) -> Case {
     generator.workloads();
     generator.entries();
     generator.finish_table();
-    let bytes = emit::encode(&mut generator.p);
-    generator.script(bytes)
+    let (schedule, calls) = generator.script();
+    let limits = generator.limits(calls.len());
+    let module = emit::encode(&mut generator.p);
+    let case = script::case(schedule, module, calls);
+    match limits {
+        Some(limits) => limits.impose(case),
+        None => case,
+    }
 }
 
 /// The state of generation: choices, the program so far, and the function at hand.

@@ -12,14 +12,15 @@ use crate::{Action, Case, Expect, Schedule, Source, Step, Value};
 pub(in crate::generate) const FUEL: u64 = 3_000_000;
 
 impl Generator<'_, '_> {
-    pub(super) fn script(&mut self, module: Vec<u8>) -> Case {
+    /// The schedule, and the steps that follow the module's.
+    pub(super) fn script(&mut self) -> (Schedule, Vec<Step>) {
         let schedule = Schedule {
             origin: Some("generator objects".to_owned()),
             fuel: Some(FUEL),
             observe_state: true,
             ..schedule::collections(&mut self.c)
         };
-        let mut steps = vec![step(Action::Module { name: None, source: Source::Binary(module) })];
+        let mut steps = Vec::new();
         let calls = self.p.entries.len() + self.c.below(3);
         for call in 0..calls {
             let entry = if call < self.p.entries.len() { call } else { self.c.below(self.p.entries.len()) };
@@ -32,8 +33,14 @@ impl Generator<'_, '_> {
                 steps.push(step(Action::Collect));
             }
         }
-        Case { schedule, steps }
+        (schedule, steps)
     }
+}
+
+/// The case of a module and the steps after it.
+pub(super) fn case(schedule: Schedule, module: Vec<u8>, calls: Vec<Step>) -> Case {
+    let module = step(Action::Module { name: None, source: Source::Binary(module) });
+    Case { schedule, steps: std::iter::once(module).chain(calls).collect() }
 }
 
 /// A step without expectation: subjects are compared with each other.
