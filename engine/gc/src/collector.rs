@@ -22,18 +22,22 @@ pub enum AllocShape {
 pub enum BarrierShape {
     /// A plain store.
     None,
-    /// Mark the card of the slot. Stores into objects made after the last safepoint mark nothing; under `barrier_slow`
-    /// they do, which promises no less: a card may be dirty without need, in the nursery too.
+    /// Mark the card of the slot; a store that is known to be of null need not. Stores into objects made after the last
+    /// safepoint mark nothing; under `barrier_slow` they do, which promises no less: a card may be dirty without need, in
+    /// the nursery too.
     Card,
-    /// Count the new referent up and the old one down in the collector's word; push the old one into the log when its
-    /// count becomes 0. Stores into fresh objects count up only. Under `barrier_slow` the log has no room: the words are
-    /// lost, and the collection looks at every object for those of count 0. A fresh object's slot has no old value (its
-    /// memory may hold anything), so its store is the whole barrier already.
+    /// Count the new referent up and the old one down in the collector's word, by [`COUNT_ONE`](crate::COUNT_ONE). When the
+    /// old one's word becomes 0, which says that nothing is counted and the log does not hold it, push it into the log and,
+    /// if there was room, make the word [`COUNT_LOGGED`](crate::COUNT_LOGGED). Stores into fresh objects count up only.
+    /// Under `barrier_slow` the log has no room: the words are lost, and the collection looks at every object for those of
+    /// count 0. A fresh object's slot has no old value (its memory may hold anything), so its store is the whole barrier
+    /// already.
     Count,
     /// While marking: unless the old referent's collector's word has the marked colour, push it into the log and, if there
-    /// was room, give it the colour of fresh objects. Stores into fresh objects do nothing. Under `barrier_slow` the collector is marking all the time, its marked colour is no
-    /// object's, and the log has no room, so each store over a reference loses a word: the next slice gives its cycle up,
-    /// marks at once, and begins another. A fresh object's slot has no old value that a snapshot could hold.
+    /// was room, give it the colour of fresh objects. Stores into fresh objects do nothing. Under `barrier_slow` the
+    /// collector is marking all the time, its marked colour is no object's, and the log has no room, so each store over a
+    /// reference loses a word: the next slice gives its cycle up, marks at once, and begins another. A fresh object's slot
+    /// has no old value that a snapshot could hold.
     Snapshot,
 }
 

@@ -174,7 +174,10 @@ impl Heap {
         self.close_if_counting();
     }
 
-    /// Starts a schedule in the place of the one before. Allocations and safepoints count from the heap's creation.
+    /// Starts a schedule in the place of the one before. Safepoints count from the heap's creation, and so do allocations,
+    /// but only those on the slow path: all of them from the moment on that a schedule or a mode counts allocations, up to
+    /// its last event, and before that those that found no room inline. So `n` of [`Trigger::Allocation`](crate::Trigger)
+    /// is the n-th allocation of a program if the schedule is set on a heap that has allocated nothing inline.
     pub fn set_schedule(&mut self, schedule: &Schedule) {
         self.agenda.set(schedule);
         self.close_if_counting();

@@ -47,7 +47,7 @@ pub use collector::{
 };
 pub use error::{Error, ErrorKind};
 pub use heap::{AllocError, CollectKind, Heap, HeapConfig, HeapCore, Pauses, Region, RegionId, Stats};
-pub use mutator::{CARD_BYTES, CARD_SHIFT, Mutator};
+pub use mutator::{CARD_BYTES, CARD_SHIFT, COUNT_LOGGED, COUNT_ONE, Mutator};
 pub use reference::GcRef;
 pub use roots::{RootKind, RootPhase, RootSet};
 pub use schedule::{Event, Schedule, Stress, Trigger};

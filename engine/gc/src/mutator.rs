@@ -55,6 +55,12 @@ impl Default for Mutator {
     }
 }
 
+/// What a reference adds to the collector's word of its referent (`BarrierShape::Count`). A word holds the count of all
+/// slots that there can be: 2^30 in the heap, and those of tables and globals.
+pub const COUNT_ONE: u32 = 2;
+/// Set in that word while the log holds the object.
+pub const COUNT_LOGGED: u32 = 1;
+
 /// log2 of [`CARD_BYTES`].
 pub const CARD_SHIFT: u32 = 9;
 /// Bytes of heap that a card stands for.

@@ -1,8 +1,8 @@
 //! When to collect, and how: stress modes and schedules, as data.
 //!
-//! Allocations and safepoints are counted per heap, from 1. Counting needs every allocation on the slow path, so
-//! generated code's window is closed while a mode or a schedule counts allocations; it is the same code that runs
-//! then. The same schedule on the same program and configuration collects at the same places.
+//! Safepoints and slow-path allocations are counted per heap, from 1. Counting all allocations needs each of them on the
+//! slow path, so generated code's window is closed while a mode or a schedule counts allocations; it is the same code
+//! that runs then. The same schedule on the same program and configuration collects at the same places.
 
 use crate::CollectKind;
 
@@ -40,7 +40,7 @@ impl Stress {
 /// Where an event of a schedule takes place.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Trigger {
-    /// Before the n-th allocation.
+    /// Before the n-th allocation on the slow path; see [`Heap::set_schedule`](crate::Heap::set_schedule).
     Allocation(u64),
     /// At the n-th safepoint.
     Safepoint(u64),

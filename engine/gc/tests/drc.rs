@@ -9,7 +9,10 @@
 mod model;
 
 use assay_gc::header::{GC_WORD, HEADER_SIZE, TYPE_WORD};
-use assay_gc::{CollectKind, ErrorKind, GcRef, Heap, HeapConfig, Schedule, Stress, find, size_class};
+use assay_gc::{
+    COUNT_LOGGED, COUNT_ONE, CollectKind, ErrorKind, GcRef, Heap, HeapConfig, Schedule, Stress, find,
+    size_class,
+};
 use model::{BYTES, EMPTY, LIST, NODE, NODES, REFS, Random, Roots, Value, World};
 
 /// The log holds fewer entries than this.
@@ -30,7 +33,12 @@ fn objects(world: &World) -> u64 {
 }
 
 fn count(world: &World, object: GcRef) -> u32 {
-    world.heap.read(object, GC_WORD, 4).unwrap() as u32
+    world.heap.read(object, GC_WORD, 4).unwrap() as u32 / COUNT_ONE
+}
+
+/// Entries that barriers have logged so far.
+fn logged(world: &World) -> u64 {
+    world.heap.stats().barrier_work
 }
 
 /// A list cell as generated code makes it, by the slow path where it must.
@@ -312,20 +320,67 @@ fn a_log_that_overflows_loses_nothing() {
     }
     minor(&mut world);
     assert_eq!(objects(&world), u64::from(BEYOND_LOG) + 1);
-    // One logged over and over, and then all of them once.
+    // All of them once, and all are back in their places when it comes to a collection; then all but one for good.
     let kept = GcRef(world.heap.read(array, 12, 4).unwrap() as u32);
-    for _ in 0..BEYOND_LOG {
-        world.heap.write_ref(array, 12, GcRef::NULL).unwrap();
-        world.heap.write_ref(array, 12, kept).unwrap();
+    for index in 0..BEYOND_LOG {
+        let node = GcRef(world.heap.read(array, 12 + 4 * index, 4).unwrap() as u32);
+        world.heap.write_ref(array, 12 + 4 * index, GcRef::NULL).unwrap();
+        world.heap.write_ref(array, 12 + 4 * index, node).unwrap();
     }
     minor(&mut world);
-    assert_eq!(objects(&world), u64::from(BEYOND_LOG) + 1);
-    world.heap.fill_elements(array, 1, BEYOND_LOG - 1, 0).unwrap();
+    assert_eq!((objects(&world), world.heap.stats().log_overflows), (u64::from(BEYOND_LOG) + 1, 1));
+    world.heap.fill_elements(array, 0, BEYOND_LOG, 0).unwrap();
     world.roots.frames[0] = kept;
     minor(&mut world);
     assert_eq!((objects(&world), world.heap.stats().log_overflows), (2, 2));
     minor(&mut world);
     assert_eq!(world.heap.stats().log_overflows, 2);
+}
+
+#[test]
+fn however_often_a_count_falls_to_0_it_is_logged_once() {
+    let mut world = world(HeapConfig::default());
+    world.create(LIST, 0, 0, true).unwrap();
+    world.create(LIST, 0, 1, true).unwrap();
+    let (target, shadow) = world.root(1);
+    for round in 1..4 {
+        for _ in 0..BEYOND_LOG {
+            world.store(0, 0, target, shadow);
+            world.store(0, 0, GcRef::NULL, Value::Null);
+        }
+        assert_eq!(world.heap.read(target, GC_WORD, 4), Some(COUNT_LOGGED.into()));
+        minor(&mut world);
+        assert_eq!((logged(&world), world.heap.stats().log_overflows), (round, 0));
+        assert_eq!(world.heap.read(target, GC_WORD, 4), Some(0));
+    }
+    // Logged, and stored elsewhere before the collection.
+    world.store(0, 0, target, shadow);
+    world.store(0, 0, GcRef::NULL, Value::Null);
+    world.store(0, 0, target, shadow);
+    world.set_root(1, GcRef::NULL, Value::Null);
+    minor(&mut world);
+    assert_eq!((objects(&world), world.check(), count(&world, target)), (2, 2, 1));
+    world.store(0, 0, GcRef::NULL, Value::Null);
+    minor(&mut world);
+    assert_eq!((objects(&world), logged(&world)), (1, 5));
+}
+
+#[test]
+fn wrong_marks_of_the_logged_are_found() {
+    for (falls, word) in [(false, COUNT_ONE + COUNT_LOGGED), (true, 0), (true, COUNT_ONE)] {
+        let mut world = world(HeapConfig::default());
+        world.create(LIST, 0, 0, true).unwrap();
+        world.create(LIST, 0, 1, true).unwrap();
+        let (target, shadow) = world.root(1);
+        world.store(0, 0, target, shadow);
+        minor(&mut world);
+        if falls {
+            world.store(0, 0, GcRef::NULL, Value::Null);
+        }
+        world.heap.verify(&mut world.roots).unwrap();
+        world.heap.write(target, GC_WORD, 4, word.into()).unwrap();
+        world.heap.verify(&mut world.roots).unwrap_err();
+    }
 }
 
 #[test]
@@ -368,7 +423,7 @@ fn wrong_counts_are_found() {
             minor(&mut world);
         }
         let wrong = count(&world, target).wrapping_add_signed(delta);
-        world.heap.write(target, GC_WORD, 4, wrong.into()).unwrap();
+        world.heap.write(target, GC_WORD, 4, (wrong * COUNT_ONE).into()).unwrap();
         let found = world.heap.verify(&mut world.roots).unwrap_err();
         assert!(matches!(found.kind(), ErrorKind::Verify(_)));
         // Too low a count ends the collection that would take more away.

@@ -16,7 +16,9 @@
 use std::mem::offset_of;
 
 use assay_gc::layout::Slot;
-use assay_gc::{AllocShape, BarrierShape, CARD_SHIFT, Mutator, TypeId, header, size_class};
+use assay_gc::{
+    AllocShape, BarrierShape, CARD_SHIFT, COUNT_LOGGED, COUNT_ONE, Mutator, TypeId, header, size_class,
+};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, MemFlagsData, Value};
@@ -177,6 +179,8 @@ impl FuncTranslator<'_> {
         let flags = self.heap_flags(Region::FieldRef);
         match self.shape.write_barrier {
             BarrierShape::None => {}
+            // A null is no reference to anything young.
+            BarrierShape::Card if self.is_zero(value) => {}
             BarrierShape::Card => self.mark_card(address, offset),
             BarrierShape::Count => self.count_store(flags, address, offset, value),
             BarrierShape::Snapshot => self.log_overwritten(flags, address, offset),
@@ -226,7 +230,7 @@ impl FuncTranslator<'_> {
         let old = self.b.ins().load(I32, flags, address, offset as i32);
         let after = self.if_object(old);
         let (at, flags, count) = self.collector_word(old);
-        let left = self.b.ins().iadd_imm_s(count, -1);
+        let left = self.b.ins().iadd_imm_s(count, -i64::from(COUNT_ONE));
         self.b.ins().store(flags, left, at, header::GC_WORD as i32);
         let zero = self.b.create_block();
         self.b.set_cold_block(zero);
@@ -234,6 +238,8 @@ impl FuncTranslator<'_> {
         self.b.seal_block(zero);
         self.b.switch_to_block(zero);
         let lost = self.push_log(old);
+        let logged = self.b.ins().iconst(I32, i64::from(COUNT_LOGGED));
+        self.b.ins().store(flags, logged, at, header::GC_WORD as i32);
         self.go_on(lost);
         self.go_on(after);
     }
@@ -245,7 +251,7 @@ impl FuncTranslator<'_> {
         }
         let after = self.if_object(value);
         let (at, flags, count) = self.collector_word(value);
-        let more = self.b.ins().iadd_imm_s(count, 1);
+        let more = self.b.ins().iadd_imm_s(count, i64::from(COUNT_ONE));
         self.b.ins().store(flags, more, at, header::GC_WORD as i32);
         self.go_on(after);
     }

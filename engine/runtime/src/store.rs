@@ -376,7 +376,8 @@ impl StoreInner {
         }
         Ok(())
     }
-    /// Starts a schedule of collections. Allocations and safepoints count from the store's creation.
+    /// Starts a schedule of collections, whose places count from the store's creation; allocations that were made inline
+    /// before are not among them. See [`Heap::set_schedule`].
     pub fn set_schedule(&mut self, schedule: &Schedule) {
         self.heap.set_schedule(schedule);
     }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use crate::heap::HeapCore;
 use crate::space::cells::Cells;
 use crate::verify::{Facts, broken};
-use crate::{Error, RootKind};
+use crate::{COUNT_LOGGED, COUNT_ONE, Error, RootKind};
 
 /// Each object's count is the number of fields (of any object), globals and tables that refer to it.
 ///
@@ -29,7 +29,7 @@ pub(super) fn counts(facts: &Facts<'_>) -> Result<(), Error> {
         }
     }
     for &at in facts.objects() {
-        let (count, expected) = (facts.gc_word(at), counts.get(&at).copied().unwrap_or(0));
+        let (count, expected) = (facts.gc_word(at) / COUNT_ONE, counts.get(&at).copied().unwrap_or(0));
         if count != expected {
             return broken(at, &format!("its count is {count}, but {expected} references are counted"));
         }
@@ -37,7 +37,7 @@ pub(super) fn counts(facts: &Facts<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Each object of count 0 will be looked at by the next collection; nothing is marked.
+/// Each object of count 0 will be looked at by the next collection, what is logged says so, and nothing is marked.
 ///
 /// # Errors
 /// `Verify`.
@@ -49,13 +49,21 @@ pub(super) fn zeros(core: &HeapCore, cells: &Cells, zeros: &[u32], facts: &Facts
     if listed.len() != zeros.len() {
         return broken(0, "the zero-count table names an object twice");
     }
-    let logged: HashSet<u32> = core.log_words().into_iter().collect();
+    let mut logged = HashSet::new();
+    for at in core.log_words() {
+        if !facts.is_object(at) || !logged.insert(at) {
+            return broken(at, "the log names something that is no object, or an object twice");
+        }
+    }
     for &at in facts.objects() {
+        if (facts.gc_word(at) & COUNT_LOGGED != 0) != logged.contains(&at) {
+            return broken(at, "the log and its count do not agree on whether it is logged");
+        }
         if cells.is_marked(at) {
             return broken(at, "marked outside a collection");
         }
         let known = listed.contains(&at) || logged.contains(&at) || cells.blocks.is_fresh(at);
-        if facts.gc_word(at) == 0 && !known && !core.log_overflowed() {
+        if facts.gc_word(at) < COUNT_ONE && !known && !core.log_overflowed() {
             return broken(at, "its count is 0, but no collection will look at it");
         }
     }

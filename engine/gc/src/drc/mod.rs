@@ -13,7 +13,8 @@
 //! Policy: [`pace`].
 //!
 //! Invariant, checked by [`check`]: outside a collection each count is exact, each object of count 0 is in one of those
-//! places, and no object is marked. Only collections free objects, so what the places name stays an object.
+//! places, an object says that it is logged if and only if it is, once, and no object is marked. Only collections free
+//! objects, so what the places name stays an object.
 
 mod check;
 mod cycles;
@@ -28,7 +29,7 @@ use crate::heap::HeapCore;
 use crate::space::cells::Cells;
 use crate::space::classes::MAX_SMALL;
 use crate::verify::Facts;
-use crate::{CollectKind, Error, ErrorKind, RootSet};
+use crate::{COUNT_LOGGED, COUNT_ONE, CollectKind, Error, ErrorKind, RootSet};
 
 const CONSTRAINTS: Constraints = Constraints {
     name: "drc",
@@ -158,7 +159,16 @@ unsafe impl Collector for Drc {
 /// The count of the object at `at`; `None` if there is none.
 #[inline]
 fn count(core: &HeapCore, cells: &Cells, at: u32) -> Option<u32> {
-    cells.find(core, at)?.0.read_u32(at + GC_WORD)
+    cells.find(core, at)?.0.read_u32(at + GC_WORD).map(|word| word / COUNT_ONE)
+}
+
+/// Notes that the log does not hold the object at `at` any more, if there is one.
+fn unlog(core: &HeapCore, cells: &Cells, at: u32) {
+    if let Some((view, _)) = cells.find(core, at)
+        && let Some(word) = view.read_u32(at + GC_WORD)
+    {
+        view.write_u32(at + GC_WORD, word & !COUNT_LOGGED);
+    }
 }
 
 /// Takes a reference away from the object at `at`; returns how many are left.
@@ -170,8 +180,8 @@ fn lose(core: &HeapCore, cells: &Cells, at: u32) -> Result<u32, Error> {
     let Some((view, _)) = cells.find(core, at) else {
         return Err(Error::corrupt("reference to something that is no object", at));
     };
-    let left = view.read_u32(at + GC_WORD).and_then(|count| count.checked_sub(1));
+    let left = view.read_u32(at + GC_WORD).and_then(|word| word.checked_sub(COUNT_ONE));
     let left = left.ok_or_else(|| Error::corrupt("count below the references", at))?;
     view.write_u32(at + GC_WORD, left);
-    Ok(left)
+    Ok(left / COUNT_ONE)
 }

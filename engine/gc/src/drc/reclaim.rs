@@ -7,7 +7,7 @@
 //! Invariant: all candidates lie in the space as long as nothing is allocated, so an entry never names another object
 //! than it did; an object is freed once, since a free cell holds none.
 
-use super::{count, lose};
+use super::{count, lose, unlog};
 use crate::header::GC_WORD;
 use crate::heap::HeapCore;
 use crate::space::cells::{Cells, measured_in};
@@ -37,6 +37,7 @@ pub(super) fn collect(
     let pins = pin(core, cells, roots)?;
     let (log, lost) = core.take_log();
     core.stats.barrier_work += log.len() as u64;
+    log.iter().for_each(|&at| unlog(core, cells, at));
     let fresh = cells.blocks.take_fresh();
     let mut stack = Vec::new();
     if lost {

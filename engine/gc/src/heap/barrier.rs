@@ -2,10 +2,10 @@
 //! generated code does inline.
 
 use super::Heap;
-use crate::GcRef;
 use crate::collector::BarrierShape;
 use crate::header::GC_WORD;
 use crate::memory::View;
+use crate::{COUNT_LOGGED, COUNT_ONE, GcRef};
 
 impl Heap {
     /// Whether stores into globals and tables must be told: [`Heap::root_gained`] for each new word, then
@@ -72,7 +72,7 @@ impl Heap {
             && let Some(count) = self.collector_word(word)
             && let Some(view) = self.core.runtime_view_at(word.0)
         {
-            view.write_u32(word.0 + GC_WORD, count.wrapping_add(1));
+            view.write_u32(word.0 + GC_WORD, count.wrapping_add(COUNT_ONE));
         }
     }
 
@@ -81,10 +81,13 @@ impl Heap {
             && let Some(count) = self.collector_word(word)
             && let Some(view) = self.core.runtime_view_at(word.0)
         {
-            let left = count.wrapping_sub(1);
+            let left = count.wrapping_sub(COUNT_ONE);
             view.write_u32(word.0 + GC_WORD, left);
-            if left == 0 {
-                self.core.log(word);
+            if left == 0
+                && self.core.log(word)
+                && let Some(view) = self.core.runtime_view_at(word.0)
+            {
+                view.write_u32(word.0 + GC_WORD, COUNT_LOGGED);
             }
         }
     }
