@@ -1,15 +1,15 @@
 //! Whether a campaign has reached what it is for: a collector that was never at work has not been tested.
 //!
 //! What a collector must have done follows from its [`Constraints`]: each kind of collection that stress goes through,
-//! and work for its write barrier, if it has one.
+//! and work for its write barrier, if it has one. A barrier whose log has no room (`barrier-slow`) must have lost words instead.
 
 use std::fmt;
 
-use assay_gc::{BarrierShape, CollectKind, Constraints};
+use assay_gc::{BarrierShape, CollectKind, Constraints, Stress};
 use serde::Serialize;
 
 use super::Summary;
-use crate::subject::collector_of;
+use crate::subject::{collector_of, stress};
 
 /// A counter that stayed 0.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -32,7 +32,7 @@ pub fn unreached(summary: &Summary) -> Vec<Unreached> {
     for (at, subject) in summary.subjects.iter().enumerate() {
         let Some(constraints) = collector_of(subject) else { continue };
         let heap = summary.subject_heaps.get(at);
-        for counter in wanted(constraints) {
+        for counter in wanted(constraints, &stress::of(subject)) {
             if heap.is_none_or(|heap| heap.get(counter) == 0) {
                 missing.push(Unreached { subject: subject.clone(), counter });
             }
@@ -41,8 +41,8 @@ pub fn unreached(summary: &Summary) -> Vec<Unreached> {
     missing
 }
 
-/// Counters that a campaign must move under such a collector.
-fn wanted(constraints: &Constraints) -> Vec<&'static str> {
+/// Counters that a campaign must move under such a collector in these modes.
+fn wanted(constraints: &Constraints, stress: &Stress) -> Vec<&'static str> {
     if !constraints.collects {
         return Vec::new();
     }
@@ -54,8 +54,10 @@ fn wanted(constraints: &Constraints) -> Vec<&'static str> {
             CollectKind::Slice { .. } => "slices",
         });
     }
-    if constraints.write_barrier != BarrierShape::None {
-        wanted.push("barrier_work");
+    match constraints.write_barrier {
+        BarrierShape::None => {}
+        BarrierShape::Count | BarrierShape::Snapshot if stress.barrier_slow => wanted.push("log_lost"),
+        BarrierShape::Card | BarrierShape::Count | BarrierShape::Snapshot => wanted.push("barrier_work"),
     }
     wanted.dedup();
     wanted
@@ -78,12 +80,18 @@ mod tests {
     fn what_is_wanted_follows_from_the_constraints() {
         let kinds = &[CollectKind::Minor, CollectKind::Slice { objects: 3 }, CollectKind::Full];
         let all = Constraints { stress_kinds: kinds, write_barrier: BarrierShape::Card, ..constraints() };
-        let names = wanted(&all);
+        let plain = Stress::default();
+        let names = wanted(&all, &plain);
         assert!(["minor", "slices", "full", "barrier_work"].iter().all(|name| names.contains(name)));
         let mut known = Vec::new();
         Stats::default().each(|name, _| known.push(name));
         assert!(names.iter().all(|name| known.contains(name)));
-        assert_eq!(wanted(&Constraints { collects: false, ..all }), [""; 0]);
+        assert_eq!(wanted(&Constraints { collects: false, ..all }, &plain), [""; 0]);
+        let slow = Stress { barrier_slow: true, ..plain };
+        assert_eq!(wanted(&all, &slow), names);
+        let logs = Constraints { write_barrier: BarrierShape::Count, ..all };
+        let names = wanted(&logs, &slow);
+        assert!(names.contains(&"log_lost") && !names.contains(&"barrier_work"));
     }
 
     #[test]
