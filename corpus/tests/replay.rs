@@ -20,6 +20,7 @@ const SUBJECTS: &[&str] = &[
     "jit:*,regalloc=backtracking,gc-stress",
     "jit:*,regalloc=single_pass,gc-stress",
     "jit:*,every-safepoint,verify",
+    "jit:*,opt=speed,gc-stress=all",
 ];
 
 /// Cases whose stress run would take minutes without optimisation of this project itself: a list of 10,000 cells is
@@ -59,7 +60,8 @@ fn replay(file: &CorpusFile) -> Result<(), Failed> {
             }
             let deep = TOO_DEEP_FOR_SAFEPOINTS.contains(&file.label().as_str());
             let twice = name.contains("gc-stress") && (name.contains("opt=") || name.contains("regalloc="));
-            if deep && (name.contains("every-safepoint") || twice) {
+            let safepoints = name.contains("every-safepoint") || name.contains("gc-stress=all");
+            if deep && (safepoints || twice) {
                 continue;
             }
             let observation = observe(subject.as_mut(), &case);

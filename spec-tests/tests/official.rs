@@ -19,8 +19,14 @@ const EVERYTHING: &[&str] = &["interp", "jit:*,regalloc=*"];
 const STRESS: &[&str] = &["jit:*,regalloc=*,gc-stress"];
 
 /// Subjects that run the GC and exception files with a collection at every safepoint: each function's entry, each arrival
-/// at a loop's header, each call of the runtime.
-const SAFEPOINTS: &[&str] = &["jit:*,every-safepoint,verify"];
+/// at a loop's header, each call of the runtime. Then with the modes that change what barriers and collections do, first
+/// with inline allocation, then with every mode there is.
+const SAFEPOINTS: &[&str] = &[
+    "jit:*,every-safepoint,verify",
+    "jit:*,every-safepoint,barrier-slow,verify",
+    "jit:*,every-safepoint,move-always,verify",
+    "jit:*,gc-stress=all",
+];
 
 /// Subjects that run what depends on the processor with code for older ones.
 const PROCESSORS: &[&str] = &["jit:copying,opt=*,cpu=sse41", "jit:copying,opt=*,cpu=avx2"];

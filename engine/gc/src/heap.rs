@@ -285,6 +285,7 @@ impl Heap {
     pub fn stats(&self) -> Stats {
         let mut stats = self.core.stats;
         stats.bytes_allocated += self.collector.account(&self.core).uncounted;
+        stats.log_lost += self.core.log_lost();
         stats
     }
 

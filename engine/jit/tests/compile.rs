@@ -14,6 +14,7 @@ fn all_options() -> Vec<CompileOptions> {
                     opt,
                     regalloc,
                     fuel,
+                    slow_barriers: fuel,
                     verifier: true,
                     alias_analysis,
                     ..CompileOptions::default()

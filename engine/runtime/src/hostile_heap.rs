@@ -135,6 +135,10 @@ fn overwritten_words_never_lead_outside() {
 /// Overwrites words of one heap, then uses it; gives how many uses reported corruption.
 fn round(engine: &Engine, module: &Module, random: &mut Random) -> u32 {
     let mut store = Store::new(engine).unwrap();
+    if random.next().is_multiple_of(4) {
+        let [barrier_slow, move_always] = [(); 2].map(|()| random.next().is_multiple_of(2));
+        store.set_stress(Stress { barrier_slow, move_always, ..Stress::default() });
+    }
     let instance = Instance::new(&mut store, module, &[]).unwrap();
     let call = |store: &mut Store, name: &str, args: &[Val]| {
         store.set_fuel(10_000);

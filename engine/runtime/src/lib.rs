@@ -56,6 +56,8 @@ mod pinned;
 mod reserve;
 mod roots;
 mod signal;
+#[cfg(test)]
+mod slow_barriers;
 mod stack;
 mod store;
 mod table;

@@ -19,8 +19,10 @@ use exit::Exit;
 /// Subjects are spelled `interp` (the reference interpreter), `jit:COLLECTOR[,opt=none|speed]
 /// [,regalloc=single_pass|backtracking][,MODE…]`; a `*` stands for all: `jit:*` for every collector with and without
 /// optimisation, `jit:*,regalloc=*` for both register allocators too. Modes of the heap: `every-alloc` and `every-safepoint`
-/// collect there, `verify` checks the heap around each collection, `no-poison` leaves freed memory as it is; `gc-stress` is
-/// `every-alloc` with `verify`, `gc-stress=all` has `every-safepoint` too.
+/// collect there, `verify` checks the heap around each collection, `no-poison` leaves freed memory as it is, `barrier-slow`
+/// sends each write barrier into its slow path (logs without room, marking all the time), `move-always` moves each survivor
+/// at each collection if the collector moves at all, `settle` finishes lazy sweeping at each; `gc-stress` is `every-alloc`
+/// with `settle` and `verify`, `gc-stress=all` every mode.
 #[derive(Parser)]
 #[command(name = "assay", version, max_term_width = 110, after_help = EXAMPLES)]
 struct Arguments {

@@ -85,6 +85,7 @@ fn run_takes_schedules_and_shows_statistics() {
     assert_eq!(run(&["polls"]), 0);
     assert_eq!(run(&["every-alloc", "verify"]), 100);
     assert_eq!(run(&["collect-every=10"]), 10);
+    assert_eq!(run(&["barrier-slow", "move-always"]), 0);
     assert!(run(&["every-safepoint"]) > 100 && run(&["gc-stress=all"]) > 200);
     assert!(run(&["collect-every-safepoint=10"]) >= 10 && run(&["collect-seed=3"]) > 0);
     for wrong in ["schedule=minor@7", "collect-seed=x", "gc-stress=some", "polls=1"] {

@@ -50,7 +50,7 @@ mod tests {
     use crate::campaign::worker::examine;
     use crate::generate::from_seed;
     use crate::observe::Outcome;
-    use crate::subject::{self, JitOptions, JitSubject, Subject};
+    use crate::subject::{self, JitOptions, JitSubject, Shelf, Subject};
 
     /// The first limited cases of the typed generator.
     fn limited() -> impl Iterator<Item = (u64, Case)> {

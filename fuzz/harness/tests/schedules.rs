@@ -62,7 +62,10 @@ fn stress_modes_and_schedules_go_together() {
         (",every-alloc", true, false, false),
         (",every-safepoint", false, true, false),
         (",gc-stress", true, false, true),
+        (",gc-stress,every-safepoint", true, true, true),
         (",gc-stress=all", true, true, true),
+        (",move-always,verify", false, false, true),
+        (",barrier-slow,verify", false, false, true),
         (",verify,no-poison", false, false, true),
     ] {
         for mut subject in collecting(options) {

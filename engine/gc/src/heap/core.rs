@@ -288,7 +288,12 @@ impl HeapCore {
 
     /// Whether the log has lost an entry.
     pub fn log_overflowed(&self) -> bool {
-        self.mutator.with(|mutator| mutator.log_lost != 0)
+        self.log_lost() != 0
+    }
+
+    /// Words that the log has lost since it was emptied.
+    pub(super) fn log_lost(&self) -> u64 {
+        self.mutator.with(|mutator| mutator.log_lost)
     }
 
     /// Adds a word to the log, as a barrier does; whether there was room.

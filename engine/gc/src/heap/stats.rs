@@ -54,7 +54,7 @@ pub struct Stats {
     pub barrier_work: u64,
     /// Logs that overflowed.
     pub log_overflows: u64,
-    /// Words that barriers found no room for in the log, counted when a collection empties it.
+    /// Words that barriers found no room for in the log.
     pub log_lost: u64,
     /// Allocations that found the heap at its limit: a full collection made room, or none was left.
     pub limit_hits: u64,

@@ -17,8 +17,8 @@ use crate::statistics;
 #[derive(Args)]
 pub(crate) struct RunArguments {
     /// Collector and heap: `collector=NAME`, `gc-heap-max=SIZE` (e.g. 64m); testing modes `gc-stress[=all]`, `every-alloc`,
-    /// `every-safepoint`, `poison`, `verify`; `collect-every=N`, `collect-every-safepoint=N`, `collect-seed=N`,
-    /// `schedule=minor@alloc:7,full@safepoint:31,slice:5@alloc:9`; `polls` for code that passes safepoints.
+    /// `every-safepoint`, `barrier-slow`, `move-always`, `settle`, `poison`, `verify`; `collect-every=N`, `collect-every-safepoint=N`,
+    /// `collect-seed=N`, `schedule=minor@alloc:7,full@safepoint:31,slice:5@alloc:9`; `polls` for code that passes safepoints.
     #[arg(short = 'C', value_name = "KEY[=VALUE]")]
     collector: Vec<String>,
     /// Code: `opt=none|speed`, `regalloc=single_pass|backtracking`.

@@ -1,16 +1,16 @@
 //! Whether a campaign has reached what it is for: a collector that was never at work has not been tested.
 //!
 //! What a collector must have done follows from its [`Constraints`]: each kind of collection that stress goes through,
-//! work for its write barrier, if it has one, and what is in the nature of its spaces ([`wanted`]). Each must have hit the
-//! limit of its heap.
+//! work for its write barrier, if it has one (a barrier whose log has no room, `barrier-slow`, must have lost words
+//! instead), and what is in the nature of its spaces ([`wanted`]). Each must have hit the limit of its heap.
 
 use std::fmt;
 
-use assay_gc::{AllocShape, BarrierShape, CollectKind, Constraints};
+use assay_gc::{AllocShape, BarrierShape, CollectKind, Constraints, Stress};
 use serde::Serialize;
 
 use super::Summary;
-use crate::subject::collector_of;
+use crate::subject::{collector_of, stress};
 
 /// A counter that stayed 0.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -33,7 +33,7 @@ pub fn unreached(summary: &Summary) -> Vec<Unreached> {
     for (at, subject) in summary.subjects.iter().enumerate() {
         let Some(constraints) = collector_of(subject) else { continue };
         let heap = summary.subject_heaps.get(at);
-        for counter in wanted(constraints) {
+        for counter in wanted(constraints, &stress::of(subject)) {
             if heap.is_none_or(|heap| heap.get(counter) == 0) {
                 missing.push(Unreached { subject: subject.clone(), counter });
             }
@@ -42,8 +42,8 @@ pub fn unreached(summary: &Summary) -> Vec<Unreached> {
     missing
 }
 
-/// Counters that a campaign must move under such a collector.
-fn wanted(constraints: &Constraints) -> Vec<&'static str> {
+/// Counters that a campaign must move under such a collector in these modes.
+fn wanted(constraints: &Constraints, stress: &Stress) -> Vec<&'static str> {
     let mut wanted = vec!["limit_hits"];
     if !constraints.collects {
         return wanted;
@@ -58,9 +58,13 @@ fn wanted(constraints: &Constraints) -> Vec<&'static str> {
     }
     let kind = |wanted: fn(&CollectKind) -> bool| constraints.stress_kinds.iter().any(wanted);
     let slices = kind(|kind| matches!(kind, CollectKind::Slice { .. }));
-    let counts = constraints.code.write_barrier == BarrierShape::Count;
+    let barrier = constraints.code.write_barrier;
+    let counts = barrier == BarrierShape::Count;
+    // A log that has no room loses all that is told to it.
+    let lost = stress.barrier_slow && matches!(barrier, BarrierShape::Count | BarrierShape::Snapshot);
     for (does, counter) in [
-        (constraints.code.write_barrier != BarrierShape::None, "barrier_work"),
+        (barrier != BarrierShape::None && !lost, "barrier_work"),
+        (lost, "log_lost"),
         // Free cells come from sweeping, or from counts.
         (constraints.code.alloc == AllocShape::FreeList, "objects_freed"),
         (constraints.code.alloc == AllocShape::FreeList, "blocks_swept"),
@@ -99,23 +103,33 @@ mod tests {
     #[test]
     fn what_is_wanted_follows_from_the_constraints() {
         let kinds = &[CollectKind::Minor, CollectKind::Slice { objects: 3 }, CollectKind::Full];
-        let code = CodeShape { write_barrier: BarrierShape::Card, ..constraints().code };
-        let all = Constraints { stress_kinds: kinds, code, ..constraints() };
-        let names = wanted(&all);
+        let with = |write_barrier| {
+            let code = CodeShape { write_barrier, ..constraints().code };
+            Constraints { stress_kinds: kinds, code, ..constraints() }
+        };
+        let all = with(BarrierShape::Card);
+        let plain = Stress::default();
+        let names = wanted(&all, &plain);
         assert!(["minor", "slices", "full", "barrier_work"].iter().all(|name| names.contains(name)));
         let mut known = Vec::new();
         Stats::default().each(|name, _| known.push(name));
         assert!(names.iter().all(|name| known.contains(name)));
-        assert_eq!(wanted(&Constraints { collects: false, ..all }), ["limit_hits"]);
-        let of = |name: &str| wanted(assay_gc::find(name).unwrap().constraints);
+        assert_eq!(wanted(&Constraints { collects: false, ..all }, &plain), ["limit_hits"]);
+        let of = |name: &str| wanted(assay_gc::find(name).unwrap().constraints, &plain);
         assert!(
             of("generational").contains(&"objects_promoted") && !of("copying").contains(&"objects_promoted")
         );
         assert!(of("marksweep").contains(&"blocks_swept") && of("drc").contains(&"cyclic_freed"));
         assert!(of("incremental").contains(&"cycles") && !of("marksweep").contains(&"cycles"));
+        let slow = Stress { barrier_slow: true, ..plain };
         for entry in assay_gc::registry() {
-            assert!(wanted(entry.constraints).iter().all(|name| known.contains(name)));
+            for stress in [&plain, &slow] {
+                assert!(wanted(entry.constraints, stress).iter().all(|name| known.contains(name)));
+            }
         }
+        assert_eq!(wanted(&all, &slow), names);
+        let names = wanted(&with(BarrierShape::Count), &slow);
+        assert!(names.contains(&"log_lost") && !names.contains(&"barrier_work"));
     }
 
     #[test]

@@ -14,7 +14,8 @@ use crate::case::{Collection, Mode};
 const MAX_COLLECTIONS: usize = 8;
 
 /// Modes that a case may ask for, each in one case of so many.
-const MODES: &[(&str, usize)] = &[("verify", 12), ("no-poison", 6)];
+const MODES: &[(&str, usize)] =
+    &[("settle", 2), ("barrier-slow", 8), ("move-always", 8), ("no-poison", 6), ("verify", 12)];
 
 /// A schedule that says when to collect and nothing else.
 pub(super) fn collections(c: &mut Choices<'_, '_>) -> Schedule {
@@ -33,7 +34,8 @@ pub(super) fn collections(c: &mut Choices<'_, '_>) -> Schedule {
     schedule
 }
 
-/// Modes that show more, or hide less: the verifier, and memory as it is without a pattern in what is freed.
+/// Modes of other ways through a collector, and of what shows a fault: eager or lazy sweeping, with or without a pattern in
+/// what is freed, the verifier.
 fn modes(c: &mut Choices<'_, '_>) -> Vec<Mode> {
     let mut modes = Vec::new();
     for (name, one_in) in MODES {

@@ -58,6 +58,7 @@ const TOLD: &[(&str, &str)] = &[
     ("cyclic_freed", "cyclic"),
     ("blocks_swept", "swept"),
     ("barrier_work", "barrier"),
+    ("log_lost", "lost"),
     ("limit_hits", "limit"),
 ];
 

@@ -166,10 +166,14 @@ mod tests {
         );
         for (spec, name) in [
             ("every-safepoint,every-alloc", "every-alloc,every-safepoint"),
-            ("every-alloc,verify", "gc-stress"),
-            ("gc-stress,every-safepoint", "gc-stress=all"),
+            ("every-alloc,verify,settle", "gc-stress"),
+            ("every-alloc,verify", "every-alloc,verify"),
+            ("gc-stress,every-safepoint", "gc-stress,every-safepoint"),
+            ("move-always,verify,barrier-slow", "barrier-slow,move-always,verify"),
+            ("move-always,gc-stress", "gc-stress,move-always"),
+            ("every-safepoint,move-always,barrier-slow,gc-stress", "gc-stress=all"),
             ("gc-stress=all", "gc-stress=all"),
-            ("gc-stress,no-poison", "every-alloc,verify,no-poison"),
+            ("gc-stress,no-poison", "every-alloc,settle,verify,no-poison"),
             ("every-safepoint,verify,poison", "every-safepoint,verify"),
         ] {
             assert_eq!(names(&format!("jit:copying,{spec}")), [format!("jit:copying,{name}")]);
@@ -185,6 +189,9 @@ mod tests {
             for name in names(&format!("jit:*,{mode}")) {
                 assert!(collector_of(&name).unwrap().collects, "{name}");
             }
+        }
+        for mode in ["barrier-slow", "move-always"] {
+            assert_eq!(names(&format!("jit:*,{mode}")).len(), all.len());
         }
         assert!(collector_of("interp").is_none() && collector_of("jit:copying,opt=none").is_some());
         for name in defaults() {
