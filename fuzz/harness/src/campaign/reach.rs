@@ -1,7 +1,7 @@
 //! Whether a campaign has reached what it is for: a collector that was never at work has not been tested.
 //!
 //! What a collector must have done follows from its [`Constraints`]: each kind of collection that stress goes through,
-//! work for its write barrier, if it has one, and what is in the nature of its spaces ([`wanted`]). Each must have hit the
+//! work for its write barrier, if it has one, and what is in the nature of its spaces (`wanted`). Each must have hit the
 //! limit of its heap.
 
 use std::fmt;
