@@ -2,7 +2,7 @@
 //!
 //! What a collector must have done follows from its [`Constraints`]: each kind of collection that stress goes through,
 //! work for its write barrier, if it has one (a barrier whose log has no room, `barrier-slow`, must have lost words
-//! instead), and what is in the nature of its spaces ([`wanted`]). Each must have hit the limit of its heap.
+//! instead), and what is in the nature of its spaces (`wanted`). Each must have hit the limit of its heap.
 
 use std::fmt;
 

@@ -70,7 +70,7 @@ impl Subject for InterpSubject {
 }
 
 /// Upper bound of the bytes that `case` reaches at once on any executor that does not hold what is unreachable, by the
-/// interpreter's size formula and [`HOST_BOX`] bytes for each host value. None if a step ends otherwise than by a
+/// interpreter's size formula and [`reach::HOST_BOX`] bytes for each host value. None if a step ends otherwise than by a
 /// result, a trap or an exception.
 pub(crate) fn most_reachable(case: &Case) -> Option<u64> {
     let mut interp = Interp::new();
