@@ -29,12 +29,13 @@ class Samples:
 
     @property
     def own(self):
-        """The program's own times: each run without the start beside it."""
-        return [wall - start for wall, start in zip(self.wall, self.start)]
+        """The program's own times, of the processor: each run without the start beside it."""
+        return [cpu - start for cpu, start in zip(self.cpu, self.start_cpu)]
 
     @property
-    def own_cpu(self):
-        return [cpu - start for cpu, start in zip(self.cpu, self.start_cpu)]
+    def own_wall(self):
+        """The same by the wall."""
+        return [wall - start for wall, start in zip(self.wall, self.start)]
 
 
 class Failed(Exception):
