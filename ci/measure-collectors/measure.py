@@ -74,12 +74,16 @@ def one(subject, program, argument, samples):
     return text.strip()
 
 
-def measure(subjects, programs, repeat, quick):
-    """`repeat` rounds over everything, each in an order of its own; samples by program and label."""
+def measure(subjects, programs, repeat, minutes, quick):
+    """`repeat` rounds over everything, each in an order of its own, none begun when `minutes` have passed; samples by
+    program and label."""
+    until = time.monotonic() + minutes * 60
     samples = {p.name: {s.label: Samples() for s in subjects} for p in programs}
     results = {}
     order = random.Random(0)
     for turn in range(repeat):
+        if turn > 0 and time.monotonic() > until:
+            break
         for program in programs:
             for subject in order.sample(subjects, len(subjects)):
                 argument = program.quick if quick else program.argument
