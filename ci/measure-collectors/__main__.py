@@ -21,15 +21,15 @@ def processor():
     return f"{names[0] if names else platform.processor()}, {os.cpu_count()} processors"
 
 
-def conditions(versions, options, others):
+def conditions(versions, options, rounds, others):
     """What a reader needs to judge the numbers."""
     commit = subjects.first_line("git", "describe", "--always", "--dirty", "--exclude", "*")
-    command = " ".join(["ci/measure-collectors.sh", f"--repeat {options.repeat}", *["--quick"] * options.quick])
+    command = " ".join(["ci/measure-collectors.sh", f"--repeat {options.repeat}", f"--minutes {options.minutes}", *["--quick"] * options.quick])
     sizes = ", ".join(f"`{p.name} {p.quick if options.quick else p.argument}`" for p in subjects.ALL_PROGRAMS)
     lines = [
         f"`{command}` on {datetime.date.today()}, commit {commit}; {processor()}, {platform.system()} {platform.release()}",
         *[f"{engine}: {version}" for engine, version in versions.items()],
-        f"programs: {sizes}; {options.repeat} rounds, each in an order of its own",
+        f"programs: {sizes}; {rounds} rounds, each in an order of its own",
         f"limits: {subjects.LIMIT} MiB of objects, except `null` (none); Wasmtime {subjects.PEER_LIMIT} MiB of whole heap, except"
         " `null`, and `drc` in `rings` (none)",
         f"other processes had {others * 100:.0f} % of the processors' time during the run",
@@ -55,6 +55,7 @@ def write(out, readme, found, samples, facts):
 def main():
     parser = argparse.ArgumentParser(prog="ci/measure-collectors.sh", description=__doc__)
     parser.add_argument("--repeat", type=int, default=9, help="rounds (default 9)")
+    parser.add_argument("--minutes", type=int, default=60, help="after which no round begins (default 60)")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it all works")
     parser.add_argument("--out", type=Path, help="write copies of the documents there, and leave these alone")
     options = parser.parse_args()
@@ -66,11 +67,12 @@ def main():
         out, readme = options.out, options.out / readme.name
     found, versions = subjects.present()
     machine = Machine()
-    samples = measure(found, subjects.ALL_PROGRAMS, options.repeat, options.quick)
+    samples = measure(found, subjects.ALL_PROGRAMS, options.repeat, options.minutes, options.quick)
     others = machine.others()
+    rounds = len(samples[subjects.ALL_PROGRAMS[0].name][found[0].label].wall)
     raw = {name: {label: asdict(sample) for label, sample in row.items()} for name, row in samples.items()}
     (subjects.TOOLS / "collectors.json").write_text(json.dumps(raw, indent=1))
-    write(out, readme, found, samples, conditions(versions, options, others))
+    write(out, readme, found, samples, conditions(versions, options, rounds, others))
 
 
 if __name__ == "__main__":

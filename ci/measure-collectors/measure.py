@@ -29,12 +29,13 @@ class Samples:
 
     @property
     def own(self):
-        """The program's own times: each run without the start beside it."""
-        return [wall - start for wall, start in zip(self.wall, self.start)]
+        """The program's own times, of the processor: each run without the start beside it."""
+        return [cpu - start for cpu, start in zip(self.cpu, self.start_cpu)]
 
     @property
-    def own_cpu(self):
-        return [cpu - start for cpu, start in zip(self.cpu, self.start_cpu)]
+    def own_wall(self):
+        """The same by the wall."""
+        return [wall - start for wall, start in zip(self.wall, self.start)]
 
 
 class Failed(Exception):
@@ -73,12 +74,16 @@ def one(subject, program, argument, samples):
     return text.strip()
 
 
-def measure(subjects, programs, repeat, quick):
-    """`repeat` rounds over everything, each in an order of its own; samples by program and label."""
+def measure(subjects, programs, repeat, minutes, quick):
+    """`repeat` rounds over everything, each in an order of its own, none begun when `minutes` have passed; samples by
+    program and label."""
+    until = time.monotonic() + minutes * 60
     samples = {p.name: {s.label: Samples() for s in subjects} for p in programs}
     results = {}
     order = random.Random(0)
     for turn in range(repeat):
+        if turn > 0 and time.monotonic() > until:
+            break
         for program in programs:
             for subject in order.sample(subjects, len(subjects)):
                 argument = program.quick if quick else program.argument

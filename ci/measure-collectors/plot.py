@@ -29,7 +29,7 @@ def times(axes, subjects, samples, reference):
     axes.minorticks_off()
     axes.set_xlim(low, high)
     axes.axvline(1, color="black", linewidth=0.5)
-    axes.set_xlabel(f"own time ÷ {reference} (log; shorter is faster)")
+    axes.set_xlabel(f"own processor time ÷ {reference} (log; shorter is faster)")
 
 
 def histograms(axes, subjects, samples):
