@@ -1,11 +1,13 @@
 //! Two validators on one module: the interpreter's own and wasmparser, which validates for the JIT.
 //!
 //! The way of the data: bytes → [`input`] (a base module and its mutation) → [`judge`] → agreement, or a disagreement
-//! that the specification settles. Invariant: neither side sees what the other said.
+//! that the specification settles. Invariants: neither side sees what the other said; what is counted of a mutant is owed to
+//! its mutation, since both accept its base and it differs from it.
 
 mod campaign;
 mod instructions;
 mod mutate;
+mod seeds;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +19,7 @@ use wasmparser::{Validator, WasmFeatures};
 
 pub use campaign::{Config, Disagreement, Progress, Share, Summary, run};
 pub use mutate::Kind;
+pub use seeds::Seed;
 
 use crate::generate::{Choices, objects, smith};
 use crate::{Action, Source};
@@ -66,6 +69,11 @@ impl Verdict {
             (Judgement::Limit(_), _) | (_, Judgement::Limit(_)) => true,
             (ours, theirs) => (*ours == Judgement::Accepted) == (*theirs == Judgement::Accepted),
         }
+    }
+
+    /// Whether both accept.
+    pub fn accepted(&self) -> bool {
+        self.ours == Judgement::Accepted && self.theirs == Judgement::Accepted
     }
 
     /// The disagreement with what differs from module to module (numbers) left out; the same for the same cause as a rule.
@@ -174,6 +182,17 @@ impl fmt::Display for Origin {
     }
 }
 
+/// What a mutant was made from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Base {
+    /// Nothing: it is whole.
+    None,
+    /// A seed, which both validators accept.
+    Seed,
+    /// This module of a generator, from which the mutant differs.
+    Module(Vec<u8>),
+}
+
 /// A module to judge.
 #[derive(Clone, Debug)]
 pub struct Input {
@@ -185,11 +204,18 @@ pub struct Input {
     pub kinds: Vec<Kind>,
     /// Whether legacy exceptions are to be taken.
     pub legacy: bool,
+    /// What it was made from.
+    pub base: Base,
 }
 
-/// Makes a module of `bytes`: a base from a generator or from `seeds` (valid modules), mutated or not. Total, and the same
-/// for the same bytes and seeds.
-pub fn input(bytes: &[u8], seeds: &[Vec<u8>]) -> Input {
+/// Most bytes for the choices of the mutation.
+const CHOICES: usize = 24;
+/// How often a mutation is made until it changes something.
+const TRIES: usize = 8;
+
+/// Makes a module of `bytes`: a base from a generator or from `seeds`, mutated or not. Total, and the same for the same
+/// bytes and seeds. A base on which no mutation changes anything comes out whole.
+pub fn input(bytes: &[u8], seeds: &[Seed]) -> Input {
     let mut source = Unstructured::new(bytes);
     let choice = source.arbitrary::<u8>().unwrap_or(0);
     let origin = match choice >> 4 {
@@ -199,29 +225,36 @@ pub fn input(bytes: &[u8], seeds: &[Vec<u8>]) -> Input {
         _ => Origin::Types,
     };
     let pick = source.arbitrary::<u16>().unwrap_or(0);
-    let legacy = pick >> 14 == 0;
     // The mutation's choices come first: a base that eats all bytes would leave it none.
-    let mut first = Unstructured::new(source.bytes(source.len().min(24)).unwrap_or_default());
-    let base = match choice & 15 {
-        0..=6 if !seeds.is_empty() => seeds[usize::from(pick) % seeds.len()].clone(),
-        7 => typed(&mut source),
-        _ => smith::module_of_everything(&mut source),
-    };
+    let mut first = Unstructured::new(source.bytes(source.len().min(CHOICES)).unwrap_or_default());
     let mut choices = Choices::new(&mut first);
-    let (mut module, mut kinds) = (base, Vec::new());
-    match origin {
-        Origin::Whole => {}
-        Origin::Types => {
-            for _ in 0..choices.weighted(&[(8, 1), (2, 2), (1, 3)]) {
-                if let Some((kind, mutant)) = mutate::mutate(&module, &mut choices) {
-                    kinds.push(kind);
-                    module = mutant;
-                }
-            }
+    let seed = match choice & 15 {
+        0..=6 if !seeds.is_empty() => Some(&seeds[usize::from(pick) % seeds.len()]),
+        _ => None,
+    };
+    let legacy = pick >> 14 == 0 || seed.is_some_and(|seed| seed.legacy);
+    let base = match (seed, choice & 15) {
+        (Some(seed), _) if origin == Origin::Types => seed.normal.clone(),
+        (Some(seed), _) => seed.module.clone(),
+        (None, 7) => typed(&mut source),
+        (None, _) => smith::module_of_everything(&mut source),
+    };
+    let base = match origin {
+        Origin::Types if seed.is_none() => mutate::normal(&base).unwrap_or(base),
+        Origin::Types | Origin::Bytes | Origin::Whole => base,
+    };
+    for _ in 0..TRIES {
+        let (module, kinds) = match origin {
+            Origin::Whole => break,
+            Origin::Types => types_of(&base, &mut choices),
+            Origin::Bytes => (bytes_of(&base, &mut choices), Vec::new()),
+        };
+        if module != base {
+            let base = if seed.is_some() { Base::Seed } else { Base::Module(base) };
+            return Input { module, origin, kinds, legacy, base };
         }
-        Origin::Bytes => bytes_of(&mut module, &mut choices),
     }
-    Input { module, origin, kinds, legacy }
+    Input { module: base, origin: Origin::Whole, kinds: Vec::new(), legacy, base: Base::None }
 }
 
 /// The module of a case of the typed generator.
@@ -234,7 +267,21 @@ fn typed(source: &mut Unstructured<'_>) -> Vec<u8> {
     module.unwrap_or_else(|| b"\0asm\x01\0\0\0".to_vec())
 }
 
-fn bytes_of(module: &mut Vec<u8>, choices: &mut Choices<'_, '_>) {
+/// One to three mutations on types and instructions.
+fn types_of(base: &[u8], choices: &mut Choices<'_, '_>) -> (Vec<u8>, Vec<Kind>) {
+    let (mut module, mut kinds) = (base.to_vec(), Vec::new());
+    for _ in 0..choices.weighted(&[(8, 1), (2, 2), (1, 3)]) {
+        if let Some((kind, mutant)) = mutate::mutate(&module, choices) {
+            kinds.push(kind);
+            module = mutant;
+        }
+    }
+    (module, kinds)
+}
+
+/// One to three mutations on bytes.
+fn bytes_of(base: &[u8], choices: &mut Choices<'_, '_>) -> Vec<u8> {
+    let mut module = base.to_vec();
     for _ in 0..=choices.below(3) {
         // Behind the magic number and the version as a rule: they are soon tested.
         let low = if choices.chance(1, 64) { 0 } else { module.len().min(8) };
@@ -249,4 +296,5 @@ fn bytes_of(module: &mut Vec<u8>, choices: &mut Choices<'_, '_>) {
             _ => module[at] = module[at].wrapping_add(if byte.is_multiple_of(2) { 1 } else { 0xff }),
         }
     }
+    module
 }

@@ -42,6 +42,56 @@ fn every_kind_of_mutation_happens_and_most_mutants_are_well_formed() {
 }
 
 #[test]
+fn mutants_differ_from_a_base_that_both_accept() {
+    let seeds = [Seed::new(&module("(module (func (param i32) (result i32) local.get 0))")).unwrap()];
+    let mut mutants = 0;
+    for seed in 0..400 {
+        let input = input(&random(seed, 4096), &seeds);
+        let base = match &input.base {
+            Base::None => {
+                assert_eq!((input.origin, &input.kinds), (Origin::Whole, &Vec::new()));
+                continue;
+            }
+            Base::Seed => seeds[0].module.clone(),
+            Base::Module(base) => base.clone(),
+        };
+        assert_ne!(input.module, base, "seed {seed}: {:?}", input.kinds);
+        assert!(judge(&base, input.legacy).accepted(), "seed {seed}");
+        mutants += 1;
+    }
+    assert!(mutants > 300, "{mutants} mutants");
+}
+
+/// What a change that is none leaves behind is no mutant: here nothing but the same index can be chosen as a rule.
+#[test]
+fn a_mutation_without_effect_is_none() {
+    let base =
+        mutate::normal(&module("(module (global i32 (i32.const 1)) (export \"g\" (global 0)))")).unwrap();
+    let (mut same, mut changed) = (0, 0);
+    for seed in 0..400 {
+        let bytes = random(seed, 64);
+        match mutate::mutate(&base, &mut Choices::new(&mut Unstructured::new(&bytes))) {
+            None => same += 1,
+            Some((_, mutant)) => {
+                assert_ne!(mutant, base);
+                changed += 1;
+            }
+        }
+    }
+    assert!(same > 0 && changed > 0, "{same} without effect, {changed} with");
+}
+
+#[test]
+fn a_seed_is_valid_for_both() {
+    assert!(Seed::new(&module("(module)")).is_ok_and(|seed| !seed.legacy));
+    assert!(Seed::new(&module("(module (func try catch_all end))")).is_ok_and(|seed| seed.legacy));
+    for refused in [module("(module (func (result i32)))"), b"\0asm".to_vec()] {
+        let verdicts = Seed::new(&refused).unwrap_err();
+        assert!(verdicts.iter().all(|verdict| verdict.agrees() && !verdict.accepted()), "{verdicts:?}");
+    }
+}
+
+#[test]
 fn a_verdict_is_about_acceptance() {
     let invalid = |text: &str| Judgement::Invalid(None, text.to_owned());
     let verdict = |ours: Judgement, theirs: Judgement| Verdict { ours, theirs }.agrees();
