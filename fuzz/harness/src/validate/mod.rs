@@ -208,8 +208,8 @@ pub struct Input {
     pub base: Base,
 }
 
-/// Most bytes for the choices of the mutation.
-const CHOICES: usize = 24;
+/// Most bytes for the choices of the mutation: so many that the fixed tail, which all would share, is hardly reached.
+const CHOICES: usize = 1 << 10;
 /// How often a mutation is made until it changes something.
 const TRIES: usize = 8;
 
@@ -226,7 +226,7 @@ pub fn input(bytes: &[u8], seeds: &[Seed]) -> Input {
     };
     let pick = source.arbitrary::<u16>().unwrap_or(0);
     // The mutation's choices come first: a base that eats all bytes would leave it none.
-    let mut first = Unstructured::new(source.bytes(source.len().min(CHOICES)).unwrap_or_default());
+    let mut first = Unstructured::new(source.bytes((source.len() / 4).min(CHOICES)).unwrap_or_default());
     let mut choices = Choices::new(&mut first);
     let seed = match choice & 15 {
         0..=6 if !seeds.is_empty() => Some(&seeds[usize::from(pick) % seeds.len()]),

@@ -62,6 +62,21 @@ fn mutants_differ_from_a_base_that_both_accept() {
     assert!(mutants > 300, "{mutants} mutants");
 }
 
+/// The choices of a mutation come from the input as far as it has bytes, not from the tail that all inputs share.
+#[test]
+fn inputs_of_one_beginning_give_different_mutants() {
+    let seeds = [Seed::new(&module("(module (func (param i32) (result i32) local.get 0))")).unwrap()];
+    let mut mutants = std::collections::BTreeSet::new();
+    for seed in 0..64 {
+        // A type-mutated seed, the same 24 bytes, then others.
+        let mut bytes = vec![0x20, 0, 0x80];
+        bytes.extend(random(1, 24));
+        bytes.extend(random(seed, 4096));
+        mutants.insert(input(&bytes, &seeds).module);
+    }
+    assert!(mutants.len() > 1, "all mutants are the same");
+}
+
 /// What a change that is none leaves behind is no mutant: here nothing but the same index can be chosen as a rule.
 #[test]
 fn a_mutation_without_effect_is_none() {
