@@ -20,7 +20,7 @@ use crate::module::{
     ModuleInfo,
 };
 use crate::translate::Definitions;
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, limit};
 
 /// What this engine runs.
 const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
@@ -58,19 +58,22 @@ pub(crate) struct Decoded<'a> {
     exceptions: HashMap<TypeId, TypeId>,
 }
 
-fn malformed(error: wasmparser::Error) -> Error {
+fn malformed(wasm: &[u8], error: &wasmparser::Error) -> Error {
     let (offset, message) = (error.offset() as usize, error.message().to_owned());
-    Error::new(ErrorKind::Malformed { offset, message })
+    Error::new(limit::of(wasm, error).unwrap_or(ErrorKind::Malformed { offset, message }))
 }
 
-fn invalid(error: wasmparser::Error) -> Error {
+fn invalid(wasm: &[u8], error: &wasmparser::Error) -> Error {
     let (offset, message) = (error.offset() as usize, error.message().to_owned());
-    Error::new(match error.missing_wasm_feature() {
+    Error::new(match (limit::of(wasm, error), error.missing_wasm_feature()) {
+        (Some(kind), _) => kind,
         // Well-formed: of stack switching, wasmparser asks for this typing rule alone outside of new encodings.
-        Some(_) if message.contains("non-empty tag result type") => ErrorKind::Invalid { offset, message },
+        (None, Some(_)) if message.contains("non-empty tag result type") => {
+            ErrorKind::Invalid { offset, message }
+        }
         // The encoding does not exist in WebAssembly 3.0.
-        Some(_) => ErrorKind::Malformed { offset, message },
-        None => ErrorKind::Invalid { offset, message },
+        (None, Some(_)) => ErrorKind::Malformed { offset, message },
+        (None, None) => ErrorKind::Invalid { offset, message },
     })
 }
 
@@ -87,11 +90,11 @@ fn parser(legacy_exceptions: bool) -> Parser {
 /// Reads everything and checks nothing.
 ///
 /// # Errors
-/// `Malformed`.
+/// `Malformed`; `Invalid` and `Limit` where wasmparser does not read on (see [`limit`]).
 pub(crate) fn structure(wasm: &[u8], legacy_exceptions: bool) -> Result<(), Error> {
     let mut structure = Structure::default();
     for payload in parser(legacy_exceptions).parse_all(wasm) {
-        payload.and_then(|payload| structure.payload(payload)).map_err(malformed)?;
+        payload.and_then(|payload| structure.payload(payload)).map_err(|error| malformed(wasm, &error))?;
         if let Some((offset, message)) = structure.fault {
             return Err(Error::new(ErrorKind::Malformed {
                 offset: offset as usize,
@@ -206,9 +209,10 @@ impl Structure {
 /// Validates a well-formed module.
 ///
 /// # Errors
-/// `Invalid`, `Malformed`.
+/// `Invalid`, `Malformed`, `Limit`.
 pub(crate) fn validate(wasm: &[u8], legacy_exceptions: bool) -> Result<(), Error> {
-    Validator::new_with_features(features(legacy_exceptions)).validate_all(wasm).map(drop).map_err(invalid)
+    let mut validator = Validator::new_with_features(features(legacy_exceptions));
+    validator.validate_all(wasm).map(drop).map_err(|error| invalid(wasm, &error))
 }
 
 /// Reads a valid module.

@@ -8,6 +8,7 @@ pub mod builtins;
 pub mod code;
 pub mod compile;
 pub mod error;
+pub mod limit;
 pub mod module;
 pub mod trampoline;
 pub mod trap;

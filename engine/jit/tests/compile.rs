@@ -27,7 +27,7 @@ fn all_options() -> Vec<CompileOptions> {
 fn compiler(options: CompileOptions) -> Compiler {
     let types = TypeRegistry::new().expect("address space");
     let collector = assay_gc::registry().last().expect("a collector");
-    Compiler::new(options, collector.constraints, types).expect("settings")
+    Compiler::new(options, collector.constraints.code, types).expect("settings")
 }
 
 fn compile(text: &str) -> Result<CompiledModule, Error> {

