@@ -1,4 +1,4 @@
-//! `assay validate`: the interpreter's validator against wasmparser, on files or on generated and mutated modules.
+//! `assay validate`: the interpreter's validator against wasmparser and the JIT's front end, on files or on generated and mutated modules.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -66,7 +66,7 @@ fn files(arguments: &ValidateArguments) -> Result<Exit, Failure> {
             rows.push(row(path, &verdict));
         } else {
             println!("{}: {}", path.display(), if verdict.agrees() { "agreed" } else { "DISAGREEMENT" });
-            println!("  assay-interp: {}\n  wasmparser:   {}", verdict.ours, verdict.theirs);
+            print!("{verdict}");
         }
     }
     if arguments.json {
@@ -81,6 +81,7 @@ fn row(path: &Path, verdict: &Verdict) -> serde_json::Value {
         "agrees": verdict.agrees(),
         "assay-interp": verdict.ours.to_string(),
         "wasmparser": verdict.theirs.to_string(),
+        "assay-jit": verdict.jit.to_string(),
     })
 }
 
@@ -190,12 +191,13 @@ fn table(summary: &Summary) -> String {
     for found in summary.disagreements.values() {
         let _ = writeln!(
             text,
-            "DISAGREEMENT after {:.1} s, {} times: {}\n  assay-interp: {}\n  wasmparser:   {}",
+            "DISAGREEMENT after {:.1} s, {} times: {}\n  assay-interp: {}\n  wasmparser:   {}\n  assay-jit:    {}",
             found.after,
             found.count,
             found.path.display(),
             found.ours,
-            found.theirs
+            found.theirs,
+            found.jit
         );
     }
     text

@@ -1,6 +1,6 @@
-//! Many modules on both validators, on every core, counted; each disagreement written down once.
+//! Many modules on all validators, on every core, counted; each disagreement written down once.
 //!
-//! Jobs are threads: neither validator may run for ever, so a module that takes longer than [`Config::limit`] ends the
+//! Jobs are threads: no validator may run for ever, so a module that takes longer than [`Config::limit`] ends the
 //! campaign as a finding. Disagreements are written when they are found, so an interrupt loses none.
 
 use std::collections::BTreeMap;
@@ -49,6 +49,8 @@ pub struct Disagreement {
     pub ours: String,
     /// What wasmparser says.
     pub theirs: String,
+    /// What the JIT's front end says.
+    pub jit: String,
     /// Seconds since the start.
     pub after: f64,
     /// How many modules had the same key.
@@ -73,7 +75,7 @@ pub struct Refusals {
 pub struct Share {
     /// Modules.
     pub modules: u64,
-    /// Valid for both.
+    /// Valid for all.
     pub accepted: u64,
     /// Refused by our decoder.
     pub malformed: u64,
@@ -104,7 +106,7 @@ pub struct Summary {
     pub modules: u64,
     /// Seeds that were mutated.
     pub seeds: usize,
-    /// By origin: whole modules, and the mutants of modules that both accept.
+    /// By origin: whole modules, and the mutants of modules that all accept.
     pub origins: BTreeMap<String, Share>,
     /// Mutants of modules that a validator refuses, which are judged and not counted further.
     pub baseless: u64,
@@ -119,7 +121,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// All mutants of modules that both accept.
+    /// All mutants of modules that all accept.
     pub fn mutants(&self) -> Share {
         let mut sum = Share::default();
         for origin in [Origin::Types, Origin::Bytes] {
@@ -137,7 +139,7 @@ impl Summary {
             && mutants.invalid * 4 >= mutants.modules
     }
 
-    /// Counts a module that was judged `after` seconds; `based` unless it is a mutant of a module that one side refuses.
+    /// Counts a module that was judged `after` seconds; `based` unless it is a mutant of a module that one of them refuses.
     fn count(&mut self, input: &Input, based: bool, verdict: &Verdict, after: f64) {
         self.modules += 1;
         if !based {
@@ -154,11 +156,11 @@ impl Summary {
                 (Judgement::Limit(_), _) | (_, Judgement::Limit(_)) => share.limit += 1,
                 (Judgement::Accepted, _) => share.accepted += 1,
                 (Judgement::Malformed(_), _) => share.malformed += 1,
-                (Judgement::Invalid(..), _) => share.invalid += 1,
+                (Judgement::Invalid(..) | Judgement::Rejected(_), _) => share.invalid += 1,
                 (Judgement::Crashed(_), _) => {}
             }
         }
-        if let (Origin::Types | Origin::Bytes, Judgement::Invalid(Some(rule), _), Judgement::Invalid(..)) =
+        if let (Origin::Types | Origin::Bytes, Judgement::Invalid(Some(rule), _), Judgement::Rejected(_)) =
             (input.origin, &verdict.ours, &verdict.theirs)
         {
             self.rules.entry(rule.name()).or_insert(Refusals { count: 0, after }).count += 1;
@@ -246,8 +248,8 @@ pub fn run(
             // Its thread cannot be stopped and is left behind.
             let input = whole(module, false);
             let text = format!("no answer within {:?}", config.limit);
-            let verdict =
-                Verdict { ours: Judgement::Crashed(text.clone()), theirs: Judgement::Crashed(text) };
+            let crashed = || Judgement::Crashed(text.clone());
+            let verdict = Verdict { ours: crashed(), theirs: crashed(), jit: crashed() };
             shared.stop.store(true, Ordering::Relaxed);
             note(&mut lock(&shared.summary), &config.out, &input, &verdict, start)?;
             break;
@@ -350,6 +352,7 @@ fn note(
         fs::write(&known.path, &input.module)?;
         known.bytes = input.module.len();
         (known.ours, known.theirs) = (verdict.ours.to_string(), verdict.theirs.to_string());
+        known.jit = verdict.jit.to_string();
         return fs::write(known.path.with_extension("txt"), text(input, verdict));
     }
     let slug: String =
@@ -360,6 +363,7 @@ fn note(
     let disagreement = Disagreement {
         ours: verdict.ours.to_string(),
         theirs: verdict.theirs.to_string(),
+        jit: verdict.jit.to_string(),
         after: start.elapsed().as_secs_f64(),
         count: 1,
         path,
@@ -371,14 +375,8 @@ fn note(
 
 fn text(input: &Input, verdict: &Verdict) -> String {
     let kinds: Vec<String> = input.kinds.iter().map(|kind: &Kind| format!("{kind:?}")).collect();
-    format!(
-        "assay-interp: {}\nwasmparser:   {}\norigin:       {} {}\nlegacy:       {}\n",
-        verdict.ours,
-        verdict.theirs,
-        input.origin,
-        kinds.join(", "),
-        input.legacy
-    )
+    let (origin, legacy) = (input.origin, input.legacy);
+    format!("{verdict}origin:       {origin} {}\nlegacy:       {legacy}\n", kinds.join(", "))
 }
 
 #[cfg(test)]
@@ -388,15 +386,16 @@ mod tests {
     #[test]
     fn a_rule_counts_for_a_mutant_of_a_valid_base_that_both_refuse() {
         let ours = || Judgement::Invalid(Some(Rule::Drop), String::new());
-        let theirs = || Judgement::Invalid(None, String::new());
+        let refused = || Judgement::Rejected(String::new());
+        let verdict = |theirs: Judgement| Verdict { ours: ours(), theirs, jit: ours() };
         let mutant = Input { origin: Origin::Types, base: Base::Seed, ..whole(Vec::new(), false) };
         let mut summary = Summary::default();
-        summary.count(&whole(Vec::new(), false), true, &Verdict { ours: ours(), theirs: theirs() }, 1.0);
-        summary.count(&mutant, false, &Verdict { ours: ours(), theirs: theirs() }, 2.0);
-        summary.count(&mutant, true, &Verdict { ours: ours(), theirs: Judgement::Accepted }, 3.0);
+        summary.count(&whole(Vec::new(), false), true, &verdict(refused()), 1.0);
+        summary.count(&mutant, false, &verdict(refused()), 2.0);
+        summary.count(&mutant, true, &verdict(Judgement::Accepted), 3.0);
         assert!(summary.rules.is_empty(), "{:?}", summary.rules);
-        summary.count(&mutant, true, &Verdict { ours: ours(), theirs: theirs() }, 4.0);
-        summary.count(&mutant, true, &Verdict { ours: ours(), theirs: theirs() }, 5.0);
+        summary.count(&mutant, true, &verdict(refused()), 4.0);
+        summary.count(&mutant, true, &verdict(refused()), 5.0);
         assert_eq!(summary.rules[Rule::Drop.name()], Refusals { count: 2, after: 4.0 });
         assert_eq!((summary.mutants().modules, summary.baseless, summary.modules), (3, 1, 5));
     }

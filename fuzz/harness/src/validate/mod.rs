@@ -1,8 +1,8 @@
-//! Two validators on one module: the interpreter's own and wasmparser, which validates for the JIT.
+//! The interpreter's validator, wasmparser, and the JIT's front end, which is made of wasmparser, on one module.
 //!
 //! The way of the data: bytes → [`input`] (a base module and its mutation) → [`judge`] → agreement, or a disagreement
-//! that the specification settles. Invariants: neither side sees what the other said; what is counted of a mutant is owed to
-//! its mutation, since both accept its base and it differs from it.
+//! that the specification settles. Invariants: no side sees what another said; what is counted of a mutant is owed to
+//! its mutation, since all accept its base and it differs from it.
 
 mod campaign;
 mod instructions;
@@ -12,9 +12,11 @@ mod seeds;
 mod tests;
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use arbitrary::Unstructured;
 use assay_interp::{ErrorKind, Features, Module, Rule};
+use assay_runtime::Engine;
 use wasmparser::{Validator, WasmFeatures};
 
 pub use campaign::{Config, Disagreement, Progress, Share, Summary, run};
@@ -33,6 +35,8 @@ pub enum Judgement {
     Malformed(String),
     /// Refused by validation proper, by this rule where the validator names it.
     Invalid(Option<Rule>, String),
+    /// Refused by the decoder or by validation: wasmparser does not tell.
+    Rejected(String),
     /// Refused for a limit of the implementation (the spec's appendix "Implementation Limitations").
     Limit(String),
     /// The validator broke.
@@ -45,42 +49,66 @@ impl fmt::Display for Judgement {
             Judgement::Accepted => f.write_str("accepted"),
             Judgement::Malformed(text) => write!(f, "malformed: {text}"),
             Judgement::Invalid(Some(rule), text) => write!(f, "invalid ({}): {text}", rule.name()),
-            Judgement::Invalid(None, text) => write!(f, "rejected: {text}"),
+            Judgement::Invalid(None, text) => write!(f, "invalid: {text}"),
+            Judgement::Rejected(text) => write!(f, "rejected: {text}"),
             Judgement::Limit(text) => write!(f, "limit: {text}"),
             Judgement::Crashed(text) => write!(f, "crashed: {text}"),
         }
     }
 }
 
-/// Both judgements of a module.
+impl Judgement {
+    /// Whether two validators that tell malformed from invalid say the same; a limit on either side leaves nothing to
+    /// compare, a crash never agrees.
+    fn agrees(&self, other: &Judgement) -> bool {
+        use Judgement::{Accepted, Crashed, Invalid, Limit, Malformed, Rejected};
+        match (self, other) {
+            (Crashed(_), _) | (_, Crashed(_)) => false,
+            (Limit(_), _) | (_, Limit(_)) => true,
+            (Accepted, other) => *other == Accepted,
+            (Malformed(_), other) => matches!(other, Malformed(_) | Rejected(_)),
+            (Invalid(..), other) => matches!(other, Invalid(..) | Rejected(_)),
+            (Rejected(_), other) => *other != Accepted,
+        }
+    }
+}
+
+/// All judgements of a module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// Of the interpreter's validator.
     pub ours: Judgement,
     /// Of wasmparser.
     pub theirs: Judgement,
+    /// Of the JIT: its decoder, then wasmparser.
+    pub jit: Judgement,
+}
+
+impl fmt::Display for Verdict {
+    /// A line for each.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Verdict { ours, theirs, jit } = self;
+        writeln!(f, "assay-interp: {ours}\nwasmparser:   {theirs}\nassay-jit:    {jit}")
+    }
 }
 
 impl Verdict {
-    /// Whether they agree on accepting; a limit on either side leaves nothing to compare, a crash never agrees.
+    /// Whether wasmparser agrees with the interpreter on accepting, and the JIT also on what is malformed and what is
+    /// invalid; a limit on either side leaves nothing to compare, a crash never agrees.
     pub fn agrees(&self) -> bool {
-        match (&self.ours, &self.theirs) {
-            (Judgement::Crashed(_), _) | (_, Judgement::Crashed(_)) => false,
-            (Judgement::Limit(_), _) | (_, Judgement::Limit(_)) => true,
-            (ours, theirs) => (*ours == Judgement::Accepted) == (*theirs == Judgement::Accepted),
-        }
+        self.ours.agrees(&self.theirs) && self.ours.agrees(&self.jit)
     }
 
-    /// Whether both accept.
+    /// Whether all accept.
     pub fn accepted(&self) -> bool {
-        self.ours == Judgement::Accepted && self.theirs == Judgement::Accepted
+        [&self.ours, &self.theirs, &self.jit].into_iter().all(|judgement| *judgement == Judgement::Accepted)
     }
 
     /// The disagreement with what differs from module to module (numbers) left out; the same for the same cause as a rule.
     pub fn key(&self) -> String {
         let text = match (&self.ours, &self.theirs) {
-            (Judgement::Invalid(Some(rule), _), _) => format!("invalid: {}", rule.name()),
-            (ours, theirs) => format!("{ours} | {theirs}"),
+            (Judgement::Invalid(Some(rule), _), _) => format!("invalid: {} | {}", rule.name(), self.jit),
+            (ours, theirs) => format!("{ours} | {theirs} | {}", self.jit),
         };
         let mut key = String::new();
         for c in text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }) {
@@ -92,9 +120,13 @@ impl Verdict {
     }
 }
 
-/// Shows `module` to both validators, which take the exception handling of before 3.0 too if `legacy` says so.
+/// Shows `module` to the validators, which take the exception handling of before 3.0 too if `legacy` says so.
 pub fn judge(module: &[u8], legacy: bool) -> Verdict {
-    Verdict { ours: guarded(|| ours(module, legacy)), theirs: guarded(|| theirs(module, legacy)) }
+    Verdict {
+        ours: guarded(|| ours(module, legacy)),
+        theirs: guarded(|| theirs(module, legacy)),
+        jit: guarded(|| jit(module, legacy)),
+    }
 }
 
 fn guarded(judge: impl FnOnce() -> Judgement) -> Judgement {
@@ -128,8 +160,30 @@ fn theirs(module: &[u8], legacy: bool) -> Judgement {
         Ok(_) => Judgement::Accepted,
         Err(error) => {
             let text = error.to_string();
-            if is_limit(&text) { Judgement::Limit(text) } else { Judgement::Invalid(None, text) }
+            if is_limit(&text) { Judgement::Limit(text) } else { Judgement::Rejected(text) }
         }
+    }
+}
+
+fn jit(module: &[u8], legacy: bool) -> Judgement {
+    static ENGINES: [OnceLock<Result<Engine, String>>; 2] = [const { OnceLock::new() }; 2];
+    let engine = ENGINES[usize::from(legacy)].get_or_init(|| {
+        let config = assay_runtime::Config { legacy_exceptions: legacy, ..assay_runtime::Config::default() };
+        Engine::new(config).map_err(|error| error.to_string())
+    });
+    let error = match engine {
+        Ok(engine) => match assay_runtime::Module::validate(engine, module) {
+            Ok(()) => return Judgement::Accepted,
+            Err(error) => error,
+        },
+        Err(text) => return Judgement::Crashed(text.clone()),
+    };
+    let text = error.to_string();
+    match error.kind() {
+        assay_runtime::ErrorKind::Malformed { .. } => Judgement::Malformed(text),
+        assay_runtime::ErrorKind::Invalid { .. } => Judgement::Invalid(None, text),
+        assay_runtime::ErrorKind::Limit { .. } => Judgement::Limit(text),
+        _ => Judgement::Crashed(text),
     }
 }
 
@@ -187,7 +241,7 @@ impl fmt::Display for Origin {
 pub enum Base {
     /// Nothing: it is whole.
     None,
-    /// A seed, which both validators accept.
+    /// A seed, which all validators accept.
     Seed,
     /// This module of a generator, from which the mutant differs.
     Module(Vec<u8>),

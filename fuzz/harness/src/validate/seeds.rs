@@ -1,8 +1,8 @@
-//! Modules to mutate that both validators are known to accept: a mutant that is refused then is so for its mutation.
+//! Modules to mutate that all validators are known to accept: a mutant that is refused then is so for its mutation.
 
 use super::{Verdict, judge, mutate};
 
-/// A module that both validators accept.
+/// A module that all validators accept.
 #[derive(Clone, Debug)]
 pub struct Seed {
     /// As it came.
