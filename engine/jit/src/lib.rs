@@ -18,6 +18,7 @@ mod barrier;
 mod convert;
 mod cpu;
 mod decode;
+mod foreign;
 mod link;
 mod translate;
 

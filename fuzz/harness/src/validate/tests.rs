@@ -200,3 +200,25 @@ fn threads_are_not_part_of_3_0() {
         assert!(verdict.agrees() && verdict.theirs != Judgement::Accepted, "{text}: {verdict:?}");
     }
 }
+
+/// What 3.0 has no encoding for is malformed, also behind something invalid.
+#[test]
+fn encodings_of_other_proposals_are_malformed() {
+    for text in [
+        "(module INVALID (func try catch_all end))",
+        "(module INVALID (memory 1 1 shared))",
+        "(module INVALID (memory 1 (pagesize 1)))",
+        "(module INVALID (table 1 1 (ref null (shared func))))",
+        "(module INVALID (func (local (ref null cont))))",
+        "(module INVALID (type (cont 0)))",
+        "(module INVALID (func (i64.const 0) (i64.const 0) i64.mul_wide_s drop drop))",
+        "(module INVALID (func atomic.fence))",
+        "(module INVALID (func (result (ref null (exact 0))) unreachable))",
+    ] {
+        for invalid in ["", "(type (sub 7 (struct)))"] {
+            let verdict = judge(&module(&text.replace("INVALID", invalid)), false);
+            assert!(verdict.agrees(), "{text}: {verdict}");
+            assert!(matches!(verdict.jit, Judgement::Malformed(_)), "{text}: {verdict}");
+        }
+    }
+}
