@@ -147,16 +147,14 @@ pub fn file(path: &Path) -> Result<TestFile, Error> {
     read(path, String::new(), path.display().to_string())
 }
 
-/// The modules of the files of WebAssembly 3.0 among `files`, valid or not, each once: seeds for mutation.
+/// The modules of the files of WebAssembly 3.0 among `files` that are asserted to be valid, each once: seeds for mutation.
 pub fn modules(files: &[TestFile]) -> Vec<Vec<u8>> {
     let mut modules = Vec::new();
     for file in files.iter().filter(|file| needs::needs(&file.dir, &file.name).is_ok()) {
         let Ok(case) = file.case() else { continue };
         for step in case.steps {
-            if let Action::Module { source, .. }
-            | Action::Define { source, .. }
-            | Action::Check { source }
-            | Action::Link { source } = step.action
+            if let Action::Module { source, .. } | Action::Define { source, .. } | Action::Link { source } =
+                step.action
                 && let Source::Binary(bytes) = source
             {
                 modules.push(bytes);
@@ -195,6 +193,24 @@ mod tests {
         assert_eq!(count("core/multi-memory"), 41);
         // 241 of the 258 files of 3.0: seventeen of memory64 are not in the crate, or only as an older copy.
         assert_eq!(files.iter().filter(|file| file.dir.starts_with("core")).count(), 241);
+    }
+
+    #[test]
+    fn seeds_are_the_valid_modules() {
+        let files = embedded();
+        let seeds = modules(&files);
+        assert!(seeds.len() > 1500, "{} seeds", seeds.len());
+        let (mut checked, mut shared) = (0, Vec::new());
+        for step in files.iter().filter_map(|file| file.case().ok()).flat_map(|case| case.steps) {
+            if let Action::Check { source: Source::Binary(bytes) } = step.action {
+                checked += 1;
+                if seeds.binary_search(&bytes).is_ok() {
+                    shared.push(bytes);
+                }
+            }
+        }
+        assert!(checked > 1000, "{checked} modules asserted to be invalid or malformed");
+        assert_eq!(shared, Vec::<Vec<u8>>::new());
     }
 
     #[test]

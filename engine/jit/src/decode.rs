@@ -20,7 +20,7 @@ use crate::module::{
     ModuleInfo,
 };
 use crate::translate::Definitions;
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, foreign, limit};
 
 /// What this engine runs.
 const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
@@ -58,19 +58,22 @@ pub(crate) struct Decoded<'a> {
     exceptions: HashMap<TypeId, TypeId>,
 }
 
-fn malformed(error: wasmparser::Error) -> Error {
+fn malformed(wasm: &[u8], error: &wasmparser::Error) -> Error {
     let (offset, message) = (error.offset() as usize, error.message().to_owned());
-    Error::new(ErrorKind::Malformed { offset, message })
+    Error::new(limit::of(wasm, error).unwrap_or(ErrorKind::Malformed { offset, message }))
 }
 
-fn invalid(error: wasmparser::Error) -> Error {
+fn invalid(wasm: &[u8], error: &wasmparser::Error) -> Error {
     let (offset, message) = (error.offset() as usize, error.message().to_owned());
-    Error::new(match error.missing_wasm_feature() {
+    Error::new(match (limit::of(wasm, error), error.missing_wasm_feature()) {
+        (Some(kind), _) => kind,
         // Well-formed: of stack switching, wasmparser asks for this typing rule alone outside of new encodings.
-        Some(_) if message.contains("non-empty tag result type") => ErrorKind::Invalid { offset, message },
+        (None, Some(_)) if message.contains("non-empty tag result type") => {
+            ErrorKind::Invalid { offset, message }
+        }
         // The encoding does not exist in WebAssembly 3.0.
-        Some(_) => ErrorKind::Malformed { offset, message },
-        None => ErrorKind::Invalid { offset, message },
+        (None, Some(_)) => ErrorKind::Malformed { offset, message },
+        (None, None) => ErrorKind::Invalid { offset, message },
     })
 }
 
@@ -87,11 +90,11 @@ fn parser(legacy_exceptions: bool) -> Parser {
 /// Reads everything and checks nothing.
 ///
 /// # Errors
-/// `Malformed`.
+/// `Malformed`; `Invalid` and `Limit` where wasmparser does not read on (see [`limit`]).
 pub(crate) fn structure(wasm: &[u8], legacy_exceptions: bool) -> Result<(), Error> {
-    let mut structure = Structure::default();
+    let mut structure = Structure { legacy_exceptions, data_count: false, fault: None };
     for payload in parser(legacy_exceptions).parse_all(wasm) {
-        payload.and_then(|payload| structure.payload(payload)).map_err(malformed)?;
+        payload.and_then(|payload| structure.payload(payload)).map_err(|error| malformed(wasm, &error))?;
         if let Some((offset, message)) = structure.fault {
             return Err(Error::new(ErrorKind::Malformed {
                 offset: offset as usize,
@@ -103,74 +106,111 @@ pub(crate) fn structure(wasm: &[u8], legacy_exceptions: bool) -> Result<(), Erro
 }
 
 /// The reader behind [`structure`].
-#[derive(Default)]
 struct Structure {
+    legacy_exceptions: bool,
     data_count: bool,
     /// What wasmparser does not report: (offset, what is wrong).
     fault: Option<(u64, &'static str)>,
 }
 
-fn items<'a, T: FromReader<'a>>(section: SectionLimited<'a, T>) -> wasmparser::Result<()> {
-    section.into_iter().try_for_each(|item| item.map(drop))
-}
-
-/// Reads instructions; true when one of them names a data segment.
-fn operators(reader: BinaryReader<'_>) -> wasmparser::Result<bool> {
-    let mut reader = wasmparser::OperatorsReader::new(reader);
-    let mut names_data = false;
-    while !reader.eof() {
-        names_data |= matches!(
-            reader.read()?,
-            Operator::MemoryInit { .. }
-                | Operator::DataDrop { .. }
-                | Operator::ArrayNewData { .. }
-                | Operator::ArrayInitData { .. }
-        );
-    }
-    reader.finish()?;
-    Ok(names_data)
-}
-
-fn constant(expr: &wasmparser::ConstExpr<'_>) -> wasmparser::Result<()> {
-    operators(expr.get_binary_reader()).map(drop)
-}
-
 impl Structure {
+    fn fault(&mut self, offset: u64, what: &'static str) {
+        self.fault.get_or_insert((offset, what));
+    }
+
+    /// A fault unless WebAssembly 3.0 has what was read (see [`foreign`]).
+    fn known(&mut self, foreign: bool, offset: u64, what: &'static str) {
+        if foreign {
+            self.fault(offset, what);
+        }
+    }
+
+    /// Reads items; `foreign` tells whether one is.
+    fn items<'a, T: FromReader<'a>>(
+        &mut self,
+        section: SectionLimited<'a, T>,
+        foreign: impl Fn(&T) -> bool,
+        what: &'static str,
+    ) -> wasmparser::Result<()> {
+        for item in section.into_iter_with_offsets() {
+            let (offset, item) = item?;
+            self.known(foreign(&item), offset, what);
+        }
+        Ok(())
+    }
+
+    /// Reads instructions; true when one of them names a data segment.
+    fn operators(&mut self, reader: BinaryReader<'_>) -> wasmparser::Result<bool> {
+        let mut reader = wasmparser::OperatorsReader::new(reader);
+        let mut names_data = false;
+        while !reader.eof() {
+            let offset = reader.original_position();
+            let operator = reader.read()?;
+            self.known(foreign::operator(&operator, self.legacy_exceptions), offset, "illegal opcode");
+            names_data |= matches!(
+                operator,
+                Operator::MemoryInit { .. }
+                    | Operator::DataDrop { .. }
+                    | Operator::ArrayNewData { .. }
+                    | Operator::ArrayInitData { .. }
+            );
+        }
+        reader.finish()?;
+        Ok(names_data)
+    }
+
+    fn constant(&mut self, expr: &wasmparser::ConstExpr<'_>) -> wasmparser::Result<()> {
+        self.operators(expr.get_binary_reader()).map(drop)
+    }
+
     fn payload(&mut self, payload: Payload<'_>) -> wasmparser::Result<()> {
         match payload {
-            Payload::TypeSection(section) => items(section)?,
+            Payload::TypeSection(section) => {
+                self.items(section, |group| group.types().any(foreign::sub_type), "malformed type")?;
+            }
             Payload::ImportSection(section) => {
+                let start = section.range().start;
                 for import in section.into_imports() {
-                    import?;
+                    self.known(foreign::import(import?.ty), start, "malformed import");
                 }
             }
-            Payload::FunctionSection(section) => items(section)?,
+            Payload::FunctionSection(section) => self.items(section, |_| false, "")?,
             Payload::TableSection(section) => {
-                for table in section {
-                    if let TableInit::Expr(expr) = table?.init {
-                        constant(&expr)?;
+                for table in section.into_iter_with_offsets() {
+                    let (offset, table) = table?;
+                    self.known(foreign::table_type(table.ty), offset, "malformed table type");
+                    if let TableInit::Expr(expr) = table.init {
+                        self.constant(&expr)?;
                     }
                 }
             }
-            Payload::MemorySection(section) => items(section)?,
-            Payload::TagSection(section) => items(section)?,
+            Payload::MemorySection(section) => {
+                self.items(section, |ty| foreign::memory_type(*ty), "malformed limits flags")?;
+            }
+            Payload::TagSection(section) => self.items(section, |_| false, "")?,
             Payload::GlobalSection(section) => {
-                for global in section {
-                    constant(&global?.init_expr)?;
+                for global in section.into_iter_with_offsets() {
+                    let (offset, global) = global?;
+                    self.known(foreign::global_type(global.ty), offset, "malformed global type");
+                    self.constant(&global.init_expr)?;
                 }
             }
-            Payload::ExportSection(section) => items(section)?,
+            Payload::ExportSection(section) => {
+                let exact = |export: &wasmparser::Export<'_>| export.kind == ExternalKind::FuncExact;
+                self.items(section, exact, "malformed export kind")?;
+            }
             Payload::ElementSection(section) => {
-                for element in section {
-                    let element = element?;
+                for element in section.into_iter_with_offsets() {
+                    let (offset, element) = element?;
                     if let ElementKind::Active { offset_expr, .. } = &element.kind {
-                        constant(offset_expr)?;
+                        self.constant(offset_expr)?;
                     }
                     match element.items {
-                        ElementItems::Functions(section) => items(section)?,
-                        ElementItems::Expressions(_, section) => {
+                        ElementItems::Functions(section) => self.items(section, |_| false, "")?,
+                        ElementItems::Expressions(ty, section) => {
+                            self.known(foreign::ref_type(ty), offset, "malformed reference type");
                             for expr in section {
-                                constant(&expr?)?;
+                                self.constant(&expr?)?;
                             }
                         }
                     }
@@ -180,22 +220,22 @@ impl Structure {
             Payload::DataSection(section) => {
                 for data in section {
                     if let DataKind::Active { offset_expr, .. } = data?.kind {
-                        constant(&offset_expr)?;
+                        self.constant(&offset_expr)?;
                     }
                 }
             }
             Payload::CodeSectionEntry(body) => {
+                let start = body.range().start;
                 for local in body.get_locals_reader()? {
-                    local?;
+                    let (_, ty) = local?;
+                    self.known(foreign::val_type(ty), start, "malformed value type");
                 }
-                let names_data = operators(body.get_binary_reader_for_operators()?)?;
-                if names_data && !self.data_count {
-                    self.fault = Some((body.range().start, "data count section required"));
-                }
+                let names_data = self.operators(body.get_binary_reader_for_operators()?)?;
+                self.known(names_data && !self.data_count, start, "data count section required");
             }
-            Payload::UnknownSection { range, .. } => self.fault = Some((range.start, "malformed section id")),
+            Payload::UnknownSection { range, .. } => self.fault(range.start, "malformed section id"),
             Payload::Version { encoding: Encoding::Component, range, .. } => {
-                self.fault = Some((range.start, "unknown binary version: a component, not a module"));
+                self.fault(range.start, "unknown binary version: a component, not a module");
             }
             _ => {}
         }
@@ -206,9 +246,10 @@ impl Structure {
 /// Validates a well-formed module.
 ///
 /// # Errors
-/// `Invalid`, `Malformed`.
+/// `Invalid`, `Malformed`, `Limit`.
 pub(crate) fn validate(wasm: &[u8], legacy_exceptions: bool) -> Result<(), Error> {
-    Validator::new_with_features(features(legacy_exceptions)).validate_all(wasm).map(drop).map_err(invalid)
+    let mut validator = Validator::new_with_features(features(legacy_exceptions));
+    validator.validate_all(wasm).map(drop).map_err(|error| invalid(wasm, &error))
 }
 
 /// Reads a valid module.

@@ -31,7 +31,7 @@ pub enum ErrorKind {
     Limit {
         /// Of what.
         what: &'static str,
-        /// What the module asks for.
+        /// What the module asks for; at least this where the parser does not tell (see [`limit`](crate::limit)).
         given: u64,
         /// The limit.
         limit: u64,

@@ -8,6 +8,7 @@ pub mod builtins;
 pub mod code;
 pub mod compile;
 pub mod error;
+pub mod limit;
 pub mod module;
 pub mod trampoline;
 pub mod trap;
@@ -17,6 +18,7 @@ mod barrier;
 mod convert;
 mod cpu;
 mod decode;
+mod foreign;
 mod link;
 mod translate;
 

@@ -1,4 +1,4 @@
-//! `assay validate`: the interpreter's validator against wasmparser, on files or on generated and mutated modules.
+//! `assay validate`: the interpreter's validator against wasmparser and the JIT's front end, on files or on generated and mutated modules.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -40,8 +40,8 @@ pub(crate) struct ValidateArguments {
     /// Stop at the first disagreement.
     #[arg(long)]
     stop_at_first: bool,
-    /// Fail when a rule rejected nothing, or when fewer than a quarter of the mutants are accepted or refused by validation
-    /// proper.
+    /// Fail when a rule refused no mutant of a valid module, or when fewer than a quarter of those mutants are accepted or
+    /// refused by validation proper.
     #[arg(long)]
     require_coverage: bool,
     /// Print the summary as JSON.
@@ -66,7 +66,7 @@ fn files(arguments: &ValidateArguments) -> Result<Exit, Failure> {
             rows.push(row(path, &verdict));
         } else {
             println!("{}: {}", path.display(), if verdict.agrees() { "agreed" } else { "DISAGREEMENT" });
-            println!("  assay-interp: {}\n  wasmparser:   {}", verdict.ours, verdict.theirs);
+            print!("{verdict}");
         }
     }
     if arguments.json {
@@ -81,6 +81,7 @@ fn row(path: &Path, verdict: &Verdict) -> serde_json::Value {
         "agrees": verdict.agrees(),
         "assay-interp": verdict.ours.to_string(),
         "wasmparser": verdict.theirs.to_string(),
+        "assay-jit": verdict.jit.to_string(),
     })
 }
 
@@ -108,7 +109,7 @@ fn campaign(arguments: &ValidateArguments) -> Result<Exit, Failure> {
         stop_at_first: arguments.stop_at_first,
         limit: Duration::from_secs(20),
     };
-    eprintln!("assay validate: seed {seed}, {} modules of the official suite to mutate", config.seeds.len());
+    eprintln!("assay validate: seed {seed}, {} modules of the official suite", config.seeds.len());
     let stop = Arc::new(AtomicBool::new(false));
     let stopping = stop.clone();
     ctrlc::set_handler(move || stopping.store(true, Ordering::Relaxed))
@@ -169,10 +170,20 @@ fn table(summary: &Summary) -> String {
             percent(share.limit, share)
         );
     }
+    let _ = writeln!(
+        text,
+        "  mutants are those of {} valid seeds and of valid generated modules; {} of others were judged too",
+        summary.seeds, summary.baseless
+    );
     let rules = summary.rules.len();
-    let _ = writeln!(text, "  rules that rejected: {rules} of {}", rules + summary.silent.len());
+    let _ = writeln!(text, "  rules that refused a mutant: {rules} of {}", rules + summary.silent.len());
+    let mut slowest: Vec<_> = summary.rules.iter().collect();
+    slowest.sort_by(|a, b| b.1.after.total_cmp(&a.1.after));
+    for (name, refusals) in slowest.into_iter().take(5) {
+        let _ = writeln!(text, "  {:>7} times, first after {:.1} s: {name}", refusals.count, refusals.after);
+    }
     for name in &summary.silent {
-        let _ = writeln!(text, "  never rejected: {name}");
+        let _ = writeln!(text, "  never refused a mutant: {name}");
     }
     if summary.disagreements.is_empty() {
         let _ = writeln!(text, "no disagreement");
@@ -180,12 +191,13 @@ fn table(summary: &Summary) -> String {
     for found in summary.disagreements.values() {
         let _ = writeln!(
             text,
-            "DISAGREEMENT after {:.1} s, {} times: {}\n  assay-interp: {}\n  wasmparser:   {}",
+            "DISAGREEMENT after {:.1} s, {} times: {}\n  assay-interp: {}\n  wasmparser:   {}\n  assay-jit:    {}",
             found.after,
             found.count,
             found.path.display(),
             found.ours,
-            found.theirs
+            found.theirs,
+            found.jit
         );
     }
     text

@@ -1,6 +1,6 @@
-//! Many modules on both validators, on every core, counted; each disagreement written down once.
+//! Many modules on all validators, on every core, counted; each disagreement written down once.
 //!
-//! Jobs are threads: neither validator may run for ever, so a module that takes longer than [`Config::limit`] ends the
+//! Jobs are threads: no validator may run for ever, so a module that takes longer than [`Config::limit`] ends the
 //! campaign as a finding. Disagreements are written when they are found, so an interrupt loses none.
 
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use assay_interp::Rule;
 use serde::Serialize;
 
-use super::{Input, Judgement, Kind, Origin, Verdict, input, judge};
+use super::{Base, Input, Judgement, Kind, Origin, Seed, Verdict, input, judge};
 use crate::generate::SplitMix64;
 
 /// Bytes that make one module.
@@ -34,7 +34,7 @@ pub struct Config {
     pub jobs: usize,
     /// Folder for disagreements.
     pub out: PathBuf,
-    /// Valid modules to mutate.
+    /// Modules to mutate; those that a validator refuses are judged and left out.
     pub seeds: Vec<Vec<u8>>,
     /// End at the first disagreement.
     pub stop_at_first: bool,
@@ -49,6 +49,8 @@ pub struct Disagreement {
     pub ours: String,
     /// What wasmparser says.
     pub theirs: String,
+    /// What the JIT's front end says.
+    pub jit: String,
     /// Seconds since the start.
     pub after: f64,
     /// How many modules had the same key.
@@ -59,12 +61,21 @@ pub struct Disagreement {
     pub bytes: usize,
 }
 
+/// How often a rule refused a mutant that wasmparser refuses too.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Refusals {
+    /// Mutants.
+    pub count: u64,
+    /// Seconds since the start until the first.
+    pub after: f64,
+}
+
 /// What became of the modules of one origin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Share {
     /// Modules.
     pub modules: u64,
-    /// Valid for both.
+    /// Valid for all.
     pub accepted: u64,
     /// Refused by our decoder.
     pub malformed: u64,
@@ -93,20 +104,24 @@ pub struct Summary {
     pub seconds: f64,
     /// Modules judged.
     pub modules: u64,
-    /// By origin.
+    /// Seeds that were mutated.
+    pub seeds: usize,
+    /// By origin: whole modules, and the mutants of modules that all accept.
     pub origins: BTreeMap<String, Share>,
-    /// Accepted and rejected mutants, by what was mutated first.
+    /// Mutants of modules that a validator refuses, which are judged and not counted further.
+    pub baseless: u64,
+    /// The mutants counted, by what was mutated first.
     pub kinds: BTreeMap<String, Share>,
-    /// Rejections by rule.
-    pub rules: BTreeMap<&'static str, u64>,
-    /// Rules that rejected nothing.
+    /// By rule, what it refused of the mutants counted.
+    pub rules: BTreeMap<&'static str, Refusals>,
+    /// Rules that refused no such mutant.
     pub silent: Vec<&'static str>,
     /// By key.
     pub disagreements: BTreeMap<String, Disagreement>,
 }
 
 impl Summary {
-    /// All that was mutated.
+    /// All mutants of modules that all accept.
     pub fn mutants(&self) -> Share {
         let mut sum = Share::default();
         for origin in [Origin::Types, Origin::Bytes] {
@@ -115,8 +130,8 @@ impl Summary {
         sum
     }
 
-    /// Whether each rule has rejected something and of the mutants a quarter was accepted and a quarter refused by
-    /// validation proper.
+    /// Whether each rule has refused a mutant and of the mutants a quarter was accepted and a quarter refused by validation
+    /// proper.
     pub fn covers(&self) -> bool {
         let mutants = self.mutants();
         self.silent.is_empty()
@@ -124,8 +139,13 @@ impl Summary {
             && mutants.invalid * 4 >= mutants.modules
     }
 
-    fn count(&mut self, input: &Input, verdict: &Verdict) {
+    /// Counts a module that was judged `after` seconds; `based` unless it is a mutant of a module that one of them refuses.
+    fn count(&mut self, input: &Input, based: bool, verdict: &Verdict, after: f64) {
         self.modules += 1;
+        if !based {
+            self.baseless += 1;
+            return;
+        }
         let mut shares = vec![self.origins.entry(input.origin.to_string()).or_default()];
         if let Some(kind) = input.kinds.first() {
             shares.push(self.kinds.entry(format!("{kind:?}")).or_default());
@@ -136,12 +156,14 @@ impl Summary {
                 (Judgement::Limit(_), _) | (_, Judgement::Limit(_)) => share.limit += 1,
                 (Judgement::Accepted, _) => share.accepted += 1,
                 (Judgement::Malformed(_), _) => share.malformed += 1,
-                (Judgement::Invalid(..), _) => share.invalid += 1,
+                (Judgement::Invalid(..) | Judgement::Rejected(_), _) => share.invalid += 1,
                 (Judgement::Crashed(_), _) => {}
             }
         }
-        if let Judgement::Invalid(Some(rule), _) = verdict.ours {
-            *self.rules.entry(rule.name()).or_default() += 1;
+        if let (Origin::Types | Origin::Bytes, Judgement::Invalid(Some(rule), _), Judgement::Rejected(_)) =
+            (input.origin, &verdict.ours, &verdict.theirs)
+        {
+            self.rules.entry(rule.name()).or_insert(Refusals { count: 0, after }).count += 1;
         }
     }
 }
@@ -162,6 +184,7 @@ struct Shared {
     stop: AtomicBool,
     failed: Mutex<Option<io::Error>>,
     current: Vec<Current>,
+    seeds: Vec<Seed>,
     config: Config,
     start: Instant,
 }
@@ -189,11 +212,15 @@ pub fn run(
         0 => thread::available_parallelism().map_or(1, usize::from),
         jobs => jobs,
     };
+    let mut summary = Summary { seed: config.seed, ..Summary::default() };
+    let seeds = seeds(config, &mut summary, start)?;
+    summary.seeds = seeds.len();
     let shared = Arc::new(Shared {
-        summary: Mutex::new(Summary { seed: config.seed, ..Summary::default() }),
+        summary: Mutex::new(summary),
         stop: AtomicBool::new(false),
         failed: Mutex::new(None),
         current: (0..jobs).map(|_| Mutex::new(None)).collect(),
+        seeds,
         config: config.clone(),
         start,
     });
@@ -219,10 +246,10 @@ pub fn run(
         }
         if let Some(module) = shared.current.iter().find_map(|current| overdue(current, config.limit)) {
             // Its thread cannot be stopped and is left behind.
-            let input = Input { module, origin: Origin::Whole, kinds: Vec::new(), legacy: false };
+            let input = whole(module, false);
             let text = format!("no answer within {:?}", config.limit);
-            let verdict =
-                Verdict { ours: Judgement::Crashed(text.clone()), theirs: Judgement::Crashed(text) };
+            let crashed = || Judgement::Crashed(text.clone());
+            let verdict = Verdict { ours: crashed(), theirs: crashed(), jit: crashed() };
             shared.stop.store(true, Ordering::Relaxed);
             note(&mut lock(&shared.summary), &config.out, &input, &verdict, start)?;
             break;
@@ -259,13 +286,22 @@ fn work(shared: &Shared, job: usize) {
             chunk.copy_from_slice(&random.next().to_le_bytes()[..chunk.len()]);
         }
         number += shared.current.len() as u64;
-        let input = input(&bytes, &config.seeds);
+        let input = input(&bytes, &shared.seeds);
         *lock(current) = Some((Instant::now(), input.module.clone()));
         let verdict = judge(&input.module, input.legacy);
+        let base = match &input.base {
+            Base::None | Base::Seed => None,
+            Base::Module(base) => Some((base, judge(base, input.legacy))),
+        };
         *lock(current) = None;
         let mut summary = lock(&shared.summary);
-        summary.count(&input, &verdict);
-        if !verdict.agrees() {
+        let based = base.as_ref().is_none_or(|(_, verdict)| verdict.accepted());
+        summary.count(&input, based, &verdict, shared.start.elapsed().as_secs_f64());
+        let base = base.map(|(base, verdict)| (whole(base.clone(), input.legacy), verdict));
+        for (input, verdict) in base.into_iter().chain([(input, verdict)]) {
+            if verdict.agrees() {
+                continue;
+            }
             if let Err(error) = note(&mut summary, &config.out, &input, &verdict, shared.start) {
                 *lock(&shared.failed) = Some(error);
                 shared.stop.store(true, Ordering::Relaxed);
@@ -275,6 +311,28 @@ fn work(shared: &Shared, job: usize) {
             }
         }
     }
+}
+
+/// The seeds that can be mutated; a disagreement on another is noted.
+fn seeds(config: &Config, summary: &mut Summary, start: Instant) -> io::Result<Vec<Seed>> {
+    let mut seeds = Vec::new();
+    for module in &config.seeds {
+        match Seed::new(module) {
+            Ok(seed) => seeds.push(seed),
+            Err(verdicts) => {
+                for (legacy, verdict) in [false, true].into_iter().zip(verdicts) {
+                    if !verdict.agrees() {
+                        note(summary, &config.out, &whole(module.clone(), legacy), &verdict, start)?;
+                    }
+                }
+            }
+        }
+    }
+    Ok(seeds)
+}
+
+fn whole(module: Vec<u8>, legacy: bool) -> Input {
+    Input { module, origin: Origin::Whole, kinds: Vec::new(), legacy, base: Base::None }
 }
 
 /// Keeps the smallest module of each key.
@@ -294,6 +352,7 @@ fn note(
         fs::write(&known.path, &input.module)?;
         known.bytes = input.module.len();
         (known.ours, known.theirs) = (verdict.ours.to_string(), verdict.theirs.to_string());
+        known.jit = verdict.jit.to_string();
         return fs::write(known.path.with_extension("txt"), text(input, verdict));
     }
     let slug: String =
@@ -304,6 +363,7 @@ fn note(
     let disagreement = Disagreement {
         ours: verdict.ours.to_string(),
         theirs: verdict.theirs.to_string(),
+        jit: verdict.jit.to_string(),
         after: start.elapsed().as_secs_f64(),
         count: 1,
         path,
@@ -315,19 +375,30 @@ fn note(
 
 fn text(input: &Input, verdict: &Verdict) -> String {
     let kinds: Vec<String> = input.kinds.iter().map(|kind: &Kind| format!("{kind:?}")).collect();
-    format!(
-        "assay-interp: {}\nwasmparser:   {}\norigin:       {} {}\nlegacy:       {}\n",
-        verdict.ours,
-        verdict.theirs,
-        input.origin,
-        kinds.join(", "),
-        input.legacy
-    )
+    let (origin, legacy) = (input.origin, input.legacy);
+    format!("{verdict}origin:       {origin} {}\nlegacy:       {legacy}\n", kinds.join(", "))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_rule_counts_for_a_mutant_of_a_valid_base_that_both_refuse() {
+        let ours = || Judgement::Invalid(Some(Rule::Drop), String::new());
+        let refused = || Judgement::Rejected(String::new());
+        let verdict = |theirs: Judgement| Verdict { ours: ours(), theirs, jit: ours() };
+        let mutant = Input { origin: Origin::Types, base: Base::Seed, ..whole(Vec::new(), false) };
+        let mut summary = Summary::default();
+        summary.count(&whole(Vec::new(), false), true, &verdict(refused()), 1.0);
+        summary.count(&mutant, false, &verdict(refused()), 2.0);
+        summary.count(&mutant, true, &verdict(Judgement::Accepted), 3.0);
+        assert!(summary.rules.is_empty(), "{:?}", summary.rules);
+        summary.count(&mutant, true, &verdict(refused()), 4.0);
+        summary.count(&mutant, true, &verdict(refused()), 5.0);
+        assert_eq!(summary.rules[Rule::Drop.name()], Refusals { count: 2, after: 4.0 });
+        assert_eq!((summary.mutants().modules, summary.baseless, summary.modules), (3, 1, 5));
+    }
 
     #[test]
     fn origins_have_names() {

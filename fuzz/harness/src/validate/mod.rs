@@ -1,22 +1,27 @@
-//! Two validators on one module: the interpreter's own and wasmparser, which validates for the JIT.
+//! The interpreter's validator, wasmparser, and the JIT's front end, which is made of wasmparser, on one module.
 //!
 //! The way of the data: bytes → [`input`] (a base module and its mutation) → [`judge`] → agreement, or a disagreement
-//! that the specification settles. Invariant: neither side sees what the other said.
+//! that the specification settles. Invariants: no side sees what another said; what is counted of a mutant is owed to
+//! its mutation, since all accept its base and it differs from it.
 
 mod campaign;
 mod instructions;
 mod mutate;
+mod seeds;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use arbitrary::Unstructured;
 use assay_interp::{ErrorKind, Features, Module, Rule};
+use assay_runtime::Engine;
 use wasmparser::{Validator, WasmFeatures};
 
 pub use campaign::{Config, Disagreement, Progress, Share, Summary, run};
 pub use mutate::Kind;
+pub use seeds::Seed;
 
 use crate::generate::{Choices, objects, smith};
 use crate::{Action, Source};
@@ -30,6 +35,8 @@ pub enum Judgement {
     Malformed(String),
     /// Refused by validation proper, by this rule where the validator names it.
     Invalid(Option<Rule>, String),
+    /// Refused by the decoder or by validation: wasmparser does not tell.
+    Rejected(String),
     /// Refused for a limit of the implementation (the spec's appendix "Implementation Limitations").
     Limit(String),
     /// The validator broke.
@@ -42,37 +49,66 @@ impl fmt::Display for Judgement {
             Judgement::Accepted => f.write_str("accepted"),
             Judgement::Malformed(text) => write!(f, "malformed: {text}"),
             Judgement::Invalid(Some(rule), text) => write!(f, "invalid ({}): {text}", rule.name()),
-            Judgement::Invalid(None, text) => write!(f, "rejected: {text}"),
+            Judgement::Invalid(None, text) => write!(f, "invalid: {text}"),
+            Judgement::Rejected(text) => write!(f, "rejected: {text}"),
             Judgement::Limit(text) => write!(f, "limit: {text}"),
             Judgement::Crashed(text) => write!(f, "crashed: {text}"),
         }
     }
 }
 
-/// Both judgements of a module.
+impl Judgement {
+    /// Whether two validators that tell malformed from invalid say the same; a limit on either side leaves nothing to
+    /// compare, a crash never agrees.
+    fn agrees(&self, other: &Judgement) -> bool {
+        use Judgement::{Accepted, Crashed, Invalid, Limit, Malformed, Rejected};
+        match (self, other) {
+            (Crashed(_), _) | (_, Crashed(_)) => false,
+            (Limit(_), _) | (_, Limit(_)) => true,
+            (Accepted, other) => *other == Accepted,
+            (Malformed(_), other) => matches!(other, Malformed(_) | Rejected(_)),
+            (Invalid(..), other) => matches!(other, Invalid(..) | Rejected(_)),
+            (Rejected(_), other) => *other != Accepted,
+        }
+    }
+}
+
+/// All judgements of a module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// Of the interpreter's validator.
     pub ours: Judgement,
     /// Of wasmparser.
     pub theirs: Judgement,
+    /// Of the JIT: its decoder, then wasmparser.
+    pub jit: Judgement,
+}
+
+impl fmt::Display for Verdict {
+    /// A line for each.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Verdict { ours, theirs, jit } = self;
+        writeln!(f, "assay-interp: {ours}\nwasmparser:   {theirs}\nassay-jit:    {jit}")
+    }
 }
 
 impl Verdict {
-    /// Whether they agree on accepting; a limit on either side leaves nothing to compare, a crash never agrees.
+    /// Whether wasmparser agrees with the interpreter on accepting, and the JIT also on what is malformed and what is
+    /// invalid; a limit on either side leaves nothing to compare, a crash never agrees.
     pub fn agrees(&self) -> bool {
-        match (&self.ours, &self.theirs) {
-            (Judgement::Crashed(_), _) | (_, Judgement::Crashed(_)) => false,
-            (Judgement::Limit(_), _) | (_, Judgement::Limit(_)) => true,
-            (ours, theirs) => (*ours == Judgement::Accepted) == (*theirs == Judgement::Accepted),
-        }
+        self.ours.agrees(&self.theirs) && self.ours.agrees(&self.jit)
+    }
+
+    /// Whether all accept.
+    pub fn accepted(&self) -> bool {
+        [&self.ours, &self.theirs, &self.jit].into_iter().all(|judgement| *judgement == Judgement::Accepted)
     }
 
     /// The disagreement with what differs from module to module (numbers) left out; the same for the same cause as a rule.
     pub fn key(&self) -> String {
         let text = match (&self.ours, &self.theirs) {
-            (Judgement::Invalid(Some(rule), _), _) => format!("invalid: {}", rule.name()),
-            (ours, theirs) => format!("{ours} | {theirs}"),
+            (Judgement::Invalid(Some(rule), _), _) => format!("invalid: {} | {}", rule.name(), self.jit),
+            (ours, theirs) => format!("{ours} | {theirs} | {}", self.jit),
         };
         let mut key = String::new();
         for c in text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }) {
@@ -84,9 +120,13 @@ impl Verdict {
     }
 }
 
-/// Shows `module` to both validators, which take the exception handling of before 3.0 too if `legacy` says so.
+/// Shows `module` to the validators, which take the exception handling of before 3.0 too if `legacy` says so.
 pub fn judge(module: &[u8], legacy: bool) -> Verdict {
-    Verdict { ours: guarded(|| ours(module, legacy)), theirs: guarded(|| theirs(module, legacy)) }
+    Verdict {
+        ours: guarded(|| ours(module, legacy)),
+        theirs: guarded(|| theirs(module, legacy)),
+        jit: guarded(|| jit(module, legacy)),
+    }
 }
 
 fn guarded(judge: impl FnOnce() -> Judgement) -> Judgement {
@@ -120,8 +160,30 @@ fn theirs(module: &[u8], legacy: bool) -> Judgement {
         Ok(_) => Judgement::Accepted,
         Err(error) => {
             let text = error.to_string();
-            if is_limit(&text) { Judgement::Limit(text) } else { Judgement::Invalid(None, text) }
+            if is_limit(&text) { Judgement::Limit(text) } else { Judgement::Rejected(text) }
         }
+    }
+}
+
+fn jit(module: &[u8], legacy: bool) -> Judgement {
+    static ENGINES: [OnceLock<Result<Engine, String>>; 2] = [const { OnceLock::new() }; 2];
+    let engine = ENGINES[usize::from(legacy)].get_or_init(|| {
+        let config = assay_runtime::Config { legacy_exceptions: legacy, ..assay_runtime::Config::default() };
+        Engine::new(config).map_err(|error| error.to_string())
+    });
+    let error = match engine {
+        Ok(engine) => match assay_runtime::Module::validate(engine, module) {
+            Ok(()) => return Judgement::Accepted,
+            Err(error) => error,
+        },
+        Err(text) => return Judgement::Crashed(text.clone()),
+    };
+    let text = error.to_string();
+    match error.kind() {
+        assay_runtime::ErrorKind::Malformed { .. } => Judgement::Malformed(text),
+        assay_runtime::ErrorKind::Invalid { .. } => Judgement::Invalid(None, text),
+        assay_runtime::ErrorKind::Limit { .. } => Judgement::Limit(text),
+        _ => Judgement::Crashed(text),
     }
 }
 
@@ -174,6 +236,17 @@ impl fmt::Display for Origin {
     }
 }
 
+/// What a mutant was made from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Base {
+    /// Nothing: it is whole.
+    None,
+    /// A seed, which all validators accept.
+    Seed,
+    /// This module of a generator, from which the mutant differs.
+    Module(Vec<u8>),
+}
+
 /// A module to judge.
 #[derive(Clone, Debug)]
 pub struct Input {
@@ -185,11 +258,18 @@ pub struct Input {
     pub kinds: Vec<Kind>,
     /// Whether legacy exceptions are to be taken.
     pub legacy: bool,
+    /// What it was made from.
+    pub base: Base,
 }
 
-/// Makes a module of `bytes`: a base from a generator or from `seeds` (valid modules), mutated or not. Total, and the same
-/// for the same bytes and seeds.
-pub fn input(bytes: &[u8], seeds: &[Vec<u8>]) -> Input {
+/// Most bytes for the choices of the mutation: so many that the fixed tail, which all would share, is hardly reached.
+const CHOICES: usize = 1 << 10;
+/// How often a mutation is made until it changes something.
+const TRIES: usize = 8;
+
+/// Makes a module of `bytes`: a base from a generator or from `seeds`, mutated or not. Total, and the same for the same
+/// bytes and seeds. A base on which no mutation changes anything comes out whole.
+pub fn input(bytes: &[u8], seeds: &[Seed]) -> Input {
     let mut source = Unstructured::new(bytes);
     let choice = source.arbitrary::<u8>().unwrap_or(0);
     let origin = match choice >> 4 {
@@ -199,29 +279,36 @@ pub fn input(bytes: &[u8], seeds: &[Vec<u8>]) -> Input {
         _ => Origin::Types,
     };
     let pick = source.arbitrary::<u16>().unwrap_or(0);
-    let legacy = pick >> 14 == 0;
     // The mutation's choices come first: a base that eats all bytes would leave it none.
-    let mut first = Unstructured::new(source.bytes(source.len().min(24)).unwrap_or_default());
-    let base = match choice & 15 {
-        0..=6 if !seeds.is_empty() => seeds[usize::from(pick) % seeds.len()].clone(),
-        7 => typed(&mut source),
-        _ => smith::module_of_everything(&mut source),
-    };
+    let mut first = Unstructured::new(source.bytes((source.len() / 4).min(CHOICES)).unwrap_or_default());
     let mut choices = Choices::new(&mut first);
-    let (mut module, mut kinds) = (base, Vec::new());
-    match origin {
-        Origin::Whole => {}
-        Origin::Types => {
-            for _ in 0..choices.weighted(&[(8, 1), (2, 2), (1, 3)]) {
-                if let Some((kind, mutant)) = mutate::mutate(&module, &mut choices) {
-                    kinds.push(kind);
-                    module = mutant;
-                }
-            }
+    let seed = match choice & 15 {
+        0..=6 if !seeds.is_empty() => Some(&seeds[usize::from(pick) % seeds.len()]),
+        _ => None,
+    };
+    let legacy = pick >> 14 == 0 || seed.is_some_and(|seed| seed.legacy);
+    let base = match (seed, choice & 15) {
+        (Some(seed), _) if origin == Origin::Types => seed.normal.clone(),
+        (Some(seed), _) => seed.module.clone(),
+        (None, 7) => typed(&mut source),
+        (None, _) => smith::module_of_everything(&mut source),
+    };
+    let base = match origin {
+        Origin::Types if seed.is_none() => mutate::normal(&base).unwrap_or(base),
+        Origin::Types | Origin::Bytes | Origin::Whole => base,
+    };
+    for _ in 0..TRIES {
+        let (module, kinds) = match origin {
+            Origin::Whole => break,
+            Origin::Types => types_of(&base, &mut choices),
+            Origin::Bytes => (bytes_of(&base, &mut choices), Vec::new()),
+        };
+        if module != base {
+            let base = if seed.is_some() { Base::Seed } else { Base::Module(base) };
+            return Input { module, origin, kinds, legacy, base };
         }
-        Origin::Bytes => bytes_of(&mut module, &mut choices),
     }
-    Input { module, origin, kinds, legacy }
+    Input { module: base, origin: Origin::Whole, kinds: Vec::new(), legacy, base: Base::None }
 }
 
 /// The module of a case of the typed generator.
@@ -234,7 +321,21 @@ fn typed(source: &mut Unstructured<'_>) -> Vec<u8> {
     module.unwrap_or_else(|| b"\0asm\x01\0\0\0".to_vec())
 }
 
-fn bytes_of(module: &mut Vec<u8>, choices: &mut Choices<'_, '_>) {
+/// One to three mutations on types and instructions.
+fn types_of(base: &[u8], choices: &mut Choices<'_, '_>) -> (Vec<u8>, Vec<Kind>) {
+    let (mut module, mut kinds) = (base.to_vec(), Vec::new());
+    for _ in 0..choices.weighted(&[(8, 1), (2, 2), (1, 3)]) {
+        if let Some((kind, mutant)) = mutate::mutate(&module, choices) {
+            kinds.push(kind);
+            module = mutant;
+        }
+    }
+    (module, kinds)
+}
+
+/// One to three mutations on bytes.
+fn bytes_of(base: &[u8], choices: &mut Choices<'_, '_>) -> Vec<u8> {
+    let mut module = base.to_vec();
     for _ in 0..=choices.below(3) {
         // Behind the magic number and the version as a rule: they are soon tested.
         let low = if choices.chance(1, 64) { 0 } else { module.len().min(8) };
@@ -249,4 +350,5 @@ fn bytes_of(module: &mut Vec<u8>, choices: &mut Choices<'_, '_>) {
             _ => module[at] = module[at].wrapping_add(if byte.is_multiple_of(2) { 1 } else { 0xff }),
         }
     }
+    module
 }

@@ -6,6 +6,7 @@
 
 use std::convert::Infallible;
 
+use arbitrary::Unstructured;
 use wasm_encoder::reencode::{self, Reencode, utils};
 use wasm_encoder::{
     AbstractHeapType, CodeSection, ConstExpr, ElementSection, ExportSection, FieldType, FuncType, GlobalType,
@@ -158,11 +159,19 @@ impl Spaces {
     }
 }
 
-/// Changes one site of `module`; none if the module cannot be parsed or has nothing to change.
-pub(crate) fn mutate(module: &[u8], choices: &mut Choices<'_, '_>) -> Option<(Kind, Vec<u8>)> {
+/// `module` encoded as its mutants are; none if it cannot be parsed.
+pub(super) fn normal(module: &[u8]) -> Option<Vec<u8>> {
+    // Nothing is chosen where nothing is changed.
+    let mut none = Unstructured::new(&[]);
+    Mutator::new(Spaces::of(module)?, None, &mut Choices::new(&mut none)).encode(module)
+}
+
+/// Changes one site of `module`; none if the module cannot be parsed, has nothing to change, or the change is none (an
+/// index becomes itself, two equal items are swapped).
+pub(super) fn mutate(module: &[u8], choices: &mut Choices<'_, '_>) -> Option<(Kind, Vec<u8>)> {
     let spaces = Spaces::of(module)?;
     let mut counter = Mutator::new(spaces.clone(), None, choices);
-    counter.encode(module)?;
+    let unchanged = counter.encode(module)?;
     let sites = counter.sites;
     let present: Vec<Kind> = Kind::ALL.iter().copied().filter(|kind| sites[*kind as usize] > 0).collect();
     if present.is_empty() {
@@ -171,7 +180,7 @@ pub(crate) fn mutate(module: &[u8], choices: &mut Choices<'_, '_>) -> Option<(Ki
     let kind = choices.pick(&present);
     let at = choices.below((sites[kind as usize] as usize).min(1 << 16)) as u32;
     let mutant = Mutator::new(spaces, Some((kind, at)), choices).encode(module)?;
-    Some((kind, mutant))
+    (mutant != unchanged).then_some((kind, mutant))
 }
 
 /// The re-encoder that counts sites and changes one.

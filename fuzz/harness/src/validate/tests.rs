@@ -42,21 +42,102 @@ fn every_kind_of_mutation_happens_and_most_mutants_are_well_formed() {
 }
 
 #[test]
-fn a_verdict_is_about_acceptance() {
-    let invalid = |text: &str| Judgement::Invalid(None, text.to_owned());
-    let verdict = |ours: Judgement, theirs: Judgement| Verdict { ours, theirs }.agrees();
-    assert!(verdict(Judgement::Malformed("a".into()), invalid("b")));
-    assert!(verdict(Judgement::Accepted, Judgement::Accepted));
-    assert!(!verdict(Judgement::Accepted, invalid("b")));
-    assert!(!verdict(invalid("b"), Judgement::Accepted));
-    assert!(verdict(Judgement::Limit("a".into()), Judgement::Accepted));
-    assert!(!verdict(Judgement::Crashed("a".into()), invalid("b")));
+fn mutants_differ_from_a_base_that_both_accept() {
+    let seeds = [Seed::new(&module("(module (func (param i32) (result i32) local.get 0))")).unwrap()];
+    let mut mutants = 0;
+    for seed in 0..400 {
+        let input = input(&random(seed, 4096), &seeds);
+        let base = match &input.base {
+            Base::None => {
+                assert_eq!((input.origin, &input.kinds), (Origin::Whole, &Vec::new()));
+                continue;
+            }
+            Base::Seed => seeds[0].module.clone(),
+            Base::Module(base) => base.clone(),
+        };
+        assert_ne!(input.module, base, "seed {seed}: {:?}", input.kinds);
+        assert!(judge(&base, input.legacy).accepted(), "seed {seed}");
+        mutants += 1;
+    }
+    assert!(mutants > 300, "{mutants} mutants");
+}
+
+/// The choices of a mutation come from the input as far as it has bytes, not from the tail that all inputs share.
+#[test]
+fn inputs_of_one_beginning_give_different_mutants() {
+    let seeds = [Seed::new(&module("(module (func (param i32) (result i32) local.get 0))")).unwrap()];
+    let differs = |beginning: u64| {
+        let mutants = (0..8).map(|seed| {
+            // A type-mutated seed, the same 24 bytes of choices, then others.
+            let mut bytes = vec![0x20, 0, 0x80];
+            bytes.extend(random(beginning, 24));
+            bytes.extend(random(seed, 4096));
+            input(&bytes, &seeds).module
+        });
+        mutants.collect::<std::collections::BTreeSet<_>>().len() > 1
+    };
+    assert!((0..64).any(differs), "what follows 24 bytes makes no difference");
+}
+
+/// What a change that is none leaves behind is no mutant: here nothing but the same index can be chosen as a rule.
+#[test]
+fn a_mutation_without_effect_is_none() {
+    let base =
+        mutate::normal(&module("(module (global i32 (i32.const 1)) (export \"g\" (global 0)))")).unwrap();
+    let (mut same, mut changed) = (0, 0);
+    for seed in 0..400 {
+        let bytes = random(seed, 64);
+        match mutate::mutate(&base, &mut Choices::new(&mut Unstructured::new(&bytes))) {
+            None => same += 1,
+            Some((_, mutant)) => {
+                assert_ne!(mutant, base);
+                changed += 1;
+            }
+        }
+    }
+    assert!(same > 0 && changed > 0, "{same} without effect, {changed} with");
+}
+
+#[test]
+fn a_seed_is_valid_for_both() {
+    assert!(Seed::new(&module("(module)")).is_ok_and(|seed| !seed.legacy));
+    assert!(Seed::new(&module("(module (func try catch_all end))")).is_ok_and(|seed| seed.legacy));
+    for refused in [module("(module (func (result i32)))"), b"\0asm".to_vec()] {
+        let verdicts = Seed::new(&refused).unwrap_err();
+        assert!(verdicts.iter().all(|verdict| verdict.agrees() && !verdict.accepted()), "{verdicts:?}");
+    }
+}
+
+#[test]
+fn a_verdict_is_about_acceptance_and_with_the_jit_about_its_class() {
+    let text = || "why".to_owned();
+    let (malformed, invalid) = (|| Judgement::Malformed(text()), || Judgement::Invalid(None, text()));
+    let (rejected, limit) = (|| Judgement::Rejected(text()), || Judgement::Limit(text()));
+    let accepted = || Judgement::Accepted;
+    let verdict = |ours, theirs, jit| Verdict { ours, theirs, jit }.agrees();
+    assert!(verdict(malformed(), rejected(), malformed()));
+    assert!(verdict(invalid(), rejected(), invalid()));
+    assert!(!verdict(malformed(), rejected(), invalid()));
+    assert!(!verdict(invalid(), rejected(), malformed()));
+    assert!(verdict(accepted(), accepted(), accepted()));
+    assert!(!verdict(accepted(), rejected(), accepted()));
+    assert!(!verdict(accepted(), accepted(), invalid()));
+    assert!(!verdict(invalid(), accepted(), invalid()));
+    assert!(!verdict(invalid(), rejected(), accepted()));
+    assert!(verdict(limit(), accepted(), malformed()));
+    assert!(verdict(accepted(), limit(), limit()));
+    assert!(!verdict(accepted(), limit(), malformed()));
+    assert!(!verdict(invalid(), rejected(), Judgement::Crashed(text())));
+    assert!(!verdict(Judgement::Crashed(text()), rejected(), limit()));
 }
 
 #[test]
 fn keys_leave_numbers_out() {
-    let verdict =
-        |text: &str| Verdict { ours: Judgement::Accepted, theirs: Judgement::Invalid(None, text.into()) };
+    let verdict = |text: &str| Verdict {
+        ours: Judgement::Accepted,
+        theirs: Judgement::Rejected(text.into()),
+        jit: Judgement::Invalid(None, text.into()),
+    };
     assert_eq!(verdict("at offset 0x12: type 7").key(), verdict("at offset 0x345: type 21").key());
     assert_ne!(verdict("type 7").key(), verdict("tag 7").key());
 }
@@ -101,7 +182,7 @@ fn rules_of_wasmparser_are_no_limits() {
         "(module (type (sub (struct))) (type (sub (struct))) (type (sub 0 1 (struct))))",
     ] {
         let verdict = judge(&module(text), false);
-        assert!(matches!(verdict.theirs, Judgement::Invalid(..)), "{text}: {verdict:?}");
+        assert!(matches!(verdict.theirs, Judgement::Rejected(_)), "{text}: {verdict:?}");
         assert!(verdict.agrees(), "{text}: {verdict:?}");
     }
 }
@@ -117,5 +198,27 @@ fn threads_are_not_part_of_3_0() {
     ] {
         let verdict = judge(&module(text), false);
         assert!(verdict.agrees() && verdict.theirs != Judgement::Accepted, "{text}: {verdict:?}");
+    }
+}
+
+/// What 3.0 has no encoding for is malformed, also behind something invalid.
+#[test]
+fn encodings_of_other_proposals_are_malformed() {
+    for text in [
+        "(module INVALID (func try catch_all end))",
+        "(module INVALID (memory 1 1 shared))",
+        "(module INVALID (memory 1 (pagesize 1)))",
+        "(module INVALID (table 1 1 (ref null (shared func))))",
+        "(module INVALID (func (local (ref null cont))))",
+        "(module INVALID (type (cont 0)))",
+        "(module INVALID (func (i64.const 0) (i64.const 0) i64.mul_wide_s drop drop))",
+        "(module INVALID (func atomic.fence))",
+        "(module INVALID (func (result (ref null (exact 0))) unreachable))",
+    ] {
+        for invalid in ["", "(type (sub 7 (struct)))"] {
+            let verdict = judge(&module(&text.replace("INVALID", invalid)), false);
+            assert!(verdict.agrees(), "{text}: {verdict}");
+            assert!(matches!(verdict.jit, Judgement::Malformed(_)), "{text}: {verdict}");
+        }
     }
 }
