@@ -40,9 +40,9 @@ def percent(share):
 
 
 def share_in_pauses(sample):
-    """The part of the program's own time in which it stood still."""
-    own = median(sample.own)
-    return pauses(sample)["total"] / 1e9 / own if own > 0 else -1
+    """The part of the program's own time in which it stood still, both by the wall."""
+    own = median(sample.own_wall)
+    return median([stats["pauses"]["total"] for stats in sample.stats]) / 1e9 / own if own > 0 else -1
 
 
 def resident(sample):
