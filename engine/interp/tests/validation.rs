@@ -184,6 +184,26 @@ fn equal_rec_groups_are_one_type() {
     assert_eq!(judge_text(text), None);
 }
 
+/// In a constant expression a global that comes later is another mistake than one that does not exist.
+#[test]
+fn a_later_global_is_not_an_unknown_one() {
+    for (rule, text) in [
+        (Rule::ConstantGlobalOrder, "(global i32 (global.get 0))"),
+        (Rule::ConstantGlobalOrder, "(global i32 (global.get 1)) (global i32 (i32.const 0))"),
+        (Rule::UnknownGlobal, "(global i32 (global.get 2)) (global i32 (i32.const 0))"),
+        (Rule::UnknownGlobal, "(global i32 (global.get 999))"),
+        (Rule::ConstantGlobalOrder, "(import \"\" \"\" (global i32)) (global i32 (global.get 1))"),
+        (Rule::UnknownGlobal, "(import \"\" \"\" (global i32)) (global i32 (global.get 2))"),
+        (Rule::ConstantGlobalOrder, "(table 1 i31ref (global.get 0)) (global i31ref (ref.null i31))"),
+        (Rule::UnknownGlobal, "(table 1 i31ref (global.get 1)) (global i31ref (ref.null i31))"),
+        (Rule::UnknownGlobal, "(table 1 i31ref (global.get 0))"),
+        (Rule::UnknownGlobal, "(memory 1) (data (global.get 1) \"\") (global i32 (i32.const 0))"),
+        (Rule::UnknownGlobal, "(func global.get 0 drop)"),
+    ] {
+        assert_eq!(judge_text(&format!("(module {text})")), Some(rule), "{text}");
+    }
+}
+
 #[test]
 fn malformed_goes_before_invalid() {
     // An invalid function, then a section of no meaning.

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use assay_gc::{AbstractHeapType, CompositeType, HeapType, RefType, SubType, TypeId, TypeRegistry};
 use wasmparser::{
-    BinaryReader, DataKind, ElementItems, ElementKind, Encoding, ExternalKind, FromReader, FunctionBody,
-    KnownCustom, Name, NameSectionReader, Operator, Parser, Payload, SectionLimited, TableInit, TypeRef,
-    Validator, WasmFeatures,
+    BinaryReader, DataKind, ElementItems, ElementKind, Encoding, ExternalKind, FromReader,
+    FuncValidatorAllocations, FunctionBody, KnownCustom, Name, NameSectionReader, Operator, Parser, Payload,
+    SectionLimited, TableInit, TypeRef, ValidPayload, Validator, WasmFeatures,
 };
 
 use crate::convert::{Convert, internal};
@@ -248,8 +248,38 @@ impl Structure {
 /// # Errors
 /// `Invalid`, `Malformed`, `Limit`.
 pub(crate) fn validate(wasm: &[u8], legacy_exceptions: bool) -> Result<(), Error> {
+    validate_all(wasm, legacy_exceptions).map_err(|error| invalid(wasm, &error))
+}
+
+/// [`Validator::validate_all`], but for the types of groups of no locals, which need not be valid (spec: Binary Format /
+/// Code Section: the group stands for so many locals).
+fn validate_all(wasm: &[u8], legacy_exceptions: bool) -> wasmparser::Result<()> {
     let mut validator = Validator::new_with_features(features(legacy_exceptions));
-    validator.validate_all(wasm).map(drop).map_err(|error| invalid(wasm, &error))
+    let mut functions = Vec::new();
+    for payload in parser(legacy_exceptions).parse_all(wasm) {
+        if let ValidPayload::Func(function, body) = validator.payload(&payload?)? {
+            functions.push((function, body));
+        }
+    }
+    let mut allocations = FuncValidatorAllocations::default();
+    for (function, body) in functions {
+        let mut validator = function.into_validator(allocations);
+        let mut locals = body.get_locals_reader()?;
+        for _ in 0..locals.get_count() {
+            let offset = locals.original_position();
+            let (count, ty) = locals.read()?;
+            if count > 0 {
+                validator.define_locals(offset, count, ty)?;
+            }
+        }
+        let mut operators = body.get_binary_reader_for_operators()?;
+        while !operators.eof() {
+            operators.visit_operator(&mut validator.visitor(operators.original_position()))??;
+        }
+        operators.finish_expression(&validator.visitor(operators.original_position()))?;
+        allocations = validator.into_allocations();
+    }
+    Ok(())
 }
 
 /// Reads a valid module.

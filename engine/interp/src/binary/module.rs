@@ -24,6 +24,7 @@ use crate::valid::context::{ConstantPlace, Context};
 use crate::valid::expression::Expression;
 
 const CUSTOM: u8 = 0;
+const GLOBAL: u8 = 6;
 const DATA: u8 = 11;
 
 /// Place of each section id in the prescribed order; custom sections are free.
@@ -53,6 +54,22 @@ struct Decoder {
     /// Why a valid expression could not be translated.
     untranslated: Option<Error>,
     saw_code: bool,
+}
+
+/// How many globals the module's own section announces; 0 where the sections cannot be told.
+fn defined_globals(mut r: Reader<'_>) -> u32 {
+    let mut count = || -> Result<Option<u32>> {
+        while !r.is_empty() {
+            let id = r.byte()?;
+            let len = r.u32()? as usize;
+            let mut section = r.part(len)?;
+            if id == GLOBAL {
+                return section.u32().map(Some);
+            }
+        }
+        Ok(None)
+    };
+    count().ok().flatten().unwrap_or(0)
 }
 
 /// How far a module is taken.
@@ -87,7 +104,11 @@ pub(crate) fn decode(bytes: &[u8], features: &Features, phase: Phase) -> Result<
         data_count: None,
         uses_data: None,
         phase,
-        context: (phase >= Phase::Validate).then(Context::default),
+        context: (phase >= Phase::Validate).then(|| {
+            let mut context = Context::default();
+            context.expect_globals(defined_globals(r.clone()));
+            context
+        }),
         invalid: None,
         untranslated: None,
         saw_code: false,

@@ -38,6 +38,8 @@ pub(crate) struct Context {
     pub(super) tables: Vec<TableType>,
     pub(super) memories: Vec<MemoryType>,
     pub(super) globals: Vec<GlobalType>,
+    /// How many globals the module defines and imports, also those that come later.
+    all_globals: u32,
     pub(super) tags: Vec<TypeId>,
     pub(super) elems: Vec<RefType>,
     pub(super) datas: u32,
@@ -94,6 +96,13 @@ impl Context {
         known(&self.globals, index, Rule::UnknownGlobal, "global", at)
     }
 
+    /// A global in a constant expression, which sees those defined before it.
+    pub(super) fn global_before(&self, index: u32, at: usize) -> Result<GlobalType> {
+        let later = index >= self.globals.len() as u32 && index < self.all_globals;
+        let rule = if later { Rule::ConstantGlobalOrder } else { Rule::UnknownGlobal };
+        known(&self.globals, index, rule, "global", at)
+    }
+
     /// The payload of a tag.
     pub(super) fn tag(&self, index: u32, at: usize) -> Result<&[ValType]> {
         let id = known(&self.tags, index, Rule::UnknownTag, "tag", at)?;
@@ -132,7 +141,10 @@ impl Context {
             ImportDesc::Func(ty) => self.add_func(ty, Rule::ImportFunc, at),
             ImportDesc::Table(ty) => self.add_table(ty, at),
             ImportDesc::Memory(ty) => self.add_memory(ty, at),
-            ImportDesc::Global(ty) => self.add_global(ty, at),
+            ImportDesc::Global(ty) => {
+                self.all_globals = self.all_globals.saturating_add(1);
+                self.add_global(ty, at)
+            }
             ImportDesc::Tag(ty) => self.add_tag(ty, at),
         }
     }
@@ -255,6 +267,11 @@ impl Context {
     /// Spec: data segments, active mode: the memory exists.
     pub(crate) fn memory_index(&self, memory: u32, at: usize) -> Result<()> {
         self.memory(memory, at).map(drop)
+    }
+
+    /// The number of globals that the module defines, which tells what comes later from what does not exist.
+    pub(crate) fn expect_globals(&mut self, count: u32) {
+        self.all_globals = count;
     }
 
     /// The number of data segments, known before the bodies.

@@ -140,7 +140,8 @@ impl<'c> Expression<'c> {
         for &param in params {
             this.declare_locals(1, param, true);
         }
-        for &(count, ty) in locals {
+        // A group of no locals has no type to be valid (spec: Binary Format / Code Section: the group stands for so many locals).
+        for &(count, ty) in locals.iter().filter(|(count, _)| *count > 0) {
             let ty = context.val_type(ty, at)?;
             this.declare_locals(count, ty, is_defaultable(ty));
         }

@@ -221,10 +221,7 @@ impl Expression<'_> {
 
     fn global_get(&mut self, global: u32) -> Result<()> {
         if self.constant.is_some() {
-            let Some(ty) = self.context.globals.get(global as usize) else {
-                return Err(self.error(Rule::ConstantGlobalOrder, format!("unknown global {global}")));
-            };
-            if ty.mutable {
+            if self.context.global_before(global, self.at)?.mutable {
                 let message = "constant expression required: global is mutable";
                 return Err(self.error(Rule::ConstantGlobal, message));
             }

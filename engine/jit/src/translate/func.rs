@@ -210,6 +210,10 @@ impl FuncTranslator<'_> {
         let types = &self.m.types;
         for run in body.get_locals_reader().map_err(read_error)? {
             let (count, ty) = run.map_err(read_error)?;
+            if count == 0 {
+                // Its type need not exist.
+                continue;
+            }
             let ty: ValType = Convert::new(types).value(ty)?;
             for local in index..index + count {
                 if local as usize >= scan.named.len() {

@@ -82,6 +82,7 @@ fn row(path: &Path, verdict: &Verdict) -> serde_json::Value {
         "assay-interp": verdict.ours.to_string(),
         "wasmparser": verdict.theirs.to_string(),
         "assay-jit": verdict.jit.to_string(),
+        "settled": verdict.settled,
     })
 }
 
@@ -184,6 +185,9 @@ fn table(summary: &Summary) -> String {
     }
     for name in &summary.silent {
         let _ = writeln!(text, "  never refused a mutant: {name}");
+    }
+    for (name, count) in &summary.settled {
+        let _ = writeln!(text, "  settled, {count} times: {name}");
     }
     if summary.disagreements.is_empty() {
         let _ = writeln!(text, "no disagreement");

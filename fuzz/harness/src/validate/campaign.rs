@@ -116,6 +116,8 @@ pub struct Summary {
     pub rules: BTreeMap<&'static str, Refusals>,
     /// Rules that refused no such mutant.
     pub silent: Vec<&'static str>,
+    /// Disagreements that the specification has settled, by name.
+    pub settled: BTreeMap<&'static str, u64>,
     /// By key.
     pub disagreements: BTreeMap<String, Disagreement>,
 }
@@ -142,6 +144,9 @@ impl Summary {
     /// Counts a module that was judged `after` seconds; `based` unless it is a mutant of a module that one of them refuses.
     fn count(&mut self, input: &Input, based: bool, verdict: &Verdict, after: f64) {
         self.modules += 1;
+        if let Some(name) = verdict.settled {
+            *self.settled.entry(name).or_default() += 1;
+        }
         if !based {
             self.baseless += 1;
             return;
@@ -249,7 +254,7 @@ pub fn run(
             let input = whole(module, false);
             let text = format!("no answer within {:?}", config.limit);
             let crashed = || Judgement::Crashed(text.clone());
-            let verdict = Verdict { ours: crashed(), theirs: crashed(), jit: crashed() };
+            let verdict = Verdict { ours: crashed(), theirs: crashed(), jit: crashed(), settled: None };
             shared.stop.store(true, Ordering::Relaxed);
             note(&mut lock(&shared.summary), &config.out, &input, &verdict, start)?;
             break;
@@ -387,7 +392,7 @@ mod tests {
     fn a_rule_counts_for_a_mutant_of_a_valid_base_that_both_refuse() {
         let ours = || Judgement::Invalid(Some(Rule::Drop), String::new());
         let refused = || Judgement::Rejected(String::new());
-        let verdict = |theirs: Judgement| Verdict { ours: ours(), theirs, jit: ours() };
+        let verdict = |theirs: Judgement| Verdict { ours: ours(), theirs, jit: ours(), settled: None };
         let mutant = Input { origin: Origin::Types, base: Base::Seed, ..whole(Vec::new(), false) };
         let mut summary = Summary::default();
         summary.count(&whole(Vec::new(), false), true, &verdict(refused()), 1.0);

@@ -8,6 +8,7 @@ mod campaign;
 mod instructions;
 mod mutate;
 mod seeds;
+mod settled;
 #[cfg(test)]
 mod tests;
 
@@ -82,21 +83,24 @@ pub struct Verdict {
     pub theirs: Judgement,
     /// Of the JIT: its decoder, then wasmparser.
     pub jit: Judgement,
+    /// The name of what accounts for a disagreement that the specification has settled.
+    pub settled: Option<&'static str>,
 }
 
 impl fmt::Display for Verdict {
     /// A line for each.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Verdict { ours, theirs, jit } = self;
-        writeln!(f, "assay-interp: {ours}\nwasmparser:   {theirs}\nassay-jit:    {jit}")
+        let Verdict { ours, theirs, jit, settled } = self;
+        writeln!(f, "assay-interp: {ours}\nwasmparser:   {theirs}\nassay-jit:    {jit}")?;
+        settled.map_or(Ok(()), |settled| writeln!(f, "settled:      {settled}"))
     }
 }
 
 impl Verdict {
     /// Whether wasmparser agrees with the interpreter on accepting, and the JIT also on what is malformed and what is
-    /// invalid; a limit on either side leaves nothing to compare, a crash never agrees.
+    /// invalid; a limit on either side leaves nothing to compare, a crash never agrees. What is settled agrees.
     pub fn agrees(&self) -> bool {
-        self.ours.agrees(&self.theirs) && self.ours.agrees(&self.jit)
+        self.settled.is_some() || (self.ours.agrees(&self.theirs) && self.ours.agrees(&self.jit))
     }
 
     /// Whether all accept.
@@ -122,10 +126,20 @@ impl Verdict {
 
 /// Shows `module` to the validators, which take the exception handling of before 3.0 too if `legacy` says so.
 pub fn judge(module: &[u8], legacy: bool) -> Verdict {
+    let mut verdict = compare(module, legacy);
+    if !verdict.agrees() {
+        verdict.settled = settled::find(module, legacy, &verdict);
+    }
+    verdict
+}
+
+/// The judgements alone.
+fn compare(module: &[u8], legacy: bool) -> Verdict {
     Verdict {
         ours: guarded(|| ours(module, legacy)),
         theirs: guarded(|| theirs(module, legacy)),
         jit: guarded(|| jit(module, legacy)),
+        settled: None,
     }
 }
 

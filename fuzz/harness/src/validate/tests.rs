@@ -114,7 +114,7 @@ fn a_verdict_is_about_acceptance_and_with_the_jit_about_its_class() {
     let (malformed, invalid) = (|| Judgement::Malformed(text()), || Judgement::Invalid(None, text()));
     let (rejected, limit) = (|| Judgement::Rejected(text()), || Judgement::Limit(text()));
     let accepted = || Judgement::Accepted;
-    let verdict = |ours, theirs, jit| Verdict { ours, theirs, jit }.agrees();
+    let verdict = |ours, theirs, jit| Verdict { ours, theirs, jit, settled: None }.agrees();
     assert!(verdict(malformed(), rejected(), malformed()));
     assert!(verdict(invalid(), rejected(), invalid()));
     assert!(!verdict(malformed(), rejected(), invalid()));
@@ -137,6 +137,7 @@ fn keys_leave_numbers_out() {
         ours: Judgement::Accepted,
         theirs: Judgement::Rejected(text.into()),
         jit: Judgement::Invalid(None, text.into()),
+        settled: None,
     };
     assert_eq!(verdict("at offset 0x12: type 7").key(), verdict("at offset 0x345: type 21").key());
     assert_ne!(verdict("type 7").key(), verdict("tag 7").key());
@@ -221,4 +222,29 @@ fn encodings_of_other_proposals_are_malformed() {
             assert!(matches!(verdict.jit, Judgement::Malformed(_)), "{text}: {verdict}");
         }
     }
+}
+
+/// A module of one function of type `[] → []`; its locals and its body.
+fn function(code: &[u8]) -> Vec<u8> {
+    let size = code.len() as u8;
+    let head = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x0a";
+    [&head[..], &[size + 2, 1, size], code].concat()
+}
+
+/// wasmparser refuses the type of a group of no locals; that alone is settled.
+#[test]
+fn a_group_of_no_locals_has_no_type() {
+    let verdict = judge(&function(b"\x01\0\x63\x09\x0b"), false);
+    assert_eq!(verdict.ours, Judgement::Accepted, "{verdict}");
+    assert_eq!(verdict.settled, Some("the type of a group of no locals"), "{verdict}");
+    // One local of that type.
+    let verdict = judge(&function(b"\x01\x01\x63\x09\x0b"), false);
+    assert!(matches!(verdict.ours, Judgement::Invalid(Some(Rule::UnknownType), _)), "{verdict}");
+    assert!(verdict.agrees() && verdict.settled.is_none(), "{verdict}");
+    // Another unknown type, in a module that a validator accepts wrongly.
+    let module = function(b"\x01\0\x63\x09\xd0\x09\x1a\x0b");
+    let mut wrong = judge(&module, false);
+    assert!(wrong.agrees() && wrong.settled.is_none(), "{wrong}");
+    wrong.ours = Judgement::Accepted;
+    assert_eq!(settled::find(&module, false, &wrong), None);
 }
