@@ -6,7 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use assay_gc::{CollectorEntry, RecGroup, SubType, TypeRegistry};
+use assay_gc::{BarrierShape, CodeShape, CollectorEntry, RecGroup, SubType, TypeRegistry};
 use assay_jit::trampoline::{AbiSignature, Trampolines};
 use assay_jit::{CompileOptions, Compiler};
 
@@ -54,7 +54,11 @@ impl Engine {
     pub fn new(config: Config) -> Result<Engine, Error> {
         let collector = collector_of(&config)?;
         let types = TypeRegistry::new()?;
-        let compiler = Compiler::new(options_of(&config), collector.constraints.code, types.clone())?;
+        let compiler = Compiler::new(
+            options_of(&config, collector.constraints.code),
+            collector.constraints.code,
+            types.clone(),
+        )?;
         crate::signal::install();
         let code = Arc::new(Code { types, compiler, trampolines: Mutex::default() });
         Ok(Engine(Arc::new(Inner { config, code, collector })))
@@ -67,7 +71,8 @@ impl Engine {
     pub fn sibling(&self, config: Config) -> Result<Option<Engine>, Error> {
         let collector = collector_of(&config)?;
         let compiler = &self.0.code.compiler;
-        if options_of(&config) != compiler.options() || collector.constraints.code != compiler.shape() {
+        let shape = collector.constraints.code;
+        if shape != compiler.shape() || options_of(&config, shape) != compiler.options() {
             return Ok(None);
         }
         Ok(Some(Engine(Arc::new(Inner { config, code: self.0.code.clone(), collector }))))
@@ -122,7 +127,7 @@ fn collector_of(config: &Config) -> Result<&'static CollectorEntry, Error> {
         .map_err(|_| Error::usage(Usage::UnknownCollector(config.collector.clone())))
 }
 
-fn options_of(config: &Config) -> CompileOptions {
+fn options_of(config: &Config, shape: CodeShape) -> CompileOptions {
     CompileOptions {
         opt: config.opt,
         regalloc: config.regalloc,
@@ -130,7 +135,8 @@ fn options_of(config: &Config) -> CompileOptions {
         fuel: config.fuel,
         verifier: config.verifier,
         polls: config.polls,
-        slow_barriers: config.stress.barrier_slow,
+        // Only one shape has other code then.
+        slow_barriers: config.stress.barrier_slow && shape.write_barrier == BarrierShape::Card,
         alias_analysis: config.alias_analysis,
         legacy_exceptions: config.legacy_exceptions,
     }

@@ -110,6 +110,7 @@ struct Key {
     fuel: bool,
     /// Whether code passes safepoints of its own.
     polls: bool,
+    barrier_slow: bool,
 }
 
 impl JitSubject {
@@ -119,8 +120,8 @@ impl JitSubject {
     /// An unknown collector, or what the machine lacks.
     pub fn new(options: JitOptions, shelf: &Shelf) -> Result<Self, Error> {
         let mut subject = JitSubject { name: options.name(), options, collects: false, shelf: shelf.clone() };
-        let polls = subject.options.stress.every_safepoint != 0;
-        let key = Key { fuel: true, polls };
+        let stress = &subject.options.stress;
+        let key = Key { fuel: true, polls: stress.every_safepoint != 0, barrier_slow: stress.barrier_slow };
         subject.collects = subject.engine(key)?.collector().constraints.collects;
         Ok(subject)
     }
@@ -134,7 +135,7 @@ impl JitSubject {
             cpu: options.cpu,
             fuel: key.fuel,
             polls: key.polls,
-            stress: options.stress,
+            stress: wasm::Stress { barrier_slow: key.barrier_slow, ..options.stress },
             gc_heap_max: DEFAULT_GC_HEAP,
             max_memory_pages: u64::from(MAX_MEMORY_PAGES),
             max_table_elements: u64::from(MAX_TABLE_ELEMENTS),
@@ -169,9 +170,11 @@ impl Subject for JitSubject {
 
     fn observe(&mut self, case: &Case) -> Observation {
         let schedule = &case.schedule;
+        let stress = schedule.stress(self.options.stress);
         let key = Key {
             fuel: schedule.fuel.is_some(),
-            polls: schedule.wants_safepoints() || self.options.stress.every_safepoint != 0,
+            polls: schedule.wants_safepoints() || stress.every_safepoint != 0,
+            barrier_slow: stress.barrier_slow,
         };
         let most = schedule.gc_heap_max.unwrap_or(DEFAULT_GC_HEAP);
         // A limited heap must grow to its limit.
@@ -180,7 +183,7 @@ impl Subject for JitSubject {
             self.engine(key).and_then(|engine| Ok((Store::with_heap(&engine, initial, most)?, engine)));
         let (store, engine) = match made {
             Ok((mut store, engine)) => {
-                store.set_stress(schedule.stress(self.options.stress));
+                store.set_stress(stress);
                 store.set_schedule(&schedule.collections());
                 (store, engine)
             }
