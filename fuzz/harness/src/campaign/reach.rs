@@ -72,11 +72,11 @@ fn wanted(constraints: &Constraints, stress: &Stress) -> Vec<&'static str> {
         (constraints.code.inline_max != u32::MAX, "large_freed"),
         // Young objects move out of the nursery when they are old.
         (constraints.moves && kind(|kind| *kind == CollectKind::Minor), "objects_promoted"),
-        // Slices end in a cycle, and are given up for a full collection.
-        (slices, "degenerate"),
+        // Slices end in a cycle, and a cycle that has lost words of its log is given up.
+        (slices, "cycles"),
+        (slices && lost, "degenerate"),
         // Counts alone do not free cycles.
         (counts, "cyclic_freed"),
-        (slices || counts, "cycles"),
     ] {
         if does {
             wanted.push(counter);
@@ -121,6 +121,7 @@ mod tests {
         );
         assert!(of("marksweep").contains(&"blocks_swept") && of("drc").contains(&"cyclic_freed"));
         assert!(of("incremental").contains(&"cycles") && !of("marksweep").contains(&"cycles"));
+        assert!(!of("incremental").contains(&"degenerate") && !of("drc").contains(&"cycles"));
         let slow = Stress { barrier_slow: true, ..plain };
         for entry in assay_gc::registry() {
             for stress in [&plain, &slow] {
@@ -130,6 +131,7 @@ mod tests {
         assert_eq!(wanted(&all, &slow), names);
         let names = wanted(&with(BarrierShape::Count), &slow);
         assert!(names.contains(&"log_lost") && !names.contains(&"barrier_work"));
+        assert!(wanted(&with(BarrierShape::Snapshot), &slow).contains(&"degenerate"));
     }
 
     #[test]
