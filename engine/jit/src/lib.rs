@@ -24,5 +24,5 @@ mod translate;
 pub use code::{CodeMap, Landing, StackMap};
 pub use compile::{CompileOptions, CompiledModule, Compiler, OptLevel, RegAlloc};
 pub use cpu::Cpu;
-pub use error::{Error, ErrorKind};
+pub use error::{Error, ErrorKind, Place};
 pub use trap::TrapCode;
