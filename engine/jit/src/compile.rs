@@ -149,7 +149,8 @@ impl Compiler {
     /// Decodes, validates and compiles `wasm` (binary format).
     ///
     /// Functions that would take the optimising compiler long are compiled plainly, and counted
-    /// ([`CompiledModule::plain`]); so it takes about a second at most for each, and beyond that some seconds a megabyte.
+    /// ([`CompiledModule::plain`]); so that
+    /// each takes seconds at most, or a time that grows with its size. What is too much even so is a `Limit`.
     ///
     /// # Errors
     /// See [`ErrorKind`](crate::ErrorKind).

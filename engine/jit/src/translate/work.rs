@@ -24,8 +24,8 @@ const MAX_BLOCK_INSTS: u64 = 1 << 25;
 const MAX_LIVE: u64 = 1 << 20;
 /// Most (operand that waits, block) pairs.
 const MAX_WAITING: u64 = 1 << 25;
-/// Most (open label, block) pairs.
-const MAX_NESTED: u64 = 1 << 30;
+/// Most (open label, block) pairs: some 4 seconds, if they are loops.
+const MAX_NESTED: u64 = 1 << 32;
 
 /// The counts of one function.
 #[derive(Clone, Copy, Debug, Default)]
