@@ -1,7 +1,7 @@
 //! Whole modules: validation, translation, Cranelift, code memory.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use assay_gc::{CodeShape, TypeRegistry};
 use cranelift_codegen::isa::OwnedTargetIsa;
@@ -12,7 +12,7 @@ use crate::convert::internal;
 use crate::decode::{self, Decoded};
 use crate::link::{CodeMemory, Linked, Linker};
 use crate::module::ModuleInfo;
-use crate::{CodeMap, Cpu, Error, translate};
+use crate::{CodeMap, Cpu, Error, Place, translate};
 
 /// Cranelift's optimisation level.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -75,6 +75,8 @@ impl Default for CompileOptions {
 /// Compiles modules for one engine configuration. Thread-safe.
 pub struct Compiler {
     pub(crate) isa: OwnedTargetIsa,
+    /// The same machine for functions that are too large for the options.
+    plain: OnceLock<OwnedTargetIsa>,
     pub(crate) options: CompileOptions,
     pub(crate) shape: CodeShape,
     pub(crate) types: Arc<TypeRegistry>,
@@ -124,7 +126,7 @@ impl Compiler {
         shape: CodeShape,
         types: Arc<TypeRegistry>,
     ) -> Result<Compiler, Error> {
-        Ok(Compiler { isa: isa(&options)?, options, shape, types })
+        Ok(Compiler { isa: isa(&options)?, plain: OnceLock::new(), options, shape, types })
     }
 
     /// The options that it compiles by.
@@ -137,7 +139,21 @@ impl Compiler {
         self.shape
     }
 
+    /// What compiles in a time that grows with the function's size: without optimisation, by the quick allocator.
+    fn plain(&self) -> Result<&OwnedTargetIsa, Error> {
+        if let Some(plain) = self.plain.get() {
+            return Ok(plain);
+        }
+        let options = CompileOptions { opt: OptLevel::None, regalloc: RegAlloc::SinglePass, ..self.options };
+        let made = isa(&options)?;
+        Ok(self.plain.get_or_init(|| made))
+    }
+
     /// Decodes, validates and compiles `wasm` (binary format).
+    ///
+    /// Functions that would take the optimising compiler long are compiled plainly, and counted
+    /// ([`CompiledModule::plain`]); so that
+    /// each takes seconds at most, or a time that grows with its size. What is too much even so is a `Limit`.
     ///
     /// # Errors
     /// See [`ErrorKind`](crate::ErrorKind).
@@ -155,12 +171,20 @@ impl Compiler {
         };
         let mut linker = Linker::new(self.isa.clone());
         let mut context = FunctionBuilderContext::new();
+        let mut plain = 0;
         for (index, body) in (0..).zip(&bodies) {
-            translate::translate_function(module, index, body, &mut linker.context.func, &mut context)?;
-            linker.compile(info.imported_funcs + index)?;
+            let function = info.imported_funcs + index;
+            let place = Place { function, offset: body.range().start as usize };
+            let within = |error: Error| error.within(place);
+            let func = &mut linker.context.func;
+            let work =
+                translate::translate_function(module, index, body, func, &mut context).map_err(within)?;
+            let isa = if work.is_large() { self.plain()? } else { &self.isa };
+            plain += u32::from(work.is_large());
+            linker.compile(&**isa, function).map_err(within)?;
         }
         let Linked { map, entries, memory } = linker.finish()?;
-        Ok(CompiledModule { info, map, entries, memory })
+        Ok(CompiledModule { info, map, entries, plain, memory })
     }
 
     /// Decodes and validates only.
@@ -183,6 +207,8 @@ pub struct CompiledModule {
     pub map: CodeMap,
     /// Entry point of each *defined* function.
     pub entries: Vec<usize>,
+    /// How many functions were too large for the compiler's options (see [`Compiler::compile`]).
+    pub plain: u32,
     #[expect(dead_code, reason = "held to be freed")]
     memory: CodeMemory,
 }

@@ -35,6 +35,8 @@ pub enum ErrorKind {
         given: u64,
         /// The limit.
         limit: u64,
+        /// The function, if it is one's.
+        place: Option<Place>,
     },
     /// The type registry refused.
     Types(assay_gc::ErrorKind),
@@ -42,6 +44,21 @@ pub enum ErrorKind {
     Machine(String),
     /// A fault of this compiler: always a bug.
     Internal(String),
+}
+
+/// A function of a module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its index, imports included.
+    pub function: u32,
+    /// Byte offset of its body.
+    pub offset: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "function {} at offset {:#x}", self.function, self.offset)
+    }
 }
 
 /// The error of this crate; see [`Error::kind`].
@@ -57,6 +74,13 @@ impl Error {
     pub fn kind(&self) -> &ErrorKind {
         &self.0
     }
+    /// The same; a limit is one of the function at `at`.
+    pub(crate) fn within(mut self, at: Place) -> Error {
+        if let ErrorKind::Limit { place, .. } = &mut *self.0 {
+            *place = Some(at);
+        }
+        self
+    }
 }
 
 impl fmt::Display for Error {
@@ -71,8 +95,9 @@ impl fmt::Display for Error {
             ErrorKind::Unsupported { offset, message } => {
                 write!(f, "unsupported at offset {offset:#x}: {message}")
             }
-            ErrorKind::Limit { what, given, limit } => {
-                write!(f, "too many {what}: {given}, the limit is {limit}")
+            ErrorKind::Limit { what, given, limit, place } => {
+                write!(f, "too many {what}: {given}, the limit is {limit}")?;
+                place.map_or(Ok(()), |place| write!(f, ", in {place}"))
             }
             ErrorKind::Types(kind) => write!(f, "{}", assay_gc::Error::new(kind.clone())),
             ErrorKind::Machine(message) => write!(f, "this machine cannot run the engine: {message}"),

@@ -96,7 +96,7 @@ pub fn of(wasm: &[u8], error: &wasmparser::Error) -> Option<ErrorKind> {
         };
         let fits = !follows || given <= rest.len() as u64;
         return Some(if fits {
-            ErrorKind::Limit { what: limit.what, given, limit: limit.most }
+            ErrorKind::Limit { what: limit.what, given, limit: limit.most, place: None }
         } else {
             malformed()
         });
@@ -107,6 +107,6 @@ pub fn of(wasm: &[u8], error: &wasmparser::Error) -> Option<ErrorKind> {
     // A module of fewer bytes has fewer types: nothing has the index.
     begins(message, &INDICES).then(|| match wasm.len() as u64 {
         ..=MAX_TYPES => invalid(),
-        _ => ErrorKind::Limit { what: "types", given: MAX_TYPES + 1, limit: MAX_TYPES },
+        _ => ErrorKind::Limit { what: "types", given: MAX_TYPES + 1, limit: MAX_TYPES, place: None },
     })
 }

@@ -5,7 +5,7 @@
 
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::Function;
-use cranelift_codegen::isa::OwnedTargetIsa;
+use cranelift_codegen::isa::{OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::{CodegenError, Context, FinalizedMachCallSite, FinalizedMachExceptionHandler};
 use cranelift_jit::{ArenaMemoryProvider, JITBuilder, JITModule};
 use cranelift_module::{FuncId, Module, ModuleReloc, ModuleRelocTarget};
@@ -81,11 +81,11 @@ impl Linker {
         Linker { isa, context: Context::new(), pieces: Vec::new(), bytes: 0 }
     }
 
-    /// Compiles `context.func`, the next function; `index` names it in backtraces. Functions refer to each other by
-    /// their place in the order of these calls.
-    pub(crate) fn compile(&mut self, index: u32) -> Result<(), Error> {
+    /// Compiles `context.func`, the next function, for `isa`; `index` names it in backtraces. Functions refer to each
+    /// other by their place in the order of these calls.
+    pub(crate) fn compile(&mut self, isa: &dyn TargetIsa, index: u32) -> Result<(), Error> {
         let id = FuncId::from_u32(self.pieces.len() as u32);
-        if let Err(error) = self.context.compile(&*self.isa, &mut ControlPlane::default()) {
+        if let Err(error) = self.context.compile(isa, &mut ControlPlane::default()) {
             return Err(codegen_error(&error.inner, error.func, index));
         }
         let code = self.context.compiled_code().ok_or_else(|| internal("compiled code is missing"))?;
@@ -117,7 +117,12 @@ impl Linker {
         self.bytes += (piece.bytes.len() as u64).next_multiple_of(piece.alignment);
         if self.bytes > MAX_CODE {
             let what = "bytes of machine code";
-            return Err(Error::new(ErrorKind::Limit { what, given: self.bytes, limit: MAX_CODE }));
+            return Err(Error::new(ErrorKind::Limit {
+                what,
+                given: self.bytes,
+                limit: MAX_CODE,
+                place: None,
+            }));
         }
         self.pieces.push(piece);
         self.context.clear();
@@ -204,7 +209,8 @@ fn code_map(pieces: Vec<Piece>, entries: &[usize]) -> Result<CodeMap, Error> {
 fn codegen_error(error: &CodegenError, func: &Function, index: u32) -> Error {
     let size = func.dfg.num_values() as u64;
     // What Cranelift counts after lowering is not told; values before it are the nearest measure.
-    let limit = |what| Error::new(ErrorKind::Limit { what, given: size, limit: MAX_VIRTUAL_REGISTERS });
+    let limit =
+        |what| Error::new(ErrorKind::Limit { what, given: size, limit: MAX_VIRTUAL_REGISTERS, place: None });
     match error {
         CodegenError::CodeTooLarge => limit("values of a function (its code is too large)"),
         CodegenError::ImplLimitExceeded => limit("values of a function (a limit of the code generator)"),

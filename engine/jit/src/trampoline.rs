@@ -82,7 +82,7 @@ impl Compiler {
             let mut b = FunctionBuilder::new(&mut linker.context.func, &mut context);
             build(&mut b, signature);
             b.finalize(self.isa.frontend_config());
-            linker.compile(index as u32)?;
+            linker.compile(&*self.isa, index as u32)?;
         }
         let Linked { map, entries, memory } = linker.finish()?;
         let [entry, host_thunk] = entries[..] else { return Err(internal("trampolines are missing")) };

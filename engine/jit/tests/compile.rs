@@ -190,17 +190,24 @@ fn errors_tell_malformed_invalid_and_unsupported_apart() {
     assert!(compiler(CompileOptions::default()).compile(&wasm).is_ok());
 }
 
-/// Compiles quickly; a refusal by a limit is fine, anything else is not.
+/// Compiles quickly, whatever the optimisation; a refusal by a limit is fine, anything else is not.
 fn bounded(text: &str) -> Option<CompiledModule> {
-    let (opt, regalloc) = (OptLevel::None, RegAlloc::SinglePass);
-    let options = CompileOptions { opt, regalloc, verifier: false, ..CompileOptions::default() };
-    match compiler(options).compile(&wat::parse_str(text).expect("text")) {
-        Ok(module) => Some(module),
-        Err(error) => {
-            assert!(matches!(error.kind(), ErrorKind::Limit { .. }), "{error}");
-            None
-        }
-    }
+    let wasm = wat::parse_str(text).expect("text");
+    let mut modules = [OptLevel::None, OptLevel::Speed].into_iter().flat_map(|opt| {
+        [RegAlloc::SinglePass, RegAlloc::Backtracking].map(|regalloc| {
+            let options = CompileOptions { opt, regalloc, verifier: false, ..CompileOptions::default() };
+            match compiler(options).compile(&wasm) {
+                Ok(module) => Some(module),
+                Err(error) => {
+                    assert!(matches!(error.kind(), ErrorKind::Limit { .. }), "{error}");
+                    None
+                }
+            }
+        })
+    });
+    let first = modules.next()?;
+    assert!(modules.all(|module| module.is_some() == first.is_some()), "options change the limits");
+    first
 }
 
 /// Debug builds of Cranelift are some 20 times slower than release builds: smaller shapes there.
@@ -292,6 +299,83 @@ fn catches_within_each_other_by_the_thousand() {
             Err(error) => assert!(!fits && matches!(error.kind(), ErrorKind::Limit { .. }), "{error}"),
         }
     }
+}
+
+/// Shapes for which optimisation, or the allocator that goes with it, takes a time that is quadratic or worse: minutes at
+/// these sizes.
+#[test]
+fn quadratic_shapes_are_compiled_plainly() {
+    let count = 10_000 / SCALE;
+    let loads: String =
+        (0..count).map(|n| format!("(i64.load offset={} (local.get 0)) i64.add ", n * 8)).collect();
+    let lives = |get: &str| (1..=3000).map(|n| get.replace('N', &n.to_string())).collect::<String>();
+    for (what, body) in [
+        ("try_tables in a row", "try_table (catch $t 0) call 0 end ".repeat(count)),
+        (
+            "try_tables within each other",
+            "try_table (catch $t 0) ".repeat(count) + "call 0 " + &"end ".repeat(count),
+        ),
+        ("a sum of loads", format!("i64.const 0 {loads} drop")),
+        ("divisions", "i32.const 1 ".to_owned() + &"i32.const 2 i32.div_u ".repeat(count) + "drop"),
+        ("allocations", "(drop (struct.new $s (ref.null any))) ".repeat(count)),
+        ("calls in branches", "i32.const 1 if call 0 end ".repeat(count)),
+        (
+            "locals that live long",
+            lives("(local.set N (call $get))")
+                + &"(br_if 0 (call $get))".repeat(count / 10)
+                + &lives("(call $take (local.get N))"),
+        ),
+    ] {
+        let text = format!(
+            "(module (type $s (struct (field anyref))) (func) (memory i64 1) (tag $t)
+                (func $get (result i32) i32.const 1) (func $take (param i32))
+                (func (param i64) (local {}) {body}))",
+            "i32 ".repeat(3000)
+        );
+        let module = bounded(&text).unwrap_or_else(|| panic!("{what}: refused"));
+        assert!(module.plain == 1 || SCALE > 1, "{what}");
+    }
+}
+
+/// What is quadratic even so: the liveness of operands that wait, the nest of loops.
+#[test]
+fn too_much_work_is_a_limit_of_a_function() {
+    let count = 60_000;
+    for (what, body) in [
+        (
+            "pairs of an operand that waits and a block",
+            format!(
+                "block {} {} end",
+                "global.get 0 (br_if 0 (global.get 0)) ".repeat(count),
+                "global.set 0 ".repeat(count)
+            ),
+        ),
+        (
+            "pairs of an open label and a block",
+            "loop ".repeat(count) + &"global.get 0 br_if 0 end ".repeat(count),
+        ),
+    ] {
+        let text = format!(
+            "(module (import \"\" \"\" (func)) (global (mut i32) (i32.const 0)) (func) (func {body}))"
+        );
+        let error = compile(&text).expect_err(what);
+        let ErrorKind::Limit { what: of, place: Some(place), .. } = error.kind() else { panic!("{error}") };
+        assert_eq!((*of, place.function), (what, 2));
+        assert!(place.offset > 20 && error.to_string().contains("in function 2 at offset 0x"), "{error}");
+    }
+}
+
+#[test]
+fn functions_of_common_size_are_not_compiled_plainly() {
+    let body = "(drop (struct.new $s (local.get 0)))
+        (if (local.get 1) (then (call $g (struct.get $s 0 (ref.cast (ref $s) (local.get 0))))))
+        (block $h (try_table (catch_all $h) (call $g (local.get 0)))) "
+        .repeat(100);
+    let text = format!(
+        "(module (type $s (sub (struct (field (mut anyref))))) (func $g (param anyref))
+            (func (param anyref i32) {body}))"
+    );
+    assert!(compile_all(&text).iter().all(|module| module.plain == 0));
 }
 
 #[test]

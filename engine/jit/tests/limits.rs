@@ -143,7 +143,7 @@ const LIMITS: [(&str, usize, Make); 23] = [
 fn beyond_a_limit_is_neither_malformed_nor_invalid() {
     for (what, most, make) in LIMITS {
         let kind = validate(&make(most + 1)).expect_err(what).kind().clone();
-        let expected = ErrorKind::Limit { what, given: most as u64 + 1, limit: most as u64 };
+        let expected = ErrorKind::Limit { what, given: most as u64 + 1, limit: most as u64, place: None };
         assert_eq!(kind, expected, "{what}");
         // As many as the limit allows are fine, unless they are beyond another one.
         if let Err(error) = validate(&make(most)) {
@@ -198,5 +198,5 @@ fn a_type_index_that_nothing_has_is_invalid() {
     }
     let many = field(1_000_000, &b"\x60\0\0".repeat(1_000_000));
     let kind = validate(&many).expect_err("types").kind().clone();
-    assert_eq!(kind, ErrorKind::Limit { what: "types", given: 1_000_001, limit: 1_000_000 });
+    assert_eq!(kind, ErrorKind::Limit { what: "types", given: 1_000_001, limit: 1_000_000, place: None });
 }

@@ -46,7 +46,11 @@ impl Tally {
         for directive in directives {
             let (line, _) = directive.span().linecol_in(file.raw());
             let at = format!("{}/{}:{}", file.parent(), file.name(), line + 1);
-            let compile = |wasm: &[u8]| compiler.compile(wasm).map(drop);
+            let compile = |wasm: &[u8]| {
+                let module = compiler.compile(wasm)?;
+                assert_eq!(module.plain, 0, "{at}: too large for the engine's options");
+                Ok(())
+            };
             match directive {
                 WastDirective::Module(mut module) | WastDirective::ModuleDefinition(mut module) => {
                     if let Ok(wasm) = module.encode() {

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use assay_jit::TrapCode;
+use assay_jit::{Place, TrapCode};
 
 use crate::Exception;
 
@@ -101,6 +101,8 @@ pub enum ErrorKind {
         given: u64,
         /// The limit.
         limit: u64,
+        /// The function, if it is one's.
+        place: Option<Place>,
     },
     /// An import is missing or of another type.
     Link {
@@ -285,8 +287,9 @@ impl fmt::Display for Error {
             ErrorKind::Unsupported { offset, message } => {
                 write!(f, "unsupported at offset {offset:#x}: {message}")
             }
-            ErrorKind::Limit { what, given, limit } => {
-                write!(f, "too many {what}: {given}, the limit is {limit}")
+            ErrorKind::Limit { what, given, limit, place } => {
+                write!(f, "too many {what}: {given}, the limit is {limit}")?;
+                place.map_or(Ok(()), |place| write!(f, ", in {place}"))
             }
             ErrorKind::Link { module, name, why: LinkReason::Unknown } => {
                 write!(f, "unknown import {module:?} {name:?}")
@@ -332,7 +335,7 @@ impl From<assay_jit::Error> for Error {
             Jit::Malformed { offset, message } => ErrorKind::Malformed { offset, message },
             Jit::Invalid { offset, message } => ErrorKind::Invalid { offset, message },
             Jit::Unsupported { offset, message } => ErrorKind::Unsupported { offset, message },
-            Jit::Limit { what, given, limit } => ErrorKind::Limit { what, given, limit },
+            Jit::Limit { what, given, limit, place } => ErrorKind::Limit { what, given, limit, place },
             Jit::Types(kind) => return Error::from(assay_gc::Error::new(kind)),
             Jit::Machine(why) => ErrorKind::Machine(why),
             other => ErrorKind::Internal(assay_jit::Error::new(other).to_string()),
@@ -345,7 +348,7 @@ impl From<assay_gc::Error> for Error {
         use assay_gc::ErrorKind as Gc;
         Error::new(match error.kind() {
             Gc::TypeLimit { given, limit } => {
-                ErrorKind::Limit { what: "types", given: *given as u64, limit: *limit as u64 }
+                ErrorKind::Limit { what: "types", given: *given as u64, limit: *limit as u64, place: None }
             }
             Gc::Reservation { .. } => ErrorKind::Exhausted(Resource::Memory),
             Gc::UnknownCollector(name) => ErrorKind::Usage(Usage::UnknownCollector(name.clone())),

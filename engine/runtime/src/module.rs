@@ -64,6 +64,10 @@ impl Module {
             ExportItem::Tag(index) => ExternType::Tag(info.tags[index as usize]),
         }
     }
+    /// How many of its functions were too large for the engine's options and were compiled without optimisation.
+    pub fn plain_functions(&self) -> u32 {
+        self.0.compiled.plain
+    }
     pub(crate) fn compiled(&self) -> &CompiledModule {
         &self.0.compiled
     }

@@ -73,7 +73,12 @@ impl FuncTranslator<'_> {
         self.passed += values as u64;
         if self.passed > MAX_PASSED_VALUES {
             let what = "values passed to blocks and calls of a function";
-            return Err(Error::new(ErrorKind::Limit { what, given: self.passed, limit: MAX_PASSED_VALUES }));
+            return Err(Error::new(ErrorKind::Limit {
+                what,
+                given: self.passed,
+                limit: MAX_PASSED_VALUES,
+                place: None,
+            }));
         }
         Ok(())
     }

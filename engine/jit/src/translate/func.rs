@@ -12,7 +12,7 @@ use std::mem::offset_of;
 use wasmparser::{FunctionBody, Operator};
 
 use super::call::wasm_signature;
-use super::{Definitions, FuncTranslator, Region};
+use super::{Definitions, FuncTranslator, Region, Work};
 use crate::compile::CompileOptions;
 use crate::convert::{Convert, internal};
 use crate::module::ModuleInfo;
@@ -101,10 +101,10 @@ fn scan(body: &FunctionBody<'_>) -> Result<Scan, Error> {
 }
 
 fn check(what: &'static str, given: u64, limit: u64) -> Result<(), Error> {
-    if given > limit { Err(Error::new(ErrorKind::Limit { what, given, limit })) } else { Ok(()) }
+    if given > limit { Err(Error::new(ErrorKind::Limit { what, given, limit, place: None })) } else { Ok(()) }
 }
 
-/// Translates the defined function `index` into `func`.
+/// Translates the defined function `index` into `func`; what comes back is how much work the rest is.
 ///
 /// # Errors
 /// `Limit`; `Internal` when validated code does not translate.
@@ -114,7 +114,7 @@ pub(crate) fn translate_function(
     body: &FunctionBody<'_>,
     func: &mut ir::Function,
     context: &mut FunctionBuilderContext,
-) -> Result<(), Error> {
+) -> Result<Work, Error> {
     let info = module.info;
     let id = *info
         .funcs
@@ -155,6 +155,7 @@ pub(crate) fn translate_function(
         greatest_height: 0,
         catches: 0,
         greatest_catches: 0,
+        work: Work::default(),
         locals: vec![None; scan.named.len()],
         traps: Vec::new(),
         builtin_sigs: HashMap::new(),
@@ -170,8 +171,10 @@ pub(crate) fn translate_function(
     check("catch clauses within each other, squared, by blocks", catches * blocks, MAX_CATCH_PAIR_BLOCKS)?;
     let spill = translator.alias_region(Region::Spill);
     translator.b.make_stack_map_alias_region(Box::new(move |_, _, _, _| Some(spill)));
+    let mut work = translator.work;
+    (work.blocks, work.insts) = (blocks, translator.b.func.dfg.num_insts() as u64);
     translator.b.finalize(module.frontend);
-    Ok(())
+    Ok(work)
 }
 
 impl FuncTranslator<'_> {
@@ -187,6 +190,8 @@ impl FuncTranslator<'_> {
             if self.translate(&op)? {
                 break;
             }
+            let blocks = self.b.func.dfg.num_blocks() as u64;
+            self.work.count(blocks, self.stack.len(), self.control.len())?;
         }
         if !self.dead {
             let values = self.peek_n(ty.results.len());
@@ -200,6 +205,7 @@ impl FuncTranslator<'_> {
         let entry = self.b.current_block().ok_or_else(|| internal("no entry block"))?;
         let params: Vec<ir::Value> = self.b.block_params(entry)[1..].to_vec();
         let in_slot = scan.is_too_large(scan.named_count);
+        self.work.locals = if in_slot { 0 } else { scan.named_count };
         let named = |index: u32| scan.named.get(index as usize).copied().unwrap_or(false);
         for (index, (ty, value)) in (0..).zip(ty.params.iter().zip(params)) {
             if named(index) {
@@ -228,7 +234,7 @@ impl FuncTranslator<'_> {
         if in_slot && scan.is_too_large(self.traced_locals) {
             let what = "pairs of a reference local and a block or branch";
             let given = self.traced_locals * scan.blocks.max(scan.branches);
-            return Err(Error::new(ErrorKind::Limit { what, given, limit: MAX_LOCAL_BLOCKS }));
+            return Err(Error::new(ErrorKind::Limit { what, given, limit: MAX_LOCAL_BLOCKS, place: None }));
         }
         Ok(())
     }

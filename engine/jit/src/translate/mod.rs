@@ -18,6 +18,7 @@ mod region;
 mod simd;
 mod table;
 mod variable;
+mod work;
 
 use std::collections::HashMap;
 use std::mem::offset_of;
@@ -43,6 +44,7 @@ use crate::{Error, TrapCode};
 
 pub(crate) use func::{Module, translate_function, trap_of};
 pub(crate) use region::Region;
+pub(crate) use work::Work;
 
 /// Definitions of a module's canonical types.
 pub(crate) type Definitions = HashMap<TypeId, Arc<SubType>>;
@@ -77,6 +79,7 @@ pub(crate) struct FuncTranslator<'a> {
     /// Legacy clauses that are open and hold an exception, and the most that were.
     catches: u64,
     greatest_catches: u64,
+    work: Work,
     locals: Vec<Option<variable::Local>>,
     traps: Vec<(TrapCode, Block)>,
     builtin_sigs: HashMap<Builtin, SigRef>,

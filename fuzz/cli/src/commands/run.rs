@@ -74,6 +74,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     if arguments.json {
         let mut value = serde_json::json!({ "results": ended.as_ref().ok() });
         if let Some(statistics) = &statistics {
+            value["plain_functions"] = module.plain_functions().into();
             value["counters"] = statistics.counters_json();
             value["pauses"] = statistics.pauses_json();
             let live = live.as_ref().ok().copied().flatten();
@@ -88,6 +89,9 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
         }
         if let Some(statistics) = &statistics {
             eprint!("{}", statistics.human());
+            if module.plain_functions() > 0 {
+                eprintln!("code: {} functions too large to be optimised", module.plain_functions());
+            }
         }
         if let Ok(Some((objects, bytes))) = &live {
             eprintln!("live: {objects} objects, {bytes} bytes");

@@ -215,6 +215,7 @@ impl FuncTranslator<'_> {
                     what: "supertypes of a type",
                     given: u64::from(depth),
                     limit,
+                    place: None,
                 }));
             }
             def = self.def(parent)?;
