@@ -216,6 +216,71 @@ fn malformed_goes_before_invalid() {
     assert_eq!((error.kind(), error.rule()), (ErrorKind::Unsupported, None));
 }
 
+/// A limit does not hide what is invalid, before it or behind it, and is what is said when nothing is.
+#[test]
+fn invalid_goes_before_a_limit() {
+    let i32s = |count: usize| " i32".repeat(count);
+    let wide = format!("(type $wide (func (param{})))", i32s(1001));
+    let results = format!("(type $wide (func (result{})))", i32s(1001));
+    let fields = format!("(type $wide (struct (field{})))", i32s(10_001));
+    let many = format!("(func (local{}))", i32s(50_001));
+    for limit in [&wide, &results, &fields, &many] {
+        let kind = |text: String| Module::new(&wasm(&text), &LEGACY).unwrap_err().kind();
+        assert_eq!(kind(format!("(module {limit})")), ErrorKind::Unsupported);
+        assert_eq!(kind(format!("(module {limit} (func nop))")), ErrorKind::Unsupported);
+        assert_eq!(kind(format!("(module {limit} (func i32.add))")), ErrorKind::Invalid);
+        assert_eq!(kind(format!("(module (global i32 (i64.const 0)) {limit})")), ErrorKind::Invalid);
+    }
+    let rule = |text: String| Module::new(&wasm(&text), &LEGACY).unwrap_err().rule();
+    // The wide types are types like others.
+    let call = |argument: &str| {
+        let arguments = argument.repeat(1001);
+        rule(format!("(module {wide} (func $f (type $wide)) (func {arguments} call $f))"))
+    };
+    assert_eq!(call("i32.const 0 "), None);
+    assert_eq!(call("i64.const 0 "), Some(Rule::Call));
+    let drops = |count: usize| {
+        let drops = "drop ".repeat(count);
+        rule(format!("(module {results} (func $f (type $wide) unreachable) (func call $f {drops}))"))
+    };
+    assert_eq!(drops(1001), None);
+    assert_eq!(drops(1000), Some(Rule::FuncHeight));
+    assert_eq!(drops(1002), Some(Rule::Drop));
+    let get = |field: u32| {
+        rule(format!("(module {fields} (func (drop (struct.get $wide {field} (ref.null $wide)))))"))
+    };
+    assert_eq!(get(10_000), None);
+    assert_eq!(get(10_001), Some(Rule::UnknownField));
+    let local =
+        |index: u32| rule(format!("(module (func (local{}) (drop (local.get {index}))))", i32s(50_001)));
+    assert_eq!(local(50_000), None);
+    assert_eq!(local(50_001), Some(Rule::UnknownLocal));
+    // Which locals are set is not followed for so many: this function is not typed, the next one is.
+    let unset = format!("(func (local{}) (local (ref any)) i32.add)", i32s(50_000));
+    assert_eq!(rule(format!("(module {unset})")), None);
+    assert_eq!(rule(format!("(module {unset} (func drop))")), Some(Rule::Drop));
+    // An expression that meets a limit by itself still names its functions.
+    let text = format!(
+        "(module {results} (func $f (type $wide) unreachable) (elem declare func $f)
+            (func {} unreachable) (func ref.func $f drop))",
+        "call $f ".repeat(20_000)
+    );
+    assert_eq!(rule(text), None);
+}
+
+/// Types of more operands than a limit allows cost no more than the limit on all of them.
+#[test]
+fn wide_types_take_time_in_the_size_of_the_module() {
+    let start = std::time::Instant::now();
+    let n = 300_000;
+    let types = [&[2, 0x60, 0, 0, 0x60, 0][..], &leb(n), &vec![0x7f; n as usize]].concat();
+    let calls = [&[0][..], &[0x10, 1, 0].repeat(n as usize), &[0x0b]].concat();
+    let code = [&[2][..], &leb(calls.len() as u64), &calls, &[3, 0, 0, 0x0b]].concat();
+    let error = Module::validate(&module(&[(1, &types), (3, &[2, 0, 1]), (10, &code)]), &LEGACY).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(start.elapsed() < std::time::Duration::from_secs(10), "{:?}", start.elapsed());
+}
+
 #[test]
 fn the_legacy_instructions_need_their_feature() {
     let bytes = wasm("(module (func try catch_all end))");

@@ -2,8 +2,9 @@
 //! ([`Context`], [`Expression`]) as soon as it is read, and an instruction that is valid to the [`Translator`]: one pass for the three.
 //!
 //! Here only the grammar is judged. What the validator finds wrong is reported when the whole binary has been read, so
-//! that a malformed binary is always called malformed, and a limit of the translator's only for a valid one. After the first
-//! error of the validator, or when only decoding is wanted, the rest is read for its grammar alone.
+//! that a malformed binary is always called malformed, and a limit of the validator or of the translator only for a module in
+//! which nothing is found to be invalid. After the first error of the validator, or when only decoding is wanted, the rest is
+//! read for its grammar alone.
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use super::instructions::instruction;
 use super::reader::Reader;
 use super::types::{global_type, memory_type, rec_group, ref_type, table_type, tag_type, val_type};
 use crate::Module;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::exec::code::Body;
 use crate::exec::translate::Translator;
 use crate::syntax::features::Features;
@@ -220,7 +221,8 @@ impl Decoder {
         if let (Some(offset), None) = (self.uses_data, self.data_count) {
             return Err(Error::malformed(offset, "data count section required"));
         }
-        if let Some(error) = self.invalid.or(self.untranslated) {
+        let limit = self.context.and_then(Context::into_limit);
+        if let Some(error) = self.invalid.or(limit).or(self.untranslated) {
             return Err(error);
         }
         self.module.is_complete = self.phase == Phase::Translate;
@@ -463,6 +465,7 @@ impl Decoder {
         let mut context = self.context.take();
         let mut typing = None;
         let mut invalid = None;
+        let is_limited = context.as_ref().is_some_and(Context::is_limited);
         if let Some(context) = &mut context {
             let buffers = std::mem::take(&mut context.buffers);
             let begun = match expr {
@@ -474,12 +477,13 @@ impl Decoder {
             };
             match begun {
                 Ok(expression) => typing = Some(expression),
+                Err(error) if error.kind() == ErrorKind::Unsupported => context.meet(error),
                 Err(error) => invalid = Some(error),
             }
         }
         let mut untranslated = None;
         let mut translator = None;
-        if typing.is_some() && self.phase == Phase::Translate && self.untranslated.is_none() {
+        if typing.is_some() && self.phase == Phase::Translate && !is_limited && self.untranslated.is_none() {
             translator = match expr {
                 ExprContext::Function { defined, locals } => self
                     .defined_funcs
@@ -489,6 +493,8 @@ impl Decoder {
                 ExprContext::Constant(ty, _) => Some(Translator::constant(&self.module, ty)),
             };
         }
+        // The limit for which typing has stopped.
+        let (mut stopped, mut limit) = (false, None);
         let mut open: Vec<Opened> = vec![Opened::Block];
         while !open.is_empty() {
             let at = r.position();
@@ -536,12 +542,18 @@ impl Decoder {
                 }
                 _ => {}
             }
-            if let Some(expression) = &mut typing
+            if !stopped
+                && let Some(expression) = &mut typing
                 && let Err(error) = expression.instruction(&instr, at)
             {
-                invalid = Some(error);
-                typing = None;
                 translator = None;
+                if error.kind() == ErrorKind::Unsupported {
+                    stopped = true;
+                    limit = Some(error);
+                } else {
+                    invalid = Some(error);
+                    typing = None;
+                }
             }
             if let Some(current) = &mut translator
                 && let Err(error) = current.instruction(instr, at)
@@ -552,8 +564,11 @@ impl Decoder {
         }
         let body = translator.map(Translator::finish).unwrap_or_else(|| Ok(Body::default()));
         let buffers = typing.map(Expression::into_buffers);
-        if let (Some(mut context), Some(buffers)) = (context, buffers) {
-            context.finish(buffers);
+        if let Some(mut context) = context
+            && invalid.is_none()
+        {
+            buffers.into_iter().for_each(|buffers| context.finish(buffers));
+            limit.into_iter().for_each(|limit| context.meet(limit));
             self.context = Some(context);
         }
         if self.uses_data.is_none() {

@@ -4,10 +4,11 @@
 //! as the rule at hand may see it: a global's initial value finds the globals before it, a table's the imported ones,
 //! function bodies everything. All types in here are canonical.
 
+use std::cell::{Cell, OnceCell};
 use std::collections::HashSet;
 
-use super::Rule;
 use super::expression::{Buffers, Expression};
+use super::{MAX_ARITY, MAX_WIDE, Rule};
 use crate::error::{Error, Result};
 use crate::runtime::types::Types;
 use crate::syntax::module::{ExternIndex, Import, ImportDesc};
@@ -47,11 +48,45 @@ pub(crate) struct Context {
     refs: Vec<bool>,
     /// Names of the exports so far.
     exports: HashSet<String>,
+    /// The first limit met; nothing that it stands for is a reason to stop looking for what is invalid.
+    limit: OnceCell<Error>,
+    /// How many types were handled for instructions of more than [`MAX_ARITY`] of them.
+    wide: Cell<u64>,
     /// Memory of the expression at hand, kept for the next one.
     pub(crate) buffers: Buffers,
 }
 
 impl Context {
+    // Limits.
+
+    /// Notes a limit of this implementation.
+    pub(crate) fn meet(&self, limit: Error) {
+        // The first one stays.
+        let _ = self.limit.set(limit);
+    }
+
+    /// Whether there is one, so that the module is not to be used.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.limit.get().is_some()
+    }
+
+    /// The limit met, if there is one.
+    pub(crate) fn into_limit(self) -> Option<Error> {
+        self.limit.into_inner()
+    }
+
+    /// Counts the work for an instruction of `count` types: beyond [`MAX_ARITY`] only so much is done in a module.
+    pub(super) fn charge(&self, count: usize, at: usize) -> Result<()> {
+        if count <= MAX_ARITY {
+            return Ok(());
+        }
+        self.wide.set(self.wide.get().saturating_add(count as u64));
+        if self.wide.get() > MAX_WIDE {
+            return Err(Error::unsupported(at, "too many instructions of too many operands"));
+        }
+        Ok(())
+    }
+
     // Index spaces.
 
     pub(super) fn func_type(&self, id: TypeId, at: usize) -> Result<&FuncType> {

@@ -170,6 +170,7 @@ impl<'c> Expression<'c> {
     /// A tail call: the callee's results must do for the caller's.
     fn tail_call_type(&mut self, ty: &FuncType, results: Rule) -> Result<()> {
         self.pop_types(&ty.params)?;
+        self.context.charge(ty.results.len(), self.at)?;
         if !self.context.types.vals_match(&ty.results, self.return_type()?.as_slice()) {
             let message = "type mismatch: the callee's results are not the caller's";
             return Err(self.error(results, message));
@@ -261,6 +262,7 @@ impl<'c> Expression<'c> {
 
     fn catch_clause(&self, clause: CatchClause) -> Result<()> {
         let types = self.label(clause.label)?;
+        self.context.charge(types.as_slice().len(), self.at)?;
         let rule = match (clause.tag.is_some(), clause.exnref) {
             (true, false) => Rule::CatchLabel,
             (true, true) => Rule::CatchRefLabel,

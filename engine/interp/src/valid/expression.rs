@@ -124,6 +124,9 @@ pub(crate) struct Expression<'c> {
 
 impl<'c> Expression<'c> {
     /// Begins a function body of a function type.
+    ///
+    /// # Errors
+    /// A local's type is invalid, or there are more locals than can be followed (a limit).
     pub(super) fn body(
         context: &'c Context,
         ty: TypeId,
@@ -135,7 +138,12 @@ impl<'c> Expression<'c> {
         let params = &context.func_type(ty, at)?.params;
         let total = locals.iter().map(|&(count, _)| u64::from(count)).sum::<u64>() + params.len() as u64;
         if total > MAX_LOCALS {
-            return Err(Error::unsupported(at, format!("more than {MAX_LOCALS} locals in a function")));
+            let limit = Error::unsupported(at, format!("more than {MAX_LOCALS} locals in a function"));
+            // Which locals are set cannot be followed for so many.
+            if total > u64::from(u32::MAX) || !locals.iter().all(|&(_, ty)| is_defaultable(ty)) {
+                return Err(limit);
+            }
+            context.meet(limit);
         }
         for &param in params {
             this.declare_locals(1, param, true);
@@ -210,6 +218,7 @@ impl<'c> Expression<'c> {
     }
 
     pub(super) fn push_types(&mut self, types: &[ValType]) -> Result<()> {
+        self.context.charge(types.len(), self.at)?;
         if types.len() > 1 && self.buffers.operands.len() + types.len() > MAX_OPERANDS {
             return Err(Error::unsupported(
                 self.at,
@@ -309,6 +318,7 @@ impl<'c> Expression<'c> {
 
     /// Whether the operands on top match types, without popping them.
     pub(super) fn check_top(&self, wanted: &[ValType]) -> Result<()> {
+        self.context.charge(wanted.len(), self.at)?;
         let known = &self.buffers.operands[self.base..];
         for (i, &ty) in wanted.iter().rev().enumerate() {
             match known.iter().rev().nth(i) {

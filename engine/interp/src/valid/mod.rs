@@ -8,9 +8,11 @@
 //! Subtyping is not defined here: types are canonicalised by [`crate::runtime::types::Types`], the same relation that casts and
 //! imports use, so a type inside the validator never holds a module's type index.
 //!
-//! Invariants: one pass, in which the work for an instruction is bounded by the arity of the types it names (implementation limits
-//! [`MAX_ARITY`] and [`MAX_FIELDS`]) and the memory by [`MAX_OPERANDS`]; no recursion; an error is of kind [`crate::ErrorKind::Invalid`] and names its [`Rule`], except
-//! those limits, which are [`crate::ErrorKind::Unsupported`].
+//! Invariants: one pass, in which the work for an instruction is bounded by the arity of the types it names (up to [`MAX_ARITY`]; beyond
+//! it, [`MAX_WIDE`] bounds the work for all of them) and the memory by [`MAX_OPERANDS`]; no recursion; an error is of kind
+//! [`crate::ErrorKind::Invalid`] and names its [`Rule`]. Limits, of kind [`crate::ErrorKind::Unsupported`], are noted apart, and
+//! validation goes on: a module that is invalid is called so. Only the rest of an expression that meets one by itself
+//! ([`MAX_LOCALS`], [`MAX_OPERANDS`], [`MAX_WIDE`]) is not typed.
 
 mod aggregate;
 pub(crate) mod context;
@@ -27,6 +29,8 @@ pub use rule::Rule;
 pub(crate) const MAX_ARITY: usize = 1_000;
 /// Most fields of a struct type.
 pub(crate) const MAX_FIELDS: usize = 10_000;
+/// Most types handled in a module for instructions of more than [`MAX_ARITY`] of them.
+pub(crate) const MAX_WIDE: u64 = 1 << 24;
 /// Most operands on the stack, where an instruction pushes several.
 pub(crate) const MAX_OPERANDS: usize = 1 << 24;
 /// Most locals of one function, parameters included.

@@ -62,7 +62,9 @@ impl Context {
         let first = self.ids.len();
         let end = first + group.types.len();
         for (place, ty) in group.types.iter().enumerate() {
-            within_limits(&ty.composite, at)?;
+            if let Err(limit) = within_limits(&ty.composite, at) {
+                self.meet(limit);
+            }
             let mut unknown = None;
             ty.map_heap_types(&mut |heap| {
                 if let HeapType::Index(TypeIndex(index)) = heap

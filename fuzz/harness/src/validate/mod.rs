@@ -109,15 +109,21 @@ impl Verdict {
     }
 
     /// The disagreement with what differs from module to module (numbers) left out; the same for the same cause as a rule.
+    /// The interpreter's words are left out where it names a rule.
     pub fn key(&self) -> String {
-        let text = match (&self.ours, &self.theirs) {
-            (Judgement::Invalid(Some(rule), _), _) => format!("invalid: {} | {}", rule.name(), self.jit),
-            (ours, theirs) => format!("{ours} | {theirs} | {}", self.jit),
+        let ours = match &self.ours {
+            Judgement::Invalid(Some(rule), _) => format!("invalid: {}", rule.name()),
+            other => other.to_string(),
         };
+        let text = format!("{ours} | {} | {}", self.theirs, self.jit);
         let mut key = String::new();
-        for c in text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }) {
-            if !(c == '0' && key.ends_with('0')) {
-                key.push(c);
+        let mut in_number = false;
+        for c in text.chars() {
+            // A number may be hexadecimal; letters that a name begins with are none.
+            let goes_on = in_number && (c.is_ascii_hexdigit() || c == 'x');
+            if !goes_on {
+                in_number = c.is_ascii_digit();
+                key.push(if in_number { '0' } else { c });
             }
         }
         key

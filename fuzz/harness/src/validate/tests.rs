@@ -139,8 +139,24 @@ fn keys_leave_numbers_out() {
         jit: Judgement::Invalid(None, text.into()),
         settled: None,
     };
-    assert_eq!(verdict("at offset 0x12: type 7").key(), verdict("at offset 0x345: type 21").key());
+    assert_eq!(verdict("at offset 0x12: type 7").key(), verdict("at offset 0xfe5: type 21").key());
     assert_ne!(verdict("type 7").key(), verdict("tag 7").key());
+}
+
+/// Two causes under one rule are two disagreements.
+#[test]
+fn keys_have_the_words_of_the_other_side() {
+    let verdict = |ours: &str, theirs: &str| {
+        Verdict {
+            ours: Judgement::Invalid(Some(Rule::Drop), ours.into()),
+            theirs: Judgement::Rejected(theirs.into()),
+            jit: Judgement::Malformed("more".into()),
+            settled: None,
+        }
+        .key()
+    };
+    assert_ne!(verdict("a", "unknown local 1"), verdict("a", "unknown tag 1"));
+    assert_eq!(verdict("a", "unknown local 1"), verdict("b", "unknown local 20"));
 }
 
 fn module(text: &str) -> Vec<u8> {
