@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use assay_interp::Rule;
 use serde::Serialize;
 
-use super::{Base, Input, Judgement, Kind, Origin, Seed, Verdict, input, judge};
+use super::{Base, Input, Judgement, Kind, Origin, Seed, Stage, Verdict, input, judge_watched};
 use crate::generate::SplitMix64;
 
 /// Bytes that make one module.
@@ -195,7 +195,19 @@ struct Shared {
 }
 
 /// What a job works on, for the watch.
-type Current = Mutex<Option<(Instant, Vec<u8>)>>;
+type Current = Mutex<Option<Work>>;
+
+#[derive(Clone, Debug)]
+struct Work {
+    since: Instant,
+    /// The module's number, which with the campaign's seed and seeds makes it again.
+    number: u64,
+    stage: Stage,
+    /// Whether it is the module that the mutant was made from.
+    is_base: bool,
+    /// None while it is made.
+    input: Option<Input>,
+}
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -249,14 +261,10 @@ pub fn run(
         if done || interrupted() || config.time.is_some_and(|time| start.elapsed() >= time) {
             shared.stop.store(true, Ordering::Relaxed);
         }
-        if let Some(module) = shared.current.iter().find_map(|current| overdue(current, config.limit)) {
+        if let Some(work) = shared.current.iter().find_map(|current| overdue(current, config.limit)) {
             // Its thread cannot be stopped and is left behind.
-            let input = whole(module, false);
-            let text = format!("no answer within {:?}", config.limit);
-            let crashed = || Judgement::Crashed(text.clone());
-            let verdict = Verdict { ours: crashed(), theirs: crashed(), jit: crashed(), settled: None };
             shared.stop.store(true, Ordering::Relaxed);
-            note(&mut lock(&shared.summary), &config.out, &input, &verdict, start)?;
+            note(&mut lock(&shared.summary), &config.out, &timeout(work, config.limit), start)?;
             break;
         }
         if threads.iter().all(thread::JoinHandle::is_finished) {
@@ -273,41 +281,64 @@ pub fn run(
     Ok(summary)
 }
 
-fn overdue(current: &Current, limit: Duration) -> Option<Vec<u8>> {
-    match &*lock(current) {
-        Some((since, module)) if since.elapsed() > limit => Some(module.clone()),
-        _ => None,
-    }
+fn overdue(current: &Current, limit: Duration) -> Option<Work> {
+    lock(current).as_ref().filter(|work| work.since.elapsed() > limit).cloned()
+}
+
+/// What is noted of work that does not end: nobody's answer is known.
+fn timeout(work: Work, limit: Duration) -> Found {
+    let (what, stage) = (if work.is_base { "the base" } else { "the module" }, work.stage);
+    let crashed = || Judgement::Crashed(format!("{stage:?} of {what} did not end within {limit:?}"));
+    let verdict = Verdict { ours: crashed(), theirs: crashed(), jit: crashed(), settled: None };
+    let input = work.input.unwrap_or_else(|| whole(Vec::new(), false));
+    let input = match input.base {
+        Base::Module(base) if work.is_base => whole(base, input.legacy),
+        _ => input,
+    };
+    Found { input, verdict, number: Some(work.number) }
 }
 
 fn work(shared: &Shared, job: usize) {
     let (config, current) = (&shared.config, &shared.current[job]);
     let mut bytes = vec![0; INPUT_BYTES];
-    let mut number = job as u64;
+    let mut next = job as u64;
     while !shared.stop.load(Ordering::Relaxed) {
         // Each module has a number, so the set of modules does not depend on the number of jobs.
+        let number = next;
+        next += shared.current.len() as u64;
         let mut random = SplitMix64::new(config.seed ^ number.wrapping_mul(0x2545_f491_4f6c_dd1d));
         for chunk in bytes.chunks_mut(8) {
             chunk.copy_from_slice(&random.next().to_le_bytes()[..chunk.len()]);
         }
-        number += shared.current.len() as u64;
+        let since = Instant::now();
+        *lock(current) = Some(Work { since, number, stage: Stage::Making, is_base: false, input: None });
         let input = input(&bytes, &shared.seeds);
-        *lock(current) = Some((Instant::now(), input.module.clone()));
-        let verdict = judge(&input.module, input.legacy);
+        if let Some(work) = &mut *lock(current) {
+            work.input = Some(input.clone());
+        }
+        let judged = |module: &[u8], is_base: bool| {
+            judge_watched(module, input.legacy, &|stage| {
+                if let Some(work) = &mut *lock(current) {
+                    (work.since, work.stage, work.is_base) = (Instant::now(), stage, is_base);
+                }
+            })
+        };
+        let verdict = judged(&input.module, false);
         let base = match &input.base {
             Base::None | Base::Seed => None,
-            Base::Module(base) => Some((base, judge(base, input.legacy))),
+            Base::Module(base) => Some((base.clone(), judged(base, true))),
         };
         *lock(current) = None;
         let mut summary = lock(&shared.summary);
         let based = base.as_ref().is_none_or(|(_, verdict)| verdict.accepted());
         summary.count(&input, based, &verdict, shared.start.elapsed().as_secs_f64());
-        let base = base.map(|(base, verdict)| (whole(base.clone(), input.legacy), verdict));
+        let base = base.map(|(base, verdict)| (whole(base, input.legacy), verdict));
         for (input, verdict) in base.into_iter().chain([(input, verdict)]) {
             if verdict.agrees() {
                 continue;
             }
-            if let Err(error) = note(&mut summary, &config.out, &input, &verdict, shared.start) {
+            let found = Found { input, verdict, number: Some(number) };
+            if let Err(error) = note(&mut summary, &config.out, &found, shared.start) {
                 *lock(&shared.failed) = Some(error);
                 shared.stop.store(true, Ordering::Relaxed);
             }
@@ -327,7 +358,8 @@ fn seeds(config: &Config, summary: &mut Summary, start: Instant) -> io::Result<V
             Err(verdicts) => {
                 for (legacy, verdict) in [false, true].into_iter().zip(verdicts) {
                     if !verdict.agrees() {
-                        note(summary, &config.out, &whole(module.clone(), legacy), &verdict, start)?;
+                        let input = whole(module.clone(), legacy);
+                        note(summary, &config.out, &Found { input, verdict, number: None }, start)?;
                     }
                 }
             }
@@ -340,14 +372,17 @@ fn whole(module: Vec<u8>, legacy: bool) -> Input {
     Input { module, origin: Origin::Whole, kinds: Vec::new(), legacy, base: Base::None }
 }
 
+/// A disagreement to note.
+struct Found {
+    input: Input,
+    verdict: Verdict,
+    /// The module's number in the campaign; none for a seed.
+    number: Option<u64>,
+}
+
 /// Keeps the smallest module of each key.
-fn note(
-    summary: &mut Summary,
-    out: &Path,
-    input: &Input,
-    verdict: &Verdict,
-    start: Instant,
-) -> io::Result<()> {
+fn note(summary: &mut Summary, out: &Path, found: &Found, start: Instant) -> io::Result<()> {
+    let Found { input, verdict, .. } = found;
     let key = verdict.key();
     if let Some(known) = summary.disagreements.get_mut(&key) {
         known.count += 1;
@@ -358,13 +393,13 @@ fn note(
         known.bytes = input.module.len();
         (known.ours, known.theirs) = (verdict.ours.to_string(), verdict.theirs.to_string());
         known.jit = verdict.jit.to_string();
-        return fs::write(known.path.with_extension("txt"), text(input, verdict));
+        return fs::write(known.path.with_extension("txt"), text(found, summary.seed));
     }
     let slug: String =
         key.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(60).collect();
     let path = out.join(format!("{:03}-{slug}.wasm", summary.disagreements.len()));
     fs::write(&path, &input.module)?;
-    fs::write(path.with_extension("txt"), text(input, verdict))?;
+    fs::write(path.with_extension("txt"), text(found, summary.seed))?;
     let disagreement = Disagreement {
         ours: verdict.ours.to_string(),
         theirs: verdict.theirs.to_string(),
@@ -378,10 +413,15 @@ fn note(
     Ok(())
 }
 
-fn text(input: &Input, verdict: &Verdict) -> String {
+fn text(found: &Found, seed: u64) -> String {
+    let Found { input, verdict, number } = found;
     let kinds: Vec<String> = input.kinds.iter().map(|kind: &Kind| format!("{kind:?}")).collect();
+    let number = number.map_or_else(|| "a seed".to_owned(), |number| format!("{number} of seed {seed}"));
     let (origin, legacy) = (input.origin, input.legacy);
-    format!("{verdict}origin:       {origin} {}\nlegacy:       {legacy}\n", kinds.join(", "))
+    format!(
+        "{verdict}origin:       {origin} {}\nlegacy:       {legacy}\nnumber:       {number}\n",
+        kinds.join(", ")
+    )
 }
 
 #[cfg(test)]
@@ -403,6 +443,34 @@ mod tests {
         summary.count(&mutant, true, &verdict(refused()), 5.0);
         assert_eq!(summary.rules[Rule::Drop.name()], Refusals { count: 2, after: 4.0 });
         assert_eq!((summary.mutants().modules, summary.baseless, summary.modules), (3, 1, 5));
+    }
+
+    #[test]
+    fn a_timeout_keeps_what_makes_it_again() {
+        let mutant = Input {
+            module: vec![1],
+            origin: Origin::Types,
+            kinds: vec![Kind::Order],
+            legacy: true,
+            base: Base::Module(vec![2]),
+        };
+        let work = |is_base, input| {
+            let since = Instant::now().checked_sub(Duration::from_secs(1)).unwrap();
+            Mutex::new(Some(Work { since, number: 7, stage: Stage::Jit, is_base, input }))
+        };
+        let current = work(false, Some(mutant.clone()));
+        assert!(overdue(&current, Duration::from_secs(3600)).is_none());
+        let found = timeout(overdue(&current, Duration::ZERO).unwrap(), Duration::ZERO);
+        assert_eq!((&found.input.module, found.input.legacy), (&vec![1], true));
+        let text = text(&found, 5);
+        for line in ["crashed: Jit of the module did not end", "type-mutated Order", "true", "7 of seed 5"] {
+            assert!(text.contains(line), "{text}");
+        }
+        let found = timeout(lock(&work(true, Some(mutant))).clone().unwrap(), Duration::ZERO);
+        assert_eq!((&found.input.module, found.input.origin), (&vec![2], Origin::Whole));
+        assert!(found.verdict.to_string().contains("of the base"), "{}", found.verdict);
+        let found = timeout(lock(&work(false, None)).clone().unwrap(), Duration::ZERO);
+        assert_eq!((found.input.module.len(), found.number), (0, Some(7)));
     }
 
     #[test]

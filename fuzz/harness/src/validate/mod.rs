@@ -74,6 +74,21 @@ impl Judgement {
     }
 }
 
+/// What a thread is doing with a module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// It is generated and mutated.
+    Making,
+    /// The interpreter's validator judges.
+    Interp,
+    /// wasmparser does.
+    Wasmparser,
+    /// The JIT's front end does.
+    Jit,
+    /// A disagreement is looked up among the settled ones.
+    Settling,
+}
+
 /// All judgements of a module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
@@ -132,21 +147,22 @@ impl Verdict {
 
 /// Shows `module` to the validators, which take the exception handling of before 3.0 too if `legacy` says so.
 pub fn judge(module: &[u8], legacy: bool) -> Verdict {
-    let mut verdict = compare(module, legacy);
+    judge_watched(module, legacy, &|_| {})
+}
+
+/// [`judge`]; `watch` is told who is at work.
+fn judge_watched(module: &[u8], legacy: bool, watch: &dyn Fn(Stage)) -> Verdict {
+    let on = |stage, judge: fn(&[u8], bool) -> Judgement| {
+        watch(stage);
+        guarded(|| judge(module, legacy))
+    };
+    let (ours, theirs, jit) = (on(Stage::Interp, ours), on(Stage::Wasmparser, theirs), on(Stage::Jit, jit));
+    let mut verdict = Verdict { ours, theirs, jit, settled: None };
     if !verdict.agrees() {
+        watch(Stage::Settling);
         verdict.settled = settled::find(module, legacy, &verdict);
     }
     verdict
-}
-
-/// The judgements alone.
-fn compare(module: &[u8], legacy: bool) -> Verdict {
-    Verdict {
-        ours: guarded(|| ours(module, legacy)),
-        theirs: guarded(|| theirs(module, legacy)),
-        jit: guarded(|| jit(module, legacy)),
-        settled: None,
-    }
 }
 
 fn guarded(judge: impl FnOnce() -> Judgement) -> Judgement {
