@@ -4,14 +4,18 @@
 //! exceptions in every fourth length.
 #![no_main]
 
-use assay_harness::validate;
+use std::sync::OnceLock;
+
+use assay_harness::validate::{self, Seeds};
 use libfuzzer_sys::fuzz_target;
+
+static SEEDS: OnceLock<Seeds> = OnceLock::new();
 
 fuzz_target!(|data: &[u8]| {
     let (module, legacy) = if data.starts_with(b"\0asm") {
         (data.to_vec(), data.len().is_multiple_of(4))
     } else {
-        let input = validate::input(data, &[]);
+        let input = validate::input(data, SEEDS.get_or_init(Seeds::default));
         (input.module, input.legacy)
     };
     let verdict = validate::judge(&module, legacy);

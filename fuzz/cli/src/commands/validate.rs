@@ -31,6 +31,9 @@ pub(crate) struct ValidateArguments {
     /// Threads [default: one per core].
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     jobs: usize,
+    /// A checkout of the official suite whose modules the campaign mutates; without it the embedded one.
+    #[arg(long, value_name = "DIR")]
+    suite: Option<PathBuf>,
     /// Folder for disagreements.
     #[arg(long, default_value = "findings/validate", value_name = "DIR")]
     out: PathBuf,
@@ -99,7 +102,11 @@ fn module(path: &Path) -> Result<Vec<u8>, Failure> {
 
 fn campaign(arguments: &ValidateArguments) -> Result<Exit, Failure> {
     let seed = arguments.seed.unwrap_or_else(random_seed);
-    let seeds = suite::modules(&suite::embedded());
+    let files = match &arguments.suite {
+        Some(dir) => suite::directory(dir).map_err(Failure::bad_input)?,
+        None => suite::embedded(),
+    };
+    let seeds = suite::modules(&files);
     let config = Config {
         time: arguments.time,
         cases: arguments.cases,

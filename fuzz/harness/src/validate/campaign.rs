@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use assay_interp::Rule;
 use serde::Serialize;
 
-use super::{Base, Input, Judgement, Kind, Origin, Seed, Stage, Verdict, input, judge_watched};
+use super::{Base, Input, Judgement, Kind, Origin, Seeds, Stage, Verdict, input, judge_watched};
 use crate::generate::SplitMix64;
 
 /// Bytes that make one module.
@@ -34,7 +34,7 @@ pub struct Config {
     pub jobs: usize,
     /// Folder for disagreements.
     pub out: PathBuf,
-    /// Modules to mutate; those that a validator refuses are judged and left out.
+    /// Modules to mutate beside the crate's own; those that a validator refuses are judged and left out.
     pub seeds: Vec<Vec<u8>>,
     /// End at the first disagreement.
     pub stop_at_first: bool,
@@ -189,7 +189,7 @@ struct Shared {
     stop: AtomicBool,
     failed: Mutex<Option<io::Error>>,
     current: Vec<Current>,
-    seeds: Vec<Seed>,
+    seeds: Seeds,
     config: Config,
     start: Instant,
 }
@@ -231,7 +231,7 @@ pub fn run(
     };
     let mut summary = Summary { seed: config.seed, ..Summary::default() };
     let seeds = seeds(config, &mut summary, start)?;
-    summary.seeds = seeds.len();
+    summary.seeds = seeds.count();
     let shared = Arc::new(Shared {
         summary: Mutex::new(summary),
         stop: AtomicBool::new(false),
@@ -350,18 +350,14 @@ fn work(shared: &Shared, job: usize) {
 }
 
 /// The seeds that can be mutated; a disagreement on another is noted.
-fn seeds(config: &Config, summary: &mut Summary, start: Instant) -> io::Result<Vec<Seed>> {
-    let mut seeds = Vec::new();
+fn seeds(config: &Config, summary: &mut Summary, start: Instant) -> io::Result<Seeds> {
+    let mut seeds = Seeds::default();
     for module in &config.seeds {
-        match Seed::new(module) {
-            Ok(seed) => seeds.push(seed),
-            Err(verdicts) => {
-                for (legacy, verdict) in [false, true].into_iter().zip(verdicts) {
-                    if !verdict.agrees() {
-                        let input = whole(module.clone(), legacy);
-                        note(summary, &config.out, &Found { input, verdict, number: None }, start)?;
-                    }
-                }
+        let Err(verdicts) = seeds.add(module) else { continue };
+        for (legacy, verdict) in [false, true].into_iter().zip(verdicts) {
+            if !verdict.agrees() {
+                let input = whole(module.clone(), legacy);
+                note(summary, &config.out, &Found { input, verdict, number: None }, start)?;
             }
         }
     }

@@ -9,7 +9,7 @@ use wasm_encoder::{BlockType, Catch, ConstExpr, Encode, Instruction, MemArg, Val
 use super::mutate::Mutator;
 
 /// Labels, locals and fields are taken from below this.
-const SMALL: usize = 6;
+pub(super) const SMALL: usize = 6;
 
 /// A short constant expression, seldom of the type that is wanted.
 pub(super) fn constant(m: &mut Mutator<'_, '_, '_>) -> ConstExpr {
@@ -112,13 +112,13 @@ fn control(m: &mut Mutator<'_, '_, '_>) -> Instruction<'static> {
         },
         20 | 21 => I::Throw(m.index(m.spaces.tags)),
         22 => I::ThrowRef,
-        23 => I::Rethrow(label),
-        24 => I::CatchAll,
+        23 if m.legacy => I::Rethrow(label),
+        24 if m.legacy => I::CatchAll,
         _ => try_table(m),
     }
 }
 
-fn try_table(m: &mut Mutator<'_, '_, '_>) -> Instruction<'static> {
+pub(super) fn try_table(m: &mut Mutator<'_, '_, '_>) -> Instruction<'static> {
     let label = m.choices.below(SMALL) as u32;
     let catch = match m.choices.below(4) {
         0 => Catch::One { tag: m.index(m.spaces.tags), label },
@@ -129,52 +129,7 @@ fn try_table(m: &mut Mutator<'_, '_, '_>) -> Instruction<'static> {
     Instruction::TryTable(block_type(m), Cow::Owned(vec![catch]))
 }
 
-/// Puts a block of some kind around a few instructions of a body that are balanced.
-pub(super) fn wrap(m: &mut Mutator<'_, '_, '_>, body: &mut Vec<Instruction<'_>>) {
-    use Instruction as I;
-    let start = m.choices.below(body.len());
-    let mut end = start;
-    let (mut depth, mut last) = (0i32, m.choices.below(12));
-    while let Some(instruction) = body.get(end) {
-        match instruction {
-            I::Block(_) | I::Loop(_) | I::If(_) | I::TryTable(..) | I::Try(_) => depth += 1,
-            I::Else | I::Catch(_) | I::CatchAll if depth == 0 => break,
-            I::End | I::Delegate(_) if depth == 0 => break,
-            I::End | I::Delegate(_) => depth -= 1,
-            _ => {}
-        }
-        end += 1;
-        if depth == 0 && last == 0 {
-            break;
-        }
-        last = last.saturating_sub(1);
-    }
-    let ty = block_type(m);
-    let mut tail = vec![I::End];
-    let head = match m.choices.below(8) {
-        0 => I::Block(ty),
-        1 => I::Loop(ty),
-        2 => I::If(ty),
-        3 | 4 => try_table(m),
-        _ => {
-            tail = match m.choices.below(3) {
-                0 => vec![I::Delegate(m.choices.below(SMALL) as u32)],
-                1 => vec![
-                    I::Catch(m.index(m.spaces.tags)),
-                    any(m),
-                    I::Rethrow(m.choices.below(3) as u32),
-                    I::End,
-                ],
-                _ => vec![I::Catch(m.index(m.spaces.tags)), I::CatchAll, any(m), I::End],
-            };
-            I::Try(ty)
-        }
-    };
-    body.splice(end..end, tail);
-    body.insert(start, head);
-}
-
-fn block_type(m: &mut Mutator<'_, '_, '_>) -> BlockType {
+pub(super) fn block_type(m: &mut Mutator<'_, '_, '_>) -> BlockType {
     match m.choices.below(4) {
         0 | 1 => BlockType::Empty,
         2 => BlockType::Result(m.any_value_type()),
@@ -324,20 +279,11 @@ pub(super) fn has_immediate(instruction: &Instruction<'_>) -> bool {
             | I::RefTestNullable(_)
             | I::RefCastNonNull(_)
             | I::RefCastNullable(_)
-            | I::I8x16ExtractLaneS(_)
-            | I::I16x8ExtractLaneU(_)
-            | I::I32x4ExtractLane(_)
-            | I::I64x2ReplaceLane(_)
-            | I::I8x16Shuffle(_)
-            | I::I32Load(_)
-            | I::I64Load(_)
-            | I::I32Load8U(_)
-            | I::I32Store(_)
-            | I::I64Store(_)
-            | I::F32Load(_)
-            | I::F64Store(_)
-            | I::V128Load(_)
-            | I::V128Store(_)
+            | I::Try(_)
+            | I::Catch(_)
+            | I::CatchAll
+            | I::Rethrow(_)
+            | I::Delegate(_)
     )
 }
 
@@ -348,7 +294,6 @@ pub(super) fn other_immediate<'a>(
 ) -> Instruction<'a> {
     use Instruction as I;
     let small = m.choices.below(SMALL) as u32;
-    let lane = m.choices.below(34) as u8;
     let swap = m.choices.chance(1, 2);
     match instruction {
         I::Br(label) => I::Br(near(label, small)),
@@ -484,23 +429,17 @@ pub(super) fn other_immediate<'a>(
         I::RefTestNullable(ty) => I::RefTestNonNull(ty),
         I::RefCastNonNull(ty) => I::RefCastNullable(ty),
         I::RefCastNullable(ty) => I::RefCastNonNull(ty),
-        I::I8x16ExtractLaneS(_) => I::I8x16ExtractLaneS(lane),
-        I::I16x8ExtractLaneU(_) => I::I16x8ExtractLaneU(lane),
-        I::I32x4ExtractLane(_) => I::I32x4ExtractLane(lane),
-        I::I64x2ReplaceLane(_) => I::I64x2ReplaceLane(lane),
-        I::I8x16Shuffle(mut lanes) => {
-            lanes[usize::from(lane % 16)] = lane;
-            I::I8x16Shuffle(lanes)
-        }
-        I::I32Load(arg) => I::I32Load(other_memory(m, arg)),
-        I::I64Load(arg) => I::I64Load(other_memory(m, arg)),
-        I::I32Load8U(arg) => I::I32Load8U(other_memory(m, arg)),
-        I::I32Store(arg) => I::I32Store(other_memory(m, arg)),
-        I::I64Store(arg) => I::I64Store(other_memory(m, arg)),
-        I::F32Load(arg) => I::F32Load(other_memory(m, arg)),
-        I::F64Store(arg) => I::F64Store(other_memory(m, arg)),
-        I::V128Load(arg) => I::V128Load(other_memory(m, arg)),
-        I::V128Store(arg) => I::V128Store(other_memory(m, arg)),
+        I::Try(ty) => match m.choices.below(3) {
+            0 => I::Block(ty),
+            _ => I::Try(block_type(m)),
+        },
+        I::Catch(_) if swap => I::CatchAll,
+        I::Catch(_) => I::Catch(m.index(m.spaces.tags)),
+        I::CatchAll => I::Catch(m.index(m.spaces.tags)),
+        I::Rethrow(label) if swap => I::Rethrow(near(label, small)),
+        I::Rethrow(label) => I::Br(label),
+        I::Delegate(_) if small == 0 => I::End,
+        I::Delegate(label) => I::Delegate(near(label, small)),
         // `has_immediate` names no other.
         other => other,
     }
@@ -515,10 +454,83 @@ fn near(index: u32, other: u32) -> u32 {
     }
 }
 
-fn other_memory(m: &mut Mutator<'_, '_, '_>, arg: MemArg) -> MemArg {
+/// The access with another alignment or offset.
+pub(super) fn other_access(m: &mut Mutator<'_, '_, '_>, arg: MemArg) -> MemArg {
     match m.choices.below(3) {
         0 => MemArg { align: arg.align + 1, ..arg },
         1 => MemArg { offset: m.choices.pick(&[0, u64::from(u32::MAX), 1 << 32, u64::MAX]), ..arg },
         _ => MemArg { align: arg.align.saturating_sub(1), ..arg },
     }
+}
+
+/// The lanes that an instruction names.
+pub(super) fn lanes<'i>(instruction: &'i mut Instruction<'_>) -> &'i mut [u8] {
+    use Instruction as I;
+    match instruction {
+        I::I8x16Shuffle(lanes) => lanes,
+        I::I8x16ExtractLaneS(lane)
+        | I::I8x16ExtractLaneU(lane)
+        | I::I8x16ReplaceLane(lane)
+        | I::I16x8ExtractLaneS(lane)
+        | I::I16x8ExtractLaneU(lane)
+        | I::I16x8ReplaceLane(lane)
+        | I::I32x4ExtractLane(lane)
+        | I::I32x4ReplaceLane(lane)
+        | I::I64x2ExtractLane(lane)
+        | I::I64x2ReplaceLane(lane)
+        | I::F32x4ExtractLane(lane)
+        | I::F32x4ReplaceLane(lane)
+        | I::F64x2ExtractLane(lane)
+        | I::F64x2ReplaceLane(lane)
+        | I::V128Load8Lane { lane, .. }
+        | I::V128Load16Lane { lane, .. }
+        | I::V128Load32Lane { lane, .. }
+        | I::V128Load64Lane { lane, .. }
+        | I::V128Store8Lane { lane, .. }
+        | I::V128Store16Lane { lane, .. }
+        | I::V128Store32Lane { lane, .. }
+        | I::V128Store64Lane { lane, .. } => std::slice::from_mut(lane),
+        _ => &mut [],
+    }
+}
+
+/// Another lane, at or near an edge of the number of lanes as a rule.
+pub(super) fn change_lane(m: &mut Mutator<'_, '_, '_>, instruction: &mut Instruction<'_>) {
+    let lane = m.choices.pick(&[0, 1, 2, 3, 4, 7, 8, 15, 16, 31, 32, 127, 128, 255]);
+    let lanes = lanes(instruction);
+    let at = m.choices.below(lanes.len());
+    lanes[at] = lane;
+}
+
+/// An instruction that needs no operand and pushes one value.
+pub(super) fn push(m: &mut Mutator<'_, '_, '_>) -> Instruction<'static> {
+    use Instruction as I;
+    match m.choices.below(11) {
+        0 | 1 => I::I32Const(m.choices.i32()),
+        2 => I::I64Const(m.choices.i64()),
+        3 => I::F32Const(1.5.into()),
+        4 => I::F64Const(1.5.into()),
+        5 => I::V128Const(1),
+        6 | 7 => I::RefNull(m.any_heap_type()),
+        8 => I::RefFunc(m.index(m.spaces.functions)),
+        9 => I::GlobalGet(m.index(m.spaces.globals)),
+        _ => I::LocalGet(m.choices.below(SMALL) as u32),
+    }
+}
+
+/// Whether it is like those of [`push`].
+pub(super) fn is_push(instruction: &Instruction<'_>) -> bool {
+    use Instruction as I;
+    matches!(
+        instruction,
+        I::I32Const(_)
+            | I::I64Const(_)
+            | I::F32Const(_)
+            | I::F64Const(_)
+            | I::V128Const(_)
+            | I::RefNull(_)
+            | I::RefFunc(_)
+            | I::GlobalGet(_)
+            | I::LocalGet(_)
+    )
 }

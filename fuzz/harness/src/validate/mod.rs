@@ -4,11 +4,14 @@
 //! that the specification settles. Invariants: no side sees what another said; what is counted of a mutant is owed to
 //! its mutation, since all accept its base and it differs from it.
 
+mod bodies;
 mod campaign;
 mod instructions;
 mod mutate;
 mod seeds;
 mod settled;
+mod sites;
+mod spaces;
 #[cfg(test)]
 mod tests;
 
@@ -22,7 +25,9 @@ use wasmparser::{Validator, WasmFeatures};
 
 pub use campaign::{Config, Disagreement, Progress, Share, Summary, run};
 pub use mutate::Kind;
-pub use seeds::Seed;
+pub use seeds::Seeds;
+
+use seeds::Seed;
 
 use crate::generate::{Choices, objects, smith};
 use crate::{Action, Source};
@@ -305,7 +310,7 @@ const TRIES: usize = 8;
 
 /// Makes a module of `bytes`: a base from a generator or from `seeds`, mutated or not. Total, and the same for the same
 /// bytes and seeds. A base on which no mutation changes anything comes out whole.
-pub fn input(bytes: &[u8], seeds: &[Seed]) -> Input {
+pub fn input(bytes: &[u8], seeds: &Seeds) -> Input {
     let mut source = Unstructured::new(bytes);
     let choice = source.arbitrary::<u8>().unwrap_or(0);
     let origin = match choice >> 4 {
@@ -319,7 +324,9 @@ pub fn input(bytes: &[u8], seeds: &[Seed]) -> Input {
     let mut first = Unstructured::new(source.bytes((source.len() / 4).min(CHOICES)).unwrap_or_default());
     let mut choices = Choices::new(&mut first);
     let seed = match choice & 15 {
-        0..=6 if !seeds.is_empty() => Some(&seeds[usize::from(pick) % seeds.len()]),
+        0..=3 => pick_of(&seeds.given, pick),
+        4 | 5 => pick_of(&seeds.own, pick),
+        6 => pick_of(&seeds.legacy, pick),
         _ => None,
     };
     let legacy = pick >> 14 == 0 || seed.is_some_and(|seed| seed.legacy);
@@ -336,7 +343,7 @@ pub fn input(bytes: &[u8], seeds: &[Seed]) -> Input {
     for _ in 0..TRIES {
         let (module, kinds) = match origin {
             Origin::Whole => break,
-            Origin::Types => types_of(&base, &mut choices),
+            Origin::Types => types_of(&base, legacy, &mut choices),
             Origin::Bytes => (bytes_of(&base, &mut choices), Vec::new()),
         };
         if module != base {
@@ -345,6 +352,10 @@ pub fn input(bytes: &[u8], seeds: &[Seed]) -> Input {
         }
     }
     Input { module: base, origin: Origin::Whole, kinds: Vec::new(), legacy, base: Base::None }
+}
+
+fn pick_of(seeds: &[Seed], pick: u16) -> Option<&Seed> {
+    seeds.get(usize::from(pick) % seeds.len().max(1))
 }
 
 /// The module of a case of the typed generator.
@@ -358,10 +369,10 @@ fn typed(source: &mut Unstructured<'_>) -> Vec<u8> {
 }
 
 /// One to three mutations on types and instructions.
-fn types_of(base: &[u8], choices: &mut Choices<'_, '_>) -> (Vec<u8>, Vec<Kind>) {
+fn types_of(base: &[u8], legacy: bool, choices: &mut Choices<'_, '_>) -> (Vec<u8>, Vec<Kind>) {
     let (mut module, mut kinds) = (base.to_vec(), Vec::new());
     for _ in 0..choices.weighted(&[(8, 1), (2, 2), (1, 3)]) {
-        if let Some((kind, mutant)) = mutate::mutate(&module, choices) {
+        if let Some((kind, mutant)) = mutate::mutate(&module, legacy, choices) {
             kinds.push(kind);
             module = mutant;
         }

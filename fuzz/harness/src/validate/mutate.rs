@@ -1,27 +1,29 @@
 //! Structural mutations of a module, on the level of its types and instructions.
 //!
-//! The module is re-encoded; each place where something can be changed is a *site* of some [`Kind`]. A first pass counts
-//! the sites of each kind, so that the choice is even over the kinds that the module has and rare ones are hit as often as
-//! common ones; a second pass changes the chosen site. What comes out is well formed in most cases and valid in some.
+//! The module is re-encoded; each place where something can be changed is a *site* of some [`Kind`] (see [`super::sites`]). A
+//! first pass counts the sites, a second one changes the chosen one. What comes out is well formed in most cases and valid in
+//! some. What is changed in bodies as lists of instructions stands in [`super::bodies`].
 
 use std::convert::Infallible;
 
 use arbitrary::Unstructured;
 use wasm_encoder::reencode::{self, Reencode, utils};
 use wasm_encoder::{
-    AbstractHeapType, CodeSection, ConstExpr, ElementSection, ExportSection, FieldType, FuncType, GlobalType,
-    HeapType, Instruction, MemoryType, Module, RefType, StorageType, StructType, SubType, TableSection,
-    TableType, TypeSection, ValType,
+    AbstractHeapType, CodeSection, ConstExpr, ElementSection, ExportSection, FieldType, FuncType, Function,
+    GlobalType, HeapType, Instruction, MemArg, MemoryType, Module, RefType, StorageType, StructType, SubType,
+    TableSection, TableType, TypeSection, ValType,
 };
-use wasmparser::{CompositeInnerType, Parser, Payload, TypeRef};
+use wasmparser::Parser;
 
-use super::instructions;
+use super::sites::{Place, Site, Sites};
+use super::spaces::Spaces;
+use super::{bodies, instructions};
 use crate::generate::Choices;
 
 type Encoded<T> = Result<T, reencode::Error<Infallible>>;
 
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $kind:ident,)*) => {
+    ($($(#[$doc:meta])* $kind:ident $weight:literal,)*) => {
         /// What a mutation changes.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Kind { $($(#[$doc])* $kind,)* }
@@ -29,174 +31,145 @@ macro_rules! kinds {
         impl Kind {
             /// All kinds.
             pub const ALL: &'static [Kind] = &[$(Kind::$kind,)*];
+
+            /// How often it is chosen beside others.
+            pub(super) fn weight(self) -> usize {
+                match self { $(Kind::$kind => $weight,)* }
+            }
         }
     };
 }
 
 kinds! {
     /// The heap type of a reference type or of an instruction becomes another one.
-    HeapType,
+    HeapType 1,
     /// `null` comes or goes.
-    Nullability,
+    Nullability 1,
     /// A value type becomes another one.
-    ValueType,
+    ValueType 1,
     /// A field is packed, unpacked, or of another type.
-    StorageType,
+    StorageType 1,
     /// A field's `mut` comes or goes.
-    FieldMutability,
+    FieldMutability 1,
     /// A field is dropped, doubled, swapped with its neighbour, or added.
-    Fields,
+    Fields 1,
     /// A parameter or result is dropped, doubled, swapped, added, or changes sides.
-    Signature,
+    Signature 1,
     /// `final` comes or goes.
-    Finality,
+    Finality 1,
     /// A supertype is dropped, added, or becomes another one.
-    Supertype,
+    Supertype 1,
     /// A recursion group is taken apart, joined with the next, made explicit, or follows an empty one.
-    Group,
+    Group 1,
     /// A type index.
-    TypeIndex,
+    TypeIndex 1,
     /// A function index.
-    FunctionIndex,
+    FunctionIndex 1,
     /// A global index.
-    GlobalIndex,
+    GlobalIndex 1,
     /// A memory index.
-    MemoryIndex,
+    MemoryIndex 1,
     /// A table index.
-    TableIndex,
+    TableIndex 1,
     /// A tag index.
-    TagIndex,
+    TagIndex 1,
     /// A data segment index.
-    DataIndex,
+    DataIndex 1,
     /// An element segment index.
-    ElementIndex,
+    ElementIndex 1,
     /// The limits or the address type of a memory.
-    Memory,
+    Memory 1,
     /// The limits or the address type of a table.
-    Table,
+    Table 1,
     /// A table's initial value comes, goes, or changes.
-    TableInit,
+    TableInit 1,
     /// A global's `mut` comes or goes.
-    GlobalMutability,
+    GlobalMutability 1,
     /// A constant expression.
-    Constant,
+    Constant 1,
     /// A segment is passive, declarative or active.
-    ElementMode,
+    ElementMode 1,
     /// An export takes another's name.
-    ExportName,
+    ExportName 1,
     /// The start section comes.
-    Start,
+    Start 1,
     /// The data count.
-    DataCount,
-    /// An immediate: a label, a local, a lane, an alignment, an offset, a field, a form of the same instruction.
-    Immediate,
+    DataCount 1,
+    /// The groups of a function's locals.
+    Locals 1,
+    /// An immediate: a label, a local, a field, a form of the same instruction.
+    Immediate 1,
+    /// The alignment, the offset or the memory of an access.
+    Access 1,
+    /// The lane of an access or a vector instruction.
+    Lane 1,
     /// Any instruction becomes another one.
-    Instruction,
+    Instruction 1,
     /// An instruction of a body is dropped, doubled, inserted, or swapped with its neighbour.
-    Order,
+    Order 1,
     /// `unreachable` in a body, and a change after it.
-    Unreachable,
+    Unreachable 1,
     /// A block, loop, conditional or handler around instructions of a body.
-    Wrap,
-}
-
-/// Sizes of the index spaces, imports included.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Spaces {
-    pub(super) types: u32,
-    /// By kind of composite type: functions, structs, arrays.
-    kinds: [Vec<u32>; 3],
-    pub(super) functions: u32,
-    pub(super) tables: u32,
-    pub(super) memories: u32,
-    pub(super) globals: u32,
-    pub(super) tags: u32,
-    pub(super) elements: u32,
-    pub(super) data: u32,
-    exports: bool,
-}
-
-impl Spaces {
-    fn of(module: &[u8]) -> Option<Spaces> {
-        let mut spaces = Spaces::default();
-        for payload in Parser::new(0).parse_all(module) {
-            match payload.ok()? {
-                Payload::TypeSection(section) => {
-                    for ty in section.into_iter().map_while(Result::ok).flat_map(|group| group.into_types()) {
-                        let kind = match ty.composite_type.inner {
-                            CompositeInnerType::Func(_) => 0,
-                            CompositeInnerType::Struct(_) => 1,
-                            CompositeInnerType::Array(_) => 2,
-                            CompositeInnerType::Cont(_) => return None,
-                        };
-                        spaces.kinds[kind].push(spaces.types);
-                        spaces.types += 1;
-                    }
-                }
-                Payload::ImportSection(section) => {
-                    for import in section.into_imports() {
-                        match import.ok()?.ty {
-                            TypeRef::Func(_) | TypeRef::FuncExact(_) => spaces.functions += 1,
-                            TypeRef::Table(_) => spaces.tables += 1,
-                            TypeRef::Memory(_) => spaces.memories += 1,
-                            TypeRef::Global(_) => spaces.globals += 1,
-                            TypeRef::Tag(_) => spaces.tags += 1,
-                        }
-                    }
-                }
-                Payload::FunctionSection(section) => spaces.functions += section.count(),
-                Payload::TableSection(section) => spaces.tables += section.count(),
-                Payload::MemorySection(section) => spaces.memories += section.count(),
-                Payload::GlobalSection(section) => spaces.globals += section.count(),
-                Payload::TagSection(section) => spaces.tags += section.count(),
-                Payload::ElementSection(section) => spaces.elements += section.count(),
-                Payload::DataSection(section) => spaces.data += section.count(),
-                Payload::ExportSection(section) => spaces.exports |= section.count() > 1,
-                _ => {}
-            }
-        }
-        Some(spaces)
-    }
+    Wrap 1,
+    /// What makes an operand of an instruction.
+    Operand 3,
+    /// An instruction of its own, with no operands but what is wrong with some: its premises decide.
+    Premise 4,
 }
 
 /// `module` encoded as its mutants are; none if it cannot be parsed.
 pub(super) fn normal(module: &[u8]) -> Option<Vec<u8>> {
     // Nothing is chosen where nothing is changed.
     let mut none = Unstructured::new(&[]);
-    Mutator::new(Spaces::of(module)?, None, &mut Choices::new(&mut none)).encode(module)
+    Mutator::new(Spaces::of(module)?, false, None, &mut Choices::new(&mut none)).encode(module)
 }
 
-/// Changes one site of `module`; none if the module cannot be parsed, has nothing to change, or the change is none (an
-/// index becomes itself, two equal items are swapped).
-pub(super) fn mutate(module: &[u8], choices: &mut Choices<'_, '_>) -> Option<(Kind, Vec<u8>)> {
+/// Changes one site of `module`, with legacy exceptions if it may have them; none if the module cannot be parsed, has nothing
+/// to change, or the change is none (an index becomes itself, two equal items are swapped).
+pub(super) fn mutate(module: &[u8], legacy: bool, choices: &mut Choices<'_, '_>) -> Option<(Kind, Vec<u8>)> {
     let spaces = Spaces::of(module)?;
-    let mut counter = Mutator::new(spaces.clone(), None, choices);
+    let mut counter = Mutator::new(spaces.clone(), legacy, None, choices);
     let unchanged = counter.encode(module)?;
     let sites = counter.sites;
-    let present: Vec<Kind> = Kind::ALL.iter().copied().filter(|kind| sites[*kind as usize] > 0).collect();
-    if present.is_empty() {
-        return None;
-    }
-    let kind = choices.pick(&present);
-    let at = choices.below((sites[kind as usize] as usize).min(1 << 16)) as u32;
-    let mutant = Mutator::new(spaces, Some((kind, at)), choices).encode(module)?;
-    (mutant != unchanged).then_some((kind, mutant))
+    let target = sites.choose(choices)?;
+    let mutant = Mutator::new(spaces, legacy, Some(target), choices).encode(module)?;
+    (mutant != unchanged).then_some((target.kind, mutant))
 }
 
 /// The re-encoder that counts sites and changes one.
 pub(super) struct Mutator<'m, 'c, 'u> {
     pub(super) spaces: Spaces,
-    sites: [u32; Kind::ALL.len()],
-    target: Option<(Kind, u32)>,
+    /// Whether instructions of the legacy exceptions may be put in.
+    pub(super) legacy: bool,
+    sites: Sites,
+    target: Option<Site>,
+    /// The section at hand.
+    pub(super) section: Place,
+    /// The section, or the instruction at hand.
+    place: Place,
     pub(super) choices: &'m mut Choices<'c, 'u>,
     names: Vec<String>,
     started: bool,
 }
 
 impl<'m, 'c, 'u> Mutator<'m, 'c, 'u> {
-    fn new(spaces: Spaces, target: Option<(Kind, u32)>, choices: &'m mut Choices<'c, 'u>) -> Self {
-        let sites = [0; Kind::ALL.len()];
-        Mutator { spaces, sites, target, choices, names: Vec::new(), started: false }
+    fn new(
+        spaces: Spaces,
+        legacy: bool,
+        target: Option<Site>,
+        choices: &'m mut Choices<'c, 'u>,
+    ) -> Mutator<'m, 'c, 'u> {
+        Mutator {
+            spaces,
+            legacy,
+            sites: Sites::new(),
+            target,
+            section: Place::default(),
+            place: Place::default(),
+            choices,
+            names: Vec::new(),
+            started: false,
+        }
     }
 
     fn encode(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
@@ -205,19 +178,44 @@ impl<'m, 'c, 'u> Mutator<'m, 'c, 'u> {
         Some(module.finish())
     }
 
-    /// Counts a site; true if it is the one to change.
+    /// Counts a site at the place at hand; true if it is the one to change.
     pub(super) fn at(&mut self, kind: Kind) -> bool {
-        let site = &mut self.sites[kind as usize];
-        *site += 1;
-        self.target == Some((kind, *site - 1))
+        self.at_place(kind, self.place)
     }
 
-    /// Another index: of the space as a rule, else just beyond it.
+    /// The same for another place.
+    pub(super) fn at_place(&mut self, kind: Kind, place: Place) -> bool {
+        match &mut self.target {
+            None => {
+                self.sites.add(kind, place);
+                false
+            }
+            Some(target) if target.kind != kind || target.place != place => false,
+            // Counted down; behind the site no other one is met.
+            Some(target) => {
+                let hit = target.at == 0;
+                target.at = target.at.wrapping_sub(1);
+                hit
+            }
+        }
+    }
+
+    /// An index of a space as a rule, else just beyond it.
     pub(super) fn index(&mut self, size: u32) -> u32 {
         match self.choices.below(12) {
             0 => size,
             _ => self.choices.below(size.clamp(1, 1 << 16) as usize) as u32,
         }
+    }
+
+    /// Another index than this one, which may stay where there is no other one in the space.
+    fn other_index(&mut self, index: u32, size: u32) -> u32 {
+        let others = size.min(1 << 16).saturating_sub(1);
+        if others == 0 || self.choices.chance(1, 12) {
+            return if self.choices.chance(1, 3) { size } else { index };
+        }
+        let other = self.choices.below(others as usize) as u32;
+        if other < index { other } else { other + 1 }
     }
 
     pub(super) fn func_type_index(&mut self) -> u32 {
@@ -243,7 +241,7 @@ impl<'m, 'c, 'u> Mutator<'m, 'c, 'u> {
     }
 
     fn indexed(&mut self, kind: Kind, index: u32, size: u32) -> Encoded<u32> {
-        Ok(if self.at(kind) { self.index(size) } else { index })
+        Ok(if self.at(kind) { self.other_index(index, size) } else { index })
     }
 
     pub(super) fn any_heap_type(&mut self) -> HeapType {
@@ -293,7 +291,7 @@ impl<'m, 'c, 'u> Mutator<'m, 'c, 'u> {
     }
 
     /// Drops, doubles or swaps an item of a list, or puts `new` into it.
-    fn edit<T: Clone>(&mut self, list: &mut Vec<T>, new: T) {
+    pub(super) fn edit<T: Clone>(&mut self, list: &mut Vec<T>, new: T) {
         if list.is_empty() {
             return list.push(new);
         }
@@ -338,8 +336,8 @@ impl Reencode for Mutator<'_, '_, '_> {
         }
         let kind = self.spaces.kinds.iter().position(|indices| indices.binary_search(&ty).is_ok());
         Ok(match kind {
-            Some(kind) if self.choices.chance(3, 4) => self.index_of_kind(kind),
-            _ => self.index(self.spaces.types),
+            Some(kind) if self.choices.chance(1, 2) => self.index_of_kind(kind),
+            _ => self.other_index(ty, self.spaces.types),
         })
     }
 
@@ -543,7 +541,7 @@ impl Reencode for Mutator<'_, '_, '_> {
     fn parse_export(&mut self, exports: &mut ExportSection, export: wasmparser::Export<'_>) -> Encoded<()> {
         let kind = self.export_kind(export.kind)?;
         let index = self.external_index(export.kind, export.index)?;
-        let stolen = if self.spaces.exports && self.at(Kind::ExportName) && !self.names.is_empty() {
+        let stolen = if !self.names.is_empty() && self.at(Kind::ExportName) {
             let at = self.choices.below(self.names.len());
             Some(self.names[at].clone())
         } else {
@@ -569,7 +567,9 @@ impl Reencode for Mutator<'_, '_, '_> {
         _after: Option<wasm_encoder::SectionId>,
         before: Option<wasm_encoder::SectionId>,
     ) -> Encoded<()> {
-        let place = matches!(
+        self.section = Place::section(before.map_or(0, u8::from));
+        self.place = self.section;
+        let may_start = matches!(
             before,
             Some(
                 wasm_encoder::SectionId::Element
@@ -577,7 +577,7 @@ impl Reencode for Mutator<'_, '_, '_> {
                     | wasm_encoder::SectionId::Code
             )
         );
-        if place && !self.started {
+        if may_start && !self.started {
             self.started = true;
             if self.at(Kind::Start) {
                 let function_index = self.index(self.spaces.functions);
@@ -587,15 +587,38 @@ impl Reencode for Mutator<'_, '_, '_> {
         Ok(())
     }
 
+    fn mem_arg(&mut self, arg: wasmparser::MemArg) -> Encoded<MemArg> {
+        let arg = utils::mem_arg(self, arg)?;
+        Ok(if self.at(Kind::Access) { instructions::other_access(self, arg) } else { arg })
+    }
+
     fn instruction<'a>(&mut self, operator: wasmparser::Operator<'a>) -> Encoded<Instruction<'a>> {
-        let instruction = utils::instruction(self, operator)?;
+        self.place = self.section.instruction(&operator);
+        let mut instruction = utils::instruction(self, operator)?;
+        if !instructions::lanes(&mut instruction).is_empty() && self.at(Kind::Lane) {
+            instructions::change_lane(self, &mut instruction);
+        }
         if instructions::has_immediate(&instruction) && self.at(Kind::Immediate) {
-            return Ok(instructions::other_immediate(self, instruction));
+            instruction = instructions::other_immediate(self, instruction);
         }
         if self.at(Kind::Instruction) {
-            return Ok(instructions::any(self));
+            instruction = instructions::any(self);
         }
+        self.place = self.section;
         Ok(instruction)
+    }
+
+    fn new_function_with_parsed_locals(&mut self, body: &wasmparser::FunctionBody<'_>) -> Encoded<Function> {
+        let mut locals = Vec::new();
+        for group in body.get_locals_reader()? {
+            let (count, ty) = group?;
+            locals.push((count, self.val_type(ty)?));
+        }
+        if self.at(Kind::Locals) {
+            let new = (self.choices.below(3) as u32, self.any_value_type());
+            self.edit(&mut locals, new);
+        }
+        Ok(Function::new(locals))
     }
 
     fn parse_function_body(
@@ -609,26 +632,7 @@ impl Reencode for Mutator<'_, '_, '_> {
         while !reader.eof() {
             list.push(self.parse_instruction(&mut reader)?);
         }
-        if self.at(Kind::Order) {
-            let new = instructions::any(self);
-            self.edit(&mut list, new);
-        }
-        if self.at(Kind::Wrap) {
-            instructions::wrap(self, &mut list);
-        }
-        if self.at(Kind::Unreachable) && !list.is_empty() {
-            let at = self.choices.below(list.len());
-            let mut rest = list.split_off(at);
-            list.push(Instruction::Unreachable);
-            // The final `end` stays, else the body is not even well formed.
-            let end = rest.pop();
-            for _ in 0..=self.choices.below(3) {
-                let new = instructions::any(self);
-                self.edit(&mut rest, new);
-            }
-            list.append(&mut rest);
-            list.extend(end);
-        }
+        bodies::change(self, &mut list);
         for instruction in &list {
             function.instruction(instruction);
         }

@@ -1,0 +1,154 @@
+//! What the mutations change in a body as a list of instructions.
+
+use wasm_encoder::{BlockType, Instruction};
+
+use super::Kind;
+use super::instructions::{self, SMALL, any, block_type, is_push, push, try_table};
+use super::mutate::Mutator;
+
+/// Counts the sites of a body, of which the last instruction is the final `end`, and changes the one that is to be changed.
+pub(super) fn change(m: &mut Mutator<'_, '_, '_>, body: &mut Vec<Instruction<'_>>) {
+    if body.is_empty() {
+        return;
+    }
+    if m.at(Kind::Order) {
+        let new = any(m);
+        m.edit(body, new);
+    }
+    if m.at(Kind::Wrap) {
+        wrap(m, body);
+    }
+    if m.at(Kind::Unreachable) {
+        unreachable(m, body);
+    }
+    if m.at(Kind::Premise) {
+        premise(m, body);
+    }
+    let mut site = None;
+    for (index, instruction) in body.iter().enumerate() {
+        if m.at_place(Kind::Operand, m.section.instruction(instruction)) {
+            site = Some(index);
+        }
+    }
+    if let Some(index) = site {
+        operand(m, body, index);
+    }
+}
+
+/// Puts `unreachable` somewhere, and edits what follows.
+fn unreachable(m: &mut Mutator<'_, '_, '_>, body: &mut Vec<Instruction<'_>>) {
+    let at = m.choices.below(body.len());
+    let mut rest = body.split_off(at);
+    body.push(Instruction::Unreachable);
+    // The final `end` stays, else the body is not even well formed.
+    let end = rest.pop();
+    for _ in 0..=m.choices.below(3) {
+        let new = any(m);
+        m.edit(&mut rest, new);
+    }
+    body.append(&mut rest);
+    body.extend(end);
+}
+
+/// Changes what an instruction takes: its last operand, one before it, or their number.
+fn operand(m: &mut Mutator<'_, '_, '_>, body: &mut Vec<Instruction<'_>>, index: usize) {
+    let pushes: Vec<usize> = (0..index).rev().filter(|&at| is_push(&body[at])).take(4).collect();
+    match m.choices.below(5) {
+        0 => {
+            let new = push(m);
+            body.splice(index..index, [Instruction::Drop, new]);
+        }
+        1 => {
+            let new = push(m);
+            body.insert(index, new);
+        }
+        2 if pushes.len() > 1 => body.swap(pushes[0], pushes[1]),
+        _ if pushes.is_empty() => body.insert(index, Instruction::Drop),
+        _ => {
+            let at = m.choices.pick(&pushes);
+            body[at] = push(m);
+        }
+    }
+}
+
+/// Puts an instruction into a block of its own that takes nothing and leaves nothing, in code that is not reached: there is
+/// whatever operands it needs, below those that are put in. So it is valid as a rule if its premises are.
+fn premise(m: &mut Mutator<'_, '_, '_>, body: &mut Vec<Instruction<'_>>) {
+    use Instruction as I;
+    let at = m.choices.below(body.len());
+    let result = m.choices.chance(1, 3).then(|| m.any_value_type());
+    let mut new = vec![I::Block(result.map_or(BlockType::Empty, BlockType::Result)), I::Unreachable];
+    for _ in 0..m.choices.weighted(&[(4, 0), (2, 1), (1, 2), (1, 3)]) {
+        new.push(push(m));
+    }
+    match alone(m, body) {
+        block @ (I::Block(_) | I::Loop(_) | I::If(_) | I::TryTable(..)) => {
+            new.extend([block, I::Unreachable, I::End]);
+        }
+        block @ I::Try(_) => {
+            let tag = m.index(m.spaces.tags);
+            let rethrow = I::Rethrow(m.choices.below(3) as u32);
+            new.extend([block, I::Unreachable, I::Catch(tag), rethrow, I::End]);
+        }
+        // The rest of a block that is not there.
+        I::Else | I::End | I::Catch(_) | I::CatchAll | I::Delegate(_) => {}
+        instruction => new.push(instruction),
+    }
+    new.extend([I::Unreachable, I::End]);
+    new.extend(result.map(|_| I::Drop));
+    body.splice(at..at, new);
+}
+
+/// Any instruction, or one of the body with another immediate.
+fn alone<'a>(m: &mut Mutator<'_, '_, '_>, body: &[Instruction<'a>]) -> Instruction<'a> {
+    let at = m.choices.below(body.len());
+    if m.choices.chance(1, 3) && instructions::has_immediate(&body[at]) {
+        return instructions::other_immediate(m, body[at].clone());
+    }
+    any(m)
+}
+
+/// Puts a block of some kind around a few instructions of a body that are balanced.
+fn wrap(m: &mut Mutator<'_, '_, '_>, body: &mut Vec<Instruction<'_>>) {
+    use Instruction as I;
+    let start = m.choices.below(body.len());
+    let mut end = start;
+    let (mut depth, mut last) = (0i32, m.choices.below(12));
+    while let Some(instruction) = body.get(end) {
+        match instruction {
+            I::Block(_) | I::Loop(_) | I::If(_) | I::TryTable(..) | I::Try(_) => depth += 1,
+            I::Else | I::Catch(_) | I::CatchAll if depth == 0 => break,
+            I::End | I::Delegate(_) if depth == 0 => break,
+            I::End | I::Delegate(_) => depth -= 1,
+            _ => {}
+        }
+        end += 1;
+        if depth == 0 && last == 0 {
+            break;
+        }
+        last = last.saturating_sub(1);
+    }
+    let ty = block_type(m);
+    let mut tail = vec![I::End];
+    let head = match m.choices.below(if m.legacy { 8 } else { 5 }) {
+        0 => I::Block(ty),
+        1 => I::Loop(ty),
+        2 => I::If(ty),
+        3 | 4 => try_table(m),
+        _ => {
+            tail = match m.choices.below(3) {
+                0 => vec![I::Delegate(m.choices.below(SMALL) as u32)],
+                1 => vec![
+                    I::Catch(m.index(m.spaces.tags)),
+                    any(m),
+                    I::Rethrow(m.choices.below(3) as u32),
+                    I::End,
+                ],
+                _ => vec![I::Catch(m.index(m.spaces.tags)), I::CatchAll, any(m), I::End],
+            };
+            I::Try(ty)
+        }
+    };
+    body.splice(end..end, tail);
+    body.insert(start, head);
+}
