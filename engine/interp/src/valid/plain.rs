@@ -220,11 +220,9 @@ impl Expression<'_> {
     }
 
     fn global_get(&mut self, global: u32) -> Result<()> {
-        if self.constant.is_some() {
-            if self.context.global_before(global, self.at)?.mutable {
-                let message = "constant expression required: global is mutable";
-                return Err(self.error(Rule::ConstantGlobal, message));
-            }
+        if self.constant.is_some() && self.context.global_before(global, self.at)?.mutable {
+            let message = "constant expression required: global is mutable";
+            return Err(self.error(Rule::ConstantGlobal, message));
         }
         let ty = self.context.global(global, self.at)?;
         self.push(ty.value);

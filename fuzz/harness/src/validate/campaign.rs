@@ -354,7 +354,7 @@ fn seeds(config: &Config, summary: &mut Summary, start: Instant) -> io::Result<S
     let mut seeds = Seeds::default();
     for module in &config.seeds {
         let Err(verdicts) = seeds.add(module) else { continue };
-        for (legacy, verdict) in [false, true].into_iter().zip(verdicts) {
+        for (legacy, verdict) in [false, true].into_iter().zip(*verdicts) {
             if !verdict.agrees() {
                 let input = whole(module.clone(), legacy);
                 note(summary, &config.out, &Found { input, verdict, number: None }, start)?;

@@ -38,9 +38,11 @@ impl Seed {
     ///
     /// # Errors
     /// What was said about the module without and with them: it is refused, or the validators do not agree.
-    fn new(module: &[u8]) -> Result<Seed, [Verdict; 2]> {
+    fn new(module: &[u8]) -> Result<Seed, Box<[Verdict; 2]>> {
         let verdicts = [false, true].map(|legacy| judge(module, legacy));
-        let Some(at) = verdicts.iter().position(Verdict::accepted) else { return Err(verdicts) };
+        let Some(at) = verdicts.iter().position(Verdict::accepted) else {
+            return Err(Box::new(verdicts));
+        };
         let legacy = at == 1;
         let normal = mutate::normal(module).filter(|normal| judge(normal, legacy).accepted());
         let normal = normal.unwrap_or_else(|| module.to_vec());
@@ -78,7 +80,7 @@ impl Seeds {
     ///
     /// # Errors
     /// What was said about the module without and with them: it is refused, or the validators do not agree.
-    pub fn add(&mut self, module: &[u8]) -> Result<(), [Verdict; 2]> {
+    pub fn add(&mut self, module: &[u8]) -> Result<(), Box<[Verdict; 2]>> {
         let seed = Seed::new(module)?;
         if seed.legacy {
             self.legacy.push(seed)
