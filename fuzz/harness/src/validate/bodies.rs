@@ -81,6 +81,10 @@ fn premise(m: &mut Mutator<'_, '_, '_>, body: &mut Vec<Instruction<'_>>) {
     for _ in 0..m.choices.weighted(&[(4, 0), (2, 1), (1, 2), (1, 3)]) {
         new.push(push(m));
     }
+    // Many take an i32 last: a condition, an index, a length.
+    if m.choices.chance(1, 3) {
+        new.push(I::I32Const(1));
+    }
     match alone(m, body) {
         block @ (I::Block(_) | I::Loop(_) | I::If(_) | I::TryTable(..)) => {
             new.extend([block, I::Unreachable, I::End]);

@@ -48,10 +48,10 @@ pub(super) fn any(m: &mut Mutator<'_, '_, '_>) -> Instruction<'static> {
 fn plain(m: &mut Mutator<'_, '_, '_>) -> Instruction<'static> {
     use Instruction as I;
     let lane = m.choices.below(18) as u8;
-    match m.choices.below(24) {
+    match m.choices.below(26) {
         0 => I::Nop,
         1 | 2 => I::Drop,
-        3 => I::Select,
+        3 | 24 | 25 => I::Select,
         4 => I::TypedSelect(m.any_value_type()),
         5 | 6 => I::I32Const(m.choices.i32()),
         7 => I::I64Const(m.choices.i64()),

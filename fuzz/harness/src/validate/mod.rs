@@ -14,6 +14,7 @@ mod sites;
 mod spaces;
 #[cfg(test)]
 mod tests;
+mod types;
 
 use std::fmt;
 use std::sync::OnceLock;

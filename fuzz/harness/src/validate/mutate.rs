@@ -9,9 +9,9 @@ use std::convert::Infallible;
 use arbitrary::Unstructured;
 use wasm_encoder::reencode::{self, Reencode, utils};
 use wasm_encoder::{
-    AbstractHeapType, CodeSection, ConstExpr, ElementSection, ExportSection, FieldType, FuncType, Function,
-    GlobalType, HeapType, Instruction, MemArg, MemoryType, Module, RefType, StorageType, StructType, SubType,
-    TableSection, TableType, TypeSection, ValType,
+    CodeSection, ConstExpr, ElementSection, ExportSection, FieldType, FuncType, Function, GlobalType,
+    HeapType, Instruction, MemArg, MemoryType, Module, RefType, StructType, SubType, TableSection, TableType,
+    TypeSection, ValType,
 };
 use wasmparser::Parser;
 
@@ -59,6 +59,8 @@ kinds! {
     Finality 1,
     /// A supertype is dropped, added, or becomes another one.
     Supertype 1,
+    /// A subtype of a type, like it but for something, comes behind the others.
+    Subtype 2,
     /// A recursion group is taken apart, joined with the next, made explicit, or follows an empty one.
     Group 1,
     /// A type index.
@@ -244,52 +246,6 @@ impl<'m, 'c, 'u> Mutator<'m, 'c, 'u> {
         Ok(if self.at(kind) { self.other_index(index, size) } else { index })
     }
 
-    pub(super) fn any_heap_type(&mut self) -> HeapType {
-        use AbstractHeapType as A;
-        if self.spaces.types > 0 && self.choices.chance(1, 2) {
-            return HeapType::Concrete(self.index(self.spaces.types));
-        }
-        let ty = self.choices.pick(&[
-            A::Func,
-            A::Extern,
-            A::Any,
-            A::None,
-            A::NoExtern,
-            A::NoFunc,
-            A::Eq,
-            A::Struct,
-            A::Array,
-            A::I31,
-            A::Exn,
-            A::NoExn,
-        ]);
-        HeapType::Abstract { shared: false, ty }
-    }
-
-    pub(super) fn any_ref_type(&mut self) -> RefType {
-        RefType { nullable: self.choices.chance(1, 2), heap_type: self.any_heap_type() }
-    }
-
-    pub(super) fn any_value_type(&mut self) -> ValType {
-        match self.choices.below(8) {
-            0 => ValType::I32,
-            1 => ValType::I64,
-            2 => ValType::F32,
-            3 => ValType::F64,
-            4 => ValType::V128,
-            _ => ValType::Ref(self.any_ref_type()),
-        }
-    }
-
-    fn any_field(&mut self) -> FieldType {
-        let element_type = match self.choices.below(4) {
-            0 => StorageType::I8,
-            1 => StorageType::I16,
-            _ => StorageType::Val(self.any_value_type()),
-        };
-        FieldType { element_type, mutable: self.choices.chance(1, 2) }
-    }
-
     /// Drops, doubles or swaps an item of a list, or puts `new` into it.
     pub(super) fn edit<T: Clone>(&mut self, list: &mut Vec<T>, new: T) {
         if list.is_empty() {
@@ -304,25 +260,6 @@ impl<'m, 'c, 'u> Mutator<'m, 'c, 'u> {
                 list.swap(at, next);
             }
             _ => list.insert(at + self.choices.below(2), new),
-        }
-    }
-
-    fn limits(&mut self, minimum: &mut u64, maximum: &mut Option<u64>, wide: &mut bool) {
-        match self.choices.below(6) {
-            0 => *wide = !*wide,
-            1 => *maximum = None,
-            2 => *maximum = Some(minimum.saturating_sub(1)),
-            3 => {
-                let edges =
-                    [0, 1, 0xffff, 0x1_0000, 0x1_0001, u64::from(u32::MAX), 1 << 32, 1 << 48, (1 << 48) + 1];
-                *minimum = self.choices.pick(&edges);
-            }
-            4 => {
-                let edges =
-                    [0x1_0000, 0x1_0001, u64::from(u32::MAX), 1 << 32, 1 << 48, (1 << 48) + 1, u64::MAX];
-                *maximum = Some(self.choices.pick(&edges));
-            }
-            _ => *maximum = Some(*minimum),
         }
     }
 }
@@ -441,12 +378,14 @@ impl Reencode for Mutator<'_, '_, '_> {
     ) -> Encoded<()> {
         // What a group before this one left over, to be joined with it.
         let mut joined: Vec<SubType> = Vec::new();
+        let mut all: Vec<SubType> = Vec::new();
         for group in groups {
             let group = group?;
             let mut explicit = group.is_explicit_rec_group() || !joined.is_empty();
             let mut types = std::mem::take(&mut joined);
             for ty in group.into_types() {
                 types.push(self.sub_type(ty)?);
+                all.extend(types.last().cloned());
             }
             if self.at(Kind::Group) {
                 match self.choices.below(4) {
@@ -474,6 +413,13 @@ impl Reencode for Mutator<'_, '_, '_> {
         }
         if !joined.is_empty() {
             section.ty().rec(joined);
+        }
+        if !all.is_empty() && self.at(Kind::Subtype) {
+            let super_type = self.choices.below(all.len());
+            let mut ty = all[super_type].clone();
+            ty.supertype_idxs = vec![super_type as u32];
+            self.vary(&mut ty);
+            section.ty().subtype(&ty);
         }
         Ok(())
     }
