@@ -438,6 +438,7 @@ mod tests {
         let start = NULL_PAGE as u32;
         let region = core.add_region(extent, start, false);
         core.set_region_end(region, start + 4 * SIZE);
+        core.memory.claimed(start..start + 4 * SIZE);
         let element = FieldType { storage: StorageType::I8, mutable: true };
         let bytes = SubType { is_final: true, supertype: None, composite: CompositeType::Array(element) };
         let group = core.layouts.registry().register(&[bytes]).unwrap();
