@@ -438,11 +438,11 @@ mod tests {
         let start = NULL_PAGE as u32;
         let region = core.add_region(extent, start, false);
         core.set_region_end(region, start + 4 * SIZE);
-        core.memory.claimed(start..start + 4 * SIZE);
         let element = FieldType { storage: StorageType::I8, mutable: true };
         let bytes = SubType { is_final: true, supertype: None, composite: CompositeType::Array(element) };
         let group = core.layouts.registry().register(&[bytes]).unwrap();
         let view = core.memory.view(extent);
+        view.claimed(start..start + 4 * SIZE);
         for at in (start..start + 3 * SIZE).step_by(SIZE as usize / 2) {
             view.write_u32(at + TYPE_WORD, group.ids()[0].0).unwrap();
             view.write_u32(at + ARRAY_LENGTH, SIZE - ARRAY_LENGTH - 4).unwrap();
