@@ -24,7 +24,7 @@ use assay_interp::{ErrorKind, Features, Module, Rule};
 use assay_runtime::Engine;
 use wasmparser::{Validator, WasmFeatures};
 
-pub use campaign::{Config, Disagreement, Progress, Share, Summary, run};
+pub use campaign::{Config, Disagreement, Progress, Refusals, Share, Summary, run};
 pub use mutate::Kind;
 pub use seeds::Seeds;
 
