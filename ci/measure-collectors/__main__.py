@@ -59,10 +59,10 @@ def main():
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it all works")
     parser.add_argument("--out", type=Path, help="write copies of the documents there, and leave these alone")
     options = parser.parse_args()
-    out, readme = Path("docs"), Path("README.md")
+    out, readme = Path("engine/runtime/benches"), Path("README.md")
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
-        shutil.copy("docs/collectors.md", options.out)
+        shutil.copy("engine/runtime/benches/collectors.md", options.out)
         shutil.copy(readme, options.out)
         out, readme = options.out, options.out / readme.name
     found, versions = subjects.present()
