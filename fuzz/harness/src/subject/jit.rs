@@ -625,12 +625,13 @@ fn outcome(error: &Error) -> Outcome {
         },
         // Thrown where nothing can be called: see `Jit::failed`.
         ErrorKind::Exception(_) => Outcome::Thrown { graph: HeapGraph::default() },
+        ErrorKind::Exhausted(wasm::Resource::Fibers) => Outcome::Unsupported(error.to_string()),
         ErrorKind::Exhausted(resource) => Outcome::Exhausted(match resource {
             wasm::Resource::CallStack => Resource::CallStack,
             wasm::Resource::Fuel => Resource::Fuel,
             wasm::Resource::GcHeap => Resource::GcHeap,
             // The interpreter does not keep them apart.
-            wasm::Resource::Memory | wasm::Resource::Table => Resource::Memory,
+            wasm::Resource::Memory | wasm::Resource::Table | wasm::Resource::Fibers => Resource::Memory,
         }),
         ErrorKind::Usage(_) => Outcome::BadStep(error.to_string()),
         _ => Outcome::Crashed(error.to_string()),
