@@ -203,7 +203,7 @@ fn handlers_and_exceptions_outlast_suspension() {
         (tag $e (export "e") (param (ref $s)))
         (func $nothing)
         (func $throw (param i32) (call $nothing) (throw $e (struct.new $s (local.get 0))))
-        (func (export "caught") (result i32) (local $x exnref)
+        (func (export "caught") (result i32) (local $x exnref) (local $n i32)
             (block $h (result (ref $s) exnref)
                 (try_table (catch_ref $e $h)
                     (loop (call $nothing) (call $throw (i32.const 7))))
@@ -214,19 +214,15 @@ fn handlers_and_exceptions_outlast_suspension() {
                 (try_table (catch $e $again) (throw_ref (local.get $x)))
                 (unreachable))
             (call $nothing)
-            (i32.add (struct.get $s 0) (struct.get $s 0)))
+            (struct.get $s 0) (local.set $n) (struct.get $s 0) (i32.add (local.get $n)))
         (func (export "uncaught") (call $throw (i32.const 8))))"#;
     let mut store = Store::new(Config::default());
     let instance = instance(&mut store, text, &[]);
     let fiber = start(&mut store, instance, "caught", &[]);
-    // Entry, header, $nothing, $throw, $nothing, then those after the catch.
-    for live in [0, 0, 0, 0, 0, 2, 2] {
+    // Up to the header, `$nothing`, `$throw`, its `$nothing`, and the two after the handlers.
+    for live in [0, 0, 0, 0, 2, 2] {
         assert_eq!(yielded(store.resume(fiber, fuel(1))), Yield::Fuel);
-        // Places on the stack that are free again may keep what they held.
         assert_eq!(store.collect(&[]).objects, live);
-        if live == 0 {
-            assert_eq!(store.stats().allocations, 0);
-        }
     }
     assert_eq!(done(store.resume(fiber, fuel(1))).unwrap(), [Value::I32(14)]);
     let fiber = start(&mut store, instance, "uncaught", &[]);
@@ -349,7 +345,9 @@ const CALLING: &str = r#"(module
     (func $other (param i64) (result i32) (i32.const 1))
     (func $nullary (result i32) (i32.const 33))
     (func (export "run") (param i32) (result i32)
-        (struct.new $s (i32.const 100)) (call $call (local.get 0) (ref.func $deep)) (i32.add (struct.get $s 0)))
+        (struct.new $s (i32.const 100))
+        (local.set 0 (call $call (local.get 0) (ref.func $deep)))
+        (struct.get $s 0) (i32.add (local.get 0)))
     (func (export "tail") (param i32) (result i32) (return_call $call (local.get 0) (ref.func $deep)))
     (func (export "catch") (param i32) (result i32)
         (block $h (result i32) (try_table (catch $e $h) (drop (call $call (local.get 0) (ref.func $throw)))) (unreachable)))

@@ -68,6 +68,18 @@ impl Machine {
         Ok(machine)
     }
 
+    /// Takes the operation back that the topmost frame was in, which has no effect yet: it starts over. A function of its own so
+    /// that the loop needs not keep what it was before the operation.
+    #[cold]
+    #[inline(never)]
+    fn start_over(&mut self, top: usize, executed: &mut u64) {
+        if let Some(frame) = self.frames.last_mut() {
+            frame.pc -= 1;
+        }
+        *executed -= 1;
+        self.top = top;
+    }
+
     /// The slots of all suspended frames.
     pub(crate) fn live_slots(&self) -> &[u64] {
         &self.stack[..self.top]
@@ -990,14 +1002,11 @@ impl Store {
                 },
             }
         };
-        if matches!(stop, Stop::Suspend(_)) {
-            // It has no effect yet, and starts over.
-            pc -= 1;
-            count -= 1;
-            save!();
-            machine.top = base + body.frame_size as usize;
-        }
         *executed += count;
+        if matches!(stop, Stop::Suspend(_)) {
+            save!();
+            machine.start_over(base + body.frame_size as usize, executed);
+        }
         Err(stop)
     }
 }
