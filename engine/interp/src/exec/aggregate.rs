@@ -166,6 +166,9 @@ impl Context<'_> {
     #[inline(never)]
     pub(crate) fn step(&mut self, op: Op, regs: &mut [u64]) -> Result<(), Stop> {
         let at = op.a as usize;
+        if !matches!(op.code, Code::StructNew | Code::StructNewDefault) {
+            self.meter.begin_bulk()?;
+        }
         match op.code {
             // Spec: struct.new.
             Code::StructNew => {

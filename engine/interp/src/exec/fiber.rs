@@ -5,6 +5,7 @@
 //! 1. At a fuel point (the table is in `exec/meter.rs`): when nothing is left of the [`Slice`]'s fuel, the fiber suspends before
 //!    anything is charged and before any effect. Otherwise the whole cost is charged, to the slice (which may be overdrawn) and to the
 //!    store's budget (which may not: out of fuel ends the fiber). So at least one fuel point is passed in each turn.
+//!    Bulk operations and growth are asked at their very beginning, before their checks and whatever they cost.
 //! 2. Function entries and loop headers are epoch points too: when the store's epoch has come to the turn's deadline, the fiber
 //!    suspends there, and this is asked before its fuel is. Bulk operations are no epoch points.
 //! 3. What has been suspended at a fuel point starts over: its operands are there still, but its checks are made again, since

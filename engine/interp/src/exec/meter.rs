@@ -7,8 +7,8 @@
 //! | bulk operation on memories | 1 per started 64 bytes |
 //! | growth within the limit | 1 per page or element |
 //!
-//! A cost of 0 is no fuel point. Bulk operations and growth charge after their bounds checks and before any effect. Two things are
-//! charged at once: the *budget* of the store, which ends the computation that exceeds it, and the *slice* of the turn under way,
+//! Bulk operations and growth are fuel points before anything else of the instruction, whatever they cost; they charge after their
+//! bounds checks and before any effect. Two things are charged at once: the *budget* of the store, which ends the computation that exceeds it, and the *slice* of the turn under way,
 //! which suspends it (see [`super::fiber`] for the rules). To keep this off the hot path both are folded into one counter, the *window*:
 //! what may be charged without a look at either.
 //!
@@ -94,7 +94,7 @@ impl Meter {
             return Err(Stop::Suspend(Yield::Epoch));
         }
         if let Some(TurnLeft { fuel: Some(left), .. }) = &mut self.turn {
-            if *left == 0 {
+            if *left == 0 && point == Point::Control {
                 return Err(Stop::Suspend(Yield::Fuel));
             }
             *left = left.saturating_sub(cost);
@@ -107,6 +107,21 @@ impl Meter {
             *left -= cost;
         }
         Ok(())
+    }
+
+    /// The beginning of a bulk operation or growth: suspends if nothing is left of the turn's fuel.
+    #[inline(always)]
+    pub(crate) fn begin_bulk(&mut self) -> Result<(), Stop> {
+        if self.room == 0 { self.begin_bulk_beyond() } else { Ok(()) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn begin_bulk_beyond(&mut self) -> Result<(), Stop> {
+        self.settle();
+        let over = matches!(self.turn, Some(TurnLeft { fuel: Some(0), .. }));
+        self.open();
+        if over { Err(Stop::Suspend(Yield::Fuel)) } else { Ok(()) }
     }
 
     /// Whether the deadline of the turn has come.
@@ -188,11 +203,11 @@ mod tests {
         meter.charge(50, Point::Bulk).unwrap();
         assert_eq!(meter.budget(), Some(48));
         meter.charge(0, Point::Bulk).unwrap();
-        assert!(suspends(meter.charge(1, Point::Bulk), Yield::Fuel));
+        assert!(suspends(meter.begin_bulk(), Yield::Fuel));
+        assert!(suspends(meter.charge(1, Point::Control), Yield::Fuel));
         assert_eq!(meter.budget(), Some(48));
-        // The slice comes before the budget.
-        assert!(suspends(meter.charge(49, Point::Bulk), Yield::Fuel));
         meter.change_turn(turn(Some(1), None));
+        meter.begin_bulk().unwrap();
         assert!(matches!(meter.charge(49, Point::Bulk), Err(Stop::Error(_))));
         assert_eq!(meter.budget(), Some(0));
     }

@@ -723,23 +723,27 @@ impl Store {
                     reg!(op.d) = memory.size as u64 / PAGE_SIZE;
                 }
                 Code::MemoryGrow => {
+                    charged!(self.meter.begin_bulk());
                     let memory = &mut self.memories[instance.memories[op.m as usize] as usize];
                     let pages = reg!(op.a);
                     let total = &mut self.total_pages;
                     reg!(op.d) = charged!(memory::grow(memory, pages, &self.config, total, &mut self.meter));
                 }
                 Code::MemoryFill => {
+                    charged!(self.meter.begin_bulk());
                     let memory = &mut self.memories[instance.memories[op.m as usize] as usize];
                     let (at, value, len) = (reg!(op.a), reg!(op.a + 1), reg!(op.a + 2));
                     charged!(memory::fill(memory, at, value, len, &mut self.meter));
                 }
                 Code::MemoryCopy => {
+                    charged!(self.meter.begin_bulk());
                     let dst = instance.memories[op.m as usize] as usize;
                     let src = instance.memories[op.b as usize] as usize;
                     let operands = (reg!(op.a), reg!(op.a + 1), reg!(op.a + 2));
                     charged!(memory::copy(&mut self.memories, (dst, src), operands, &mut self.meter));
                 }
                 Code::MemoryInit => {
+                    charged!(self.meter.begin_bulk());
                     let memory = &mut self.memories[instance.memories[op.m as usize] as usize];
                     let data = &self.datas[instance.first_data + op.b as usize];
                     let (at, from, len) = (reg!(op.a), reg!(op.a + 1), reg!(op.a + 2));
@@ -770,6 +774,7 @@ impl Store {
                     reg!(op.d) = table.elements.len() as u64;
                 }
                 Code::TableGrow => {
+                    charged!(self.meter.begin_bulk());
                     let table = &mut self.tables[instance.tables[op.b as usize] as usize];
                     let (value, count) = (reg!(op.a), reg!(op.a + 1));
                     let total = &mut self.total_elements;
@@ -777,17 +782,20 @@ impl Store {
                         charged!(table::grow(table, value, count, &self.config, total, &mut self.meter));
                 }
                 Code::TableFill => {
+                    charged!(self.meter.begin_bulk());
                     let table = &mut self.tables[instance.tables[op.b as usize] as usize];
                     let (at, value, len) = (reg!(op.a), reg!(op.a + 1), reg!(op.a + 2));
                     charged!(table::fill(table, at, value, len, &mut self.meter));
                 }
                 Code::TableCopy => {
+                    charged!(self.meter.begin_bulk());
                     let dst = instance.tables[op.b as usize] as usize;
                     let src = instance.tables[op.d as usize] as usize;
                     let operands = (reg!(op.a), reg!(op.a + 1), reg!(op.a + 2));
                     charged!(table::copy(&mut self.tables, (dst, src), operands, &mut self.meter));
                 }
                 Code::TableInit => {
+                    charged!(self.meter.begin_bulk());
                     let table = &mut self.tables[instance.tables[op.b as usize] as usize];
                     let refs = &self.elems[instance.first_elem + op.d as usize];
                     let (at, from, len) = (reg!(op.a), reg!(op.a + 1), reg!(op.a + 2));

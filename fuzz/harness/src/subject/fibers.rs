@@ -32,9 +32,10 @@ impl<'c, E: Executor> Script<'c, E> {
             };
             fibers.push(started.map_or_else(State::Ended, State::Resting));
         }
+        let counted = self.fuel.is_some();
         let mut crashed = false;
         for turn in turns {
-            crashed = crashed || event(executor, &mut fibers, *turn);
+            crashed = crashed || event(executor, &mut fibers, *turn, counted);
         }
         let resting = |state: &State<E::Fiber>| matches!(state, State::Resting(_));
         for round in 0..=MAX_ROUNDS {
@@ -47,7 +48,7 @@ impl<'c, E: Executor> Script<'c, E> {
                 } else {
                     Turn::Resume(index, Slice::default())
                 };
-                crashed = crashed || event(executor, &mut fibers, last);
+                crashed = crashed || event(executor, &mut fibers, last, counted);
             }
         }
         let outcome = |state| match state {
@@ -59,7 +60,7 @@ impl<'c, E: Executor> Script<'c, E> {
 }
 
 /// True when the executor crashed: nothing runs on it any more.
-fn event<E: Executor>(executor: &mut E, fibers: &mut [State<E::Fiber>], turn: Turn) -> bool {
+fn event<E: Executor>(executor: &mut E, fibers: &mut [State<E::Fiber>], turn: Turn, counted: bool) -> bool {
     let (number, ended) = match turn {
         Turn::Epoch => {
             executor.advance_epoch();
@@ -88,14 +89,14 @@ fn event<E: Executor>(executor: &mut E, fibers: &mut [State<E::Fiber>], turn: Tu
                     Outcome::Done
                 })
             });
-            record(executor, rests.unwrap_or("fiber ends"), number);
+            record(executor, rests.unwrap_or("fiber ends"), number, counted);
             (number, rests.is_none().then_some(ended))
         }
         Turn::Cancel(number) => {
             let Some(State::Resting(fiber)) = fibers.get(number as usize) else { return false };
             let fiber = *fiber;
             let ended = caught(|| executor.cancel(fiber));
-            record(executor, "fiber cancelled", number);
+            record(executor, "fiber cancelled", number, counted);
             (number, Some(ended))
         }
     };
@@ -105,7 +106,8 @@ fn event<E: Executor>(executor: &mut E, fibers: &mut [State<E::Fiber>], turn: Tu
     crashed
 }
 
-fn record<E: Executor>(executor: &mut E, what: &str, number: u32) {
-    let fuel = executor.fuel().cast_signed();
+/// What came of a turn, with the fuel left if it is counted.
+fn record<E: Executor>(executor: &mut E, what: &str, number: u32, counted: bool) {
+    let fuel = if counted { executor.fuel().cast_signed() } else { 0 };
     executor.record(what, vec![Value::I32(number.cast_signed()), Value::I64(fuel)]);
 }
