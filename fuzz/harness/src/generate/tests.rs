@@ -189,6 +189,7 @@ fn typed_cases_do_enough() {
             match outcome {
                 Outcome::Done | Outcome::Returned { .. } => {}
                 Outcome::Trapped(_) => trapped += 1,
+                Outcome::Cancelled if case.schedule.fibers > 0 => {}
                 other => panic!("seed {seed}: {other:?}"),
             }
         }
