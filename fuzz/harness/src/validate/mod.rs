@@ -5,15 +5,19 @@
 //! its mutation, since all accept its base and it differs from it.
 
 mod bodies;
+mod branches;
 mod campaign;
 mod instructions;
+mod matching;
 mod mutate;
 mod seeds;
 mod settled;
 mod sites;
 mod spaces;
+mod stack;
 #[cfg(test)]
 mod tests;
+mod typed;
 mod types;
 
 use std::fmt;
@@ -194,11 +198,16 @@ fn ours(module: &[u8], legacy: bool) -> Judgement {
     }
 }
 
-fn theirs(module: &[u8], legacy: bool) -> Judgement {
+/// wasmparser's features for what is judged.
+fn features(legacy: bool) -> WasmFeatures {
     // wasmparser's 3.0 has threads, the specification's has not ("Binary Format / Types / Limits" knows no shared flag).
     let mut features = WasmFeatures::WASM3.difference(WasmFeatures::THREADS);
     features.set(WasmFeatures::LEGACY_EXCEPTIONS, legacy);
-    match Validator::new_with_features(features).validate_all(module) {
+    features
+}
+
+fn theirs(module: &[u8], legacy: bool) -> Judgement {
+    match Validator::new_with_features(features(legacy)).validate_all(module) {
         Ok(_) => Judgement::Accepted,
         Err(error) => {
             let text = error.to_string();
