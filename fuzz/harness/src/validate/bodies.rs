@@ -7,7 +7,7 @@ use super::instructions::{self, SMALL, any, block_type, is_push, push, try_table
 use super::mutate::Mutator;
 use super::stack::{self, State};
 use super::typed::{make, typed};
-use super::{Kind, branches};
+use super::{Kind, branches, locals};
 
 /// A function as the mutations see it.
 pub(super) struct Body<'a> {
@@ -91,7 +91,7 @@ fn initialization(m: &mut Mutator<'_, '_, '_>, body: &mut Body<'_>) {
     let ty = ValType::Ref(RefType { nullable, ..m.any_ref_type() });
     body.locals.push((1, ty));
     let at = m.choices.below(body.instructions.len());
-    let new = branches::initialization(m, declared, ty);
+    let new = locals::uses_of(m, declared, ty);
     body.instructions.splice(at..at, new);
 }
 

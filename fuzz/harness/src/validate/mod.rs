@@ -8,6 +8,8 @@ mod bodies;
 mod branches;
 mod campaign;
 mod instructions;
+mod kind;
+mod locals;
 mod matching;
 mod mutate;
 mod seeds;
@@ -29,7 +31,7 @@ use assay_runtime::Engine;
 use wasmparser::{Validator, WasmFeatures};
 
 pub use campaign::{Config, Disagreement, Progress, Refusals, Share, Summary, run};
-pub use mutate::Kind;
+pub use kind::Kind;
 pub use seeds::Seeds;
 
 use seeds::Seed;
@@ -117,13 +119,17 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Verdict { ours, theirs, jit, settled } = self;
         writeln!(f, "assay-interp: {ours}\nwasmparser:   {theirs}\nassay-jit:    {jit}")?;
+        for pair in self.uncompared() {
+            writeln!(f, "not compared: {pair}")?;
+        }
         settled.map_or(Ok(()), |settled| writeln!(f, "settled:      {settled}"))
     }
 }
 
 impl Verdict {
     /// Whether wasmparser agrees with the interpreter on accepting, and the JIT also on what is malformed and what is
-    /// invalid; a limit on either side leaves nothing to compare, a crash never agrees. What is settled agrees.
+    /// invalid; a limit on either side leaves nothing to compare (see [`Verdict::uncompared`]), a crash never agrees. What is settled
+    /// agrees.
     pub fn agrees(&self) -> bool {
         self.settled.is_some() || (self.ours.agrees(&self.theirs) && self.ours.agrees(&self.jit))
     }
@@ -133,6 +139,23 @@ impl Verdict {
         [&self.ours, &self.theirs, &self.jit].into_iter().all(|judgement| *judgement == Judgement::Accepted)
     }
 
+    /// The pairs of which a limit of one leaves nothing to compare: which pair, and the limit, without numbers.
+    pub fn uncompared(&self) -> Vec<String> {
+        use Judgement::{Crashed, Limit};
+        let interp = ("assay-interp", &self.ours);
+        let others = [("wasmparser", &self.theirs), ("assay-jit", &self.jit)];
+        let limit = |other: (&str, &Judgement)| {
+            let (whose, text) = match (interp, other) {
+                ((_, Crashed(_)), _) | (_, (_, Crashed(_))) => return None,
+                ((whose, Limit(text)), _) | (_, (whose, Limit(text))) => (whose, text),
+                _ => return None,
+            };
+            let text = text.split_once(" (at offset").map_or(text.as_str(), |(text, _)| text);
+            Some(format!("assay-interp and {}, a limit of {whose}: {}", other.0, without_numbers(text)))
+        };
+        others.into_iter().filter_map(limit).collect()
+    }
+
     /// The disagreement with what differs from module to module (numbers) left out; the same for the same cause as a rule.
     /// The interpreter's words are left out where it names a rule.
     pub fn key(&self) -> String {
@@ -140,19 +163,23 @@ impl Verdict {
             Judgement::Invalid(Some(rule), _) => format!("invalid: {}", rule.name()),
             other => other.to_string(),
         };
-        let text = format!("{ours} | {} | {}", self.theirs, self.jit);
-        let mut key = String::new();
-        let mut in_number = false;
-        for c in text.chars() {
-            // A number may be hexadecimal; letters that a name begins with are none.
-            let goes_on = in_number && (c.is_ascii_hexdigit() || c == 'x');
-            if !goes_on {
-                in_number = c.is_ascii_digit();
-                key.push(if in_number { '0' } else { c });
-            }
-        }
-        key
+        without_numbers(&format!("{ours} | {} | {}", self.theirs, self.jit))
     }
+}
+
+/// The text with 0 for each number.
+fn without_numbers(text: &str) -> String {
+    let mut rest = String::new();
+    let mut in_number = false;
+    for c in text.chars() {
+        // A number may be hexadecimal; letters that a name begins with are none.
+        let goes_on = in_number && (c.is_ascii_hexdigit() || c == 'x');
+        if !goes_on {
+            in_number = c.is_ascii_digit();
+            rest.push(if in_number { '0' } else { c });
+        }
+    }
+    rest
 }
 
 /// Shows `module` to the validators, which take the exception handling of before 3.0 too if `legacy` says so.
@@ -211,7 +238,9 @@ fn theirs(module: &[u8], legacy: bool) -> Judgement {
         Ok(_) => Judgement::Accepted,
         Err(error) => {
             let text = error.to_string();
-            if is_limit(&text) { Judgement::Limit(text) } else { Judgement::Rejected(text) }
+            // What has fewer bytes has fewer types: nothing has an index beyond that limit.
+            let no_type = text.contains("type index") && module.len() <= MOST_TYPES;
+            if is_limit(&text) && !no_type { Judgement::Limit(text) } else { Judgement::Rejected(text) }
         }
     }
 }
@@ -237,6 +266,9 @@ fn jit(module: &[u8], legacy: bool) -> Judgement {
         _ => Judgement::Crashed(text),
     }
 }
+
+/// wasmparser's limit of types (its module `limits`).
+const MOST_TYPES: usize = 1_000_000;
 
 /// wasmparser's limits (its module `limits`), which the specification allows an implementation to have. `validate/tests.rs`
 /// has a module for each.
