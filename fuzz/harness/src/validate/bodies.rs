@@ -48,23 +48,22 @@ pub(super) fn change(m: &mut Mutator<'_, '_, '_>, body: &mut Body<'_>) {
     if m.at(Kind::Initialization) {
         initialization(m, body);
     }
-    if let Some(index) = instruction(m, Kind::Operand, &body.instructions) {
-        operand(m, &mut body.instructions, index);
-    }
-    if let Some(index) = instruction(m, Kind::Operands, &body.instructions) {
-        operands(m, body, index);
-    }
-}
-
-/// Counts a site of each instruction; the index of the one to change.
-fn instruction(m: &mut Mutator<'_, '_, '_>, kind: Kind, body: &[Instruction<'_>]) -> Option<usize> {
-    let mut site = None;
-    for (index, instruction) in body.iter().enumerate() {
-        if m.at_place(kind, m.section.instruction(instruction)) {
-            site = Some(index);
+    let (mut before, mut anew) = (None, None);
+    for (index, instruction) in body.instructions.iter().enumerate() {
+        let place = m.section.instruction(instruction);
+        if m.at_place(Kind::Operand, place) {
+            before = Some(index);
+        }
+        if m.at_place(Kind::Operands, place) {
+            anew = Some(index);
         }
     }
-    site
+    if let Some(index) = before {
+        operand(m, &mut body.instructions, index);
+    }
+    if let Some(index) = anew {
+        operands(m, body, index);
+    }
 }
 
 /// The types before an instruction of a body of which nothing has been changed.

@@ -42,7 +42,7 @@ kinds! {
     /// A recursion group is taken apart, joined with the next, made explicit, or follows an empty one.
     Group 1,
     /// A type index.
-    TypeIndex 1,
+    TypeIndex 2,
     /// A function index.
     FunctionIndex 1,
     /// A global index.
@@ -96,7 +96,7 @@ kinds! {
     /// The operands of an instruction, made anew with the types that they have, but for one.
     Operands 3,
     /// An instruction with operands of its own, and a block around it, right but for one type.
-    Typed 3,
+    Typed 4,
     /// A branch, or handlers, among labels of its own whose types are related, right but for one type.
     Branch 3,
     /// A local without a default value, set and read in blocks of several kinds.

@@ -365,17 +365,18 @@ pub fn input(bytes: &[u8], seeds: &Seeds) -> Input {
     // The mutation's choices come first: a base that eats all bytes would leave it none.
     let mut first = Unstructured::new(source.bytes((source.len() / 4).min(CHOICES)).unwrap_or_default());
     let mut choices = Choices::new(&mut first);
+    // Seeds are small and cost nothing to make.
     let seed = match choice & 15 {
-        0..=3 => pick_of(&seeds.given, pick),
-        4 | 5 => pick_of(&seeds.own, pick),
-        6 => pick_of(&seeds.legacy, pick),
+        0..=5 => pick_of(&seeds.given, pick),
+        6..=8 => pick_of(&seeds.own, pick),
+        9 => pick_of(&seeds.legacy, pick),
         _ => None,
     };
     let legacy = pick >> 14 == 0 || seed.is_some_and(|seed| seed.legacy);
     let base = match (seed, choice & 15) {
         (Some(seed), _) if origin == Origin::Types => seed.normal.clone(),
         (Some(seed), _) => seed.module.clone(),
-        (None, 7) => typed(&mut source),
+        (None, 10) => typed(&mut source),
         (None, _) => smith::module_of_everything(&mut source),
     };
     let base = match origin {

@@ -114,7 +114,7 @@ fn inputs_of_one_beginning_give_different_mutants() {
     let differs = |beginning: u64| {
         let mutants = (0..8).map(|seed| {
             // A type-mutated own seed, the same 24 bytes of choices, then others.
-            let mut bytes = vec![0x24, 0, 0x80];
+            let mut bytes = vec![0x26, 0, 0x80];
             bytes.extend(random(beginning, 24));
             bytes.extend(random(seed, 4096));
             input(&bytes, &seeds).module

@@ -108,13 +108,13 @@ fn unpacked(ty: StorageType) -> ValType {
 }
 
 fn any(m: &mut Mutator<'_, '_, '_>, state: Option<&State>) -> Option<Typed> {
-    match m.choices.below(8) {
+    match m.choices.below(9) {
         0 => structs(m),
-        1 | 2 => arrays(m),
-        3 => Some(references(m)),
-        4 => calls(m, state),
-        5 => tables(m),
-        6 => variables(m, state),
+        1..=3 => arrays(m),
+        4 => Some(references(m)),
+        5 => calls(m, state),
+        6 => tables(m),
+        7 => variables(m, state),
         _ => control(m, state),
     }
 }
