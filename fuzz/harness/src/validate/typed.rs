@@ -350,7 +350,7 @@ fn variables(m: &mut Mutator<'_, '_, '_>, state: Option<&State>) -> Option<Typed
 fn control(m: &mut Mutator<'_, '_, '_>, state: Option<&State>) -> Option<Typed> {
     use Instruction as I;
     use ValType::I32;
-    Some(match m.choices.below(10) {
+    Some(match m.choices.below(12) {
         0 | 1 => {
             let tag = m.index(m.spaces.tags);
             let ty = m.spaces.func(*m.spaces.tag_types.get(tag as usize)?)?;
@@ -358,11 +358,11 @@ fn control(m: &mut Mutator<'_, '_, '_>, state: Option<&State>) -> Option<Typed> 
         }
         2 => Typed { takes: vec![null_of(AbstractHeapType::Exn)], instruction: I::ThrowRef, leaves: None },
         3 => Typed { takes: state?.labels.last()?.clone(), instruction: I::Return, leaves: None },
-        4 => {
+        4..=6 => {
             let ty = m.any_value_type();
             plain(vec![ty, ty, I32], I::Select, vec![ty])
         }
-        5 | 6 => {
+        7 | 8 => {
             let ty = m.any_value_type();
             plain(vec![ty, ty, I32], I::TypedSelect(ty), vec![ty])
         }
@@ -372,8 +372,8 @@ fn control(m: &mut Mutator<'_, '_, '_>, state: Option<&State>) -> Option<Typed> 
             let (mut takes, leaves) = (ty.params().to_vec(), ty.results().to_vec());
             let block_type = BlockType::FunctionType(index);
             let instruction = match form {
-                7 => I::Block(block_type),
-                8 => I::Loop(block_type),
+                9 => I::Block(block_type),
+                10 => I::Loop(block_type),
                 _ => {
                     takes.push(I32);
                     I::If(block_type)
