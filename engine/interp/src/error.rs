@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::runtime::exception::Exception;
-use crate::runtime::value::{ObjectAddr, Ref, TagAddr, Value};
+use crate::runtime::value::{FuncAddr, ObjectAddr, Ref, TagAddr, Value};
 use crate::valid::Rule;
 
 /// Why a computation trapped. Both executors of the project use the same set.
@@ -253,26 +253,28 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// What a host function returns when it fails.
+/// How a host function ends, when not with its results.
 #[derive(Clone, Debug)]
 pub enum HostError {
     /// A failure of the host's own; the caller sees [`ErrorKind::Host`].
     Message(String),
     /// A failure of a nested call, handed on unchanged (a trap stays a trap, an exception is thrown on).
     Nested(Error),
+    /// No failure: the fiber that the function runs on is suspended, and these are the results when it goes on. They are
+    /// roots meanwhile. Where nothing can be suspended (outside of fibers, and in a nested call on one) the function returns them at once.
+    Yield(Vec<Value>),
+    /// No failure: the function ends by calling another one, whose results, of equal types, are its own. Unlike a nested
+    /// call's, the callee's frames can be suspended. Wrong arguments or other results are an error of kind [`ErrorKind::Host`].
+    Call {
+        /// The function to call.
+        func: FuncAddr,
+        /// Its arguments.
+        args: Vec<Value>,
+    },
 }
 
 impl From<Error> for HostError {
     fn from(error: Error) -> HostError {
         HostError::Nested(error)
-    }
-}
-
-impl From<HostError> for Error {
-    fn from(error: HostError) -> Error {
-        match error {
-            HostError::Message(message) => Error::host(message),
-            HostError::Nested(error) => error,
-        }
     }
 }

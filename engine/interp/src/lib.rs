@@ -2,12 +2,13 @@
 //! decoder, validator, types, store and object model. It shares no code with the JIT engine that it is compared with.
 //!
 //! The way of the data: bytes → [`Module::new`] (`binary/` reads, `valid/` judges, `exec/translate` turns bodies into internal code) →
-//! [`Store::instantiate`] (`runtime/`) → [`Store::invoke`] (`exec/`) → values, and a heap to look at.
+//! [`Store::instantiate`] (`runtime/`) → [`Store::invoke`] (`exec/`) → values, and a heap to look at. A call that takes turns with
+//! others is a [`Fiber`]: [`Store::start_fiber`], [`Store::resume`].
 //! The folders are the spec's chapters: `syntax` (Structure), `valid` (Validation), `binary` (Binary Format), `exec` and `runtime`
 //! (Execution).
 //!
-//! Invariants: no unsafe code; no Rust recursion on anything that a module controls, except a host function that calls back
-//! (bounded by [`Config::max_host_depth`]); malformed input never panics; what cannot happen in valid code is an error of
+//! Invariants: no unsafe code; no Rust recursion on anything that a module controls, except a host function that calls back or
+//! resumes a fiber (bounded by [`Config::max_host_depth`]); malformed input never panics; what cannot happen in valid code is an error of
 //! kind [`ErrorKind::Crash`]. Only a valid module can be instantiated; an invalid one is refused with the [`Rule`] that it breaks.
 //!
 //! ```
@@ -33,6 +34,7 @@ mod syntax;
 mod valid;
 
 pub use error::{DecodeError, Error, ErrorKind, HostError, Resource, Result, TrapKind};
+pub use exec::fiber::{Fiber, Slice, Turn, Yield};
 pub use runtime::collect::LiveSet;
 pub use runtime::exception::Exception;
 pub use runtime::introspect::{FuncOrigin, ObjectKind, TypePlace};

@@ -23,10 +23,8 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, MemFlagsData, Value};
 
-use crate::TrapCode;
 use crate::builtins::Builtin;
 use crate::translate::{FuncTranslator, Region};
-use crate::vmctx::StoreCtx;
 
 /// An object of static size that is about to be allocated.
 pub(crate) struct NewObject<'a> {
@@ -157,21 +155,6 @@ impl FuncTranslator<'_> {
         let result = self.b.block_params(done)[0];
         self.b.declare_value_needs_stack_map(result);
         result
-    }
-
-    /// Charges the inline allocation of an array, as `Builtin::AllocArray` does on the slow path.
-    fn charge_elements(&mut self, elements: u32) {
-        if !self.options.fuel || elements == 0 {
-            return;
-        }
-        let store = self.store();
-        let flags = self.flags(Region::Fuel);
-        let at = offset_of!(StoreCtx, fuel) as i32;
-        let fuel = self.b.ins().load(I64, flags, store, at);
-        let left = self.b.ins().iadd_imm_s(fuel, -i64::from(elements));
-        self.b.ins().store(flags, left, store, at);
-        let spent = self.b.ins().icmp_imm_s(IntCC::SignedLessThan, left, 0);
-        self.trap_if(spent, TrapCode::OutOfFuel);
     }
 
     /// Stores the traced reference `value` at `address + offset`, a slot of an object that the mutator can reach.

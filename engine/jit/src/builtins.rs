@@ -51,6 +51,9 @@ pub enum Builtin {
     Throw,
     /// `()`: a safepoint at which nothing else happens; emitted on demand only.
     Safepoint,
+    /// `(cost: i32)`: suspends the fiber if its turn is over; then traps OutOfFuel unless `cost` fuel is left, which it does not
+    /// charge. At a cost of 0, which bulk operations have here, epochs do not count.
+    Point,
     /// `(values: *mut u128 as i64)`: calls host function `vmctx.host_func`; arguments at `values[i]` (low bytes), results
     /// are written there. Called by host thunks only.
     HostCall,
@@ -58,7 +61,7 @@ pub enum Builtin {
 
 impl Builtin {
     /// All, in table order.
-    pub const ALL: [Builtin; 22] = [
+    pub const ALL: [Builtin; 23] = [
         Builtin::Raise,
         Builtin::AllocStruct,
         Builtin::AllocArray,
@@ -80,12 +83,13 @@ impl Builtin {
         Builtin::ElemDrop,
         Builtin::Throw,
         Builtin::Safepoint,
+        Builtin::Point,
         Builtin::HostCall,
     ];
     /// CLIF-level parameter kinds after the vmctx ('i' = i32, 'l' = i64) and the result (none, 'i' or 'l').
     pub const fn signature(self) -> (&'static str, Option<char>) {
         match self {
-            Builtin::Raise | Builtin::Throw => ("i", None),
+            Builtin::Raise | Builtin::Throw | Builtin::Point => ("i", None),
             Builtin::AllocStruct => ("i", Some('i')),
             Builtin::AllocArray => ("ii", Some('i')),
             Builtin::ArrayFill => ("iilli", None),

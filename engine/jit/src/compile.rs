@@ -45,6 +45,9 @@ pub struct CompileOptions {
     pub fuel: bool,
     /// Whether code passes a safepoint at each function's entry and at each arrival at a loop's header.
     pub polls: bool,
+    /// Whether a fiber may be suspended at each function's entry, at each arrival at a loop's header (when its fuel or its
+    /// epochs are used up) and before each bulk operation (fuel).
+    pub yields: bool,
     /// Whether stores into fresh objects run the collector's barrier too, where that does something for them.
     pub slow_barriers: bool,
     /// Whether Cranelift's verifier runs.
@@ -64,6 +67,7 @@ impl Default for CompileOptions {
             cpu: Cpu::Native,
             fuel: false,
             polls: false,
+            yields: false,
             slow_barriers: false,
             verifier: cfg!(debug_assertions),
             alias_analysis: true,

@@ -57,8 +57,15 @@ pub struct StoreCtx {
     pub entry_sp: usize,
     /// Landing pad of it: traps continue there.
     pub entry_handler: usize,
-    /// Fuel left; negative = used up. Unused unless the code was compiled with fuel.
+    /// Fuel left of the present turn, or of all where there are no turns; negative = used up, or a turn that took more.
+    /// Unused unless the code was compiled with fuel.
     pub fuel: i64,
+    /// Fuel beyond that: `fuel + fuel_reserve` is what is left altogether.
+    pub fuel_reserve: i64,
+    /// The store's epoch, which any thread may advance.
+    pub epoch: *const u64,
+    /// Code with yields calls [`Builtin::Point`](crate::builtins::Builtin::Point) from this epoch on.
+    pub epoch_deadline: u64,
     /// Func id → entry; entry 0 is never valid. Moves when functions are added: never hoist this load over a call.
     pub funcs: *const FuncEntry,
     /// Number of entries.

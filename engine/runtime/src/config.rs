@@ -19,6 +19,9 @@ pub struct Config {
     /// Whether code passes a safepoint at each function's entry and at each arrival at a loop's header, so that
     /// [`Stress::every_safepoint`] and schedules can collect there.
     pub polls: bool,
+    /// Whether fibers may be suspended in wasm code, by [`Slice`](crate::Slice): at functions' entries, at arrivals at loops'
+    /// headers and before bulk operations. Without it they are suspended in host functions only.
+    pub yields: bool,
     /// Whether Cranelift's verifier runs.
     pub verifier: bool,
     /// Whether Cranelift's alias analysis runs.
@@ -41,6 +44,8 @@ pub struct Config {
     pub max_total_table_elements: u64,
     /// Bytes of native stack that wasm code may use, nested activations included.
     pub max_wasm_stack: usize,
+    /// Most fibers of a store at a time, each with a stack of `max_wasm_stack` and about 0.5 MiB for the host.
+    pub max_fibers: usize,
 }
 
 impl Default for Config {
@@ -52,6 +57,7 @@ impl Default for Config {
             cpu: Cpu::Native,
             fuel: false,
             polls: false,
+            yields: false,
             verifier: cfg!(debug_assertions),
             alias_analysis: true,
             legacy_exceptions: false,
@@ -63,6 +69,7 @@ impl Default for Config {
             max_total_pages: 1 << 16,
             max_total_table_elements: 20_000_000,
             max_wasm_stack: 512 << 10,
+            max_fibers: 1000,
         }
     }
 }

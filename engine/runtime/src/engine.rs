@@ -10,6 +10,7 @@ use assay_gc::{BarrierShape, CodeShape, CollectorEntry, RecGroup, SubType, TypeR
 use assay_jit::trampoline::{AbiSignature, Trampolines};
 use assay_jit::{CompileOptions, Compiler};
 
+use crate::fiber::StackPool;
 use crate::{Config, Error, Usage};
 
 /// Trampolines that stay compiled although no store uses them.
@@ -33,6 +34,7 @@ struct Inner {
     config: Config,
     code: Arc<Code>,
     collector: &'static CollectorEntry,
+    stacks: StackPool,
 }
 
 /// Compiles modules and makes stores. Cheap to clone; shared by threads.
@@ -61,7 +63,8 @@ impl Engine {
         )?;
         crate::signal::install();
         let code = Arc::new(Code { types, compiler, trampolines: Mutex::default() });
-        Ok(Engine(Arc::new(Inner { config, code, collector })))
+        let stacks = StackPool::default();
+        Ok(Engine(Arc::new(Inner { config, code, collector, stacks })))
     }
     /// An engine of another configuration with this one's types and compiled code: a module of either can be
     /// instantiated in the stores of both. None if `config` asks for other code.
@@ -75,7 +78,8 @@ impl Engine {
         if shape != compiler.shape() || options_of(&config, shape) != compiler.options() {
             return Ok(None);
         }
-        Ok(Some(Engine(Arc::new(Inner { config, code: self.0.code.clone(), collector }))))
+        let (code, stacks) = (self.0.code.clone(), StackPool::default());
+        Ok(Some(Engine(Arc::new(Inner { config, code, collector, stacks }))))
     }
     /// Whether a module of one can be instantiated in a store of the other.
     pub fn shares_code_with(&self, other: &Engine) -> bool {
@@ -99,6 +103,10 @@ impl Engine {
     /// The collector that its stores use.
     pub fn collector(&self) -> &'static CollectorEntry {
         self.0.collector
+    }
+    /// Stacks for fibers.
+    pub(crate) fn stacks(&self) -> &StackPool {
+        &self.0.stacks
     }
     pub(crate) fn compiler(&self) -> &Compiler {
         &self.0.code.compiler
@@ -135,6 +143,7 @@ fn options_of(config: &Config, shape: CodeShape) -> CompileOptions {
         fuel: config.fuel,
         verifier: config.verifier,
         polls: config.polls,
+        yields: config.yields,
         // Only one shape has other code then.
         slow_barriers: config.stress.barrier_slow && shape.write_barrier == BarrierShape::Card,
         alias_analysis: config.alias_analysis,

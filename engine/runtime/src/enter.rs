@@ -55,6 +55,17 @@ pub(crate) struct Activation {
 }
 
 impl Activation {
+    /// That of a host which no wasm code has called.
+    pub(crate) const NONE: Activation = Activation {
+        exit_fp: 0,
+        exit_pc: 0,
+        entry_fp: 0,
+        entry_sp: 0,
+        entry_handler: 0,
+        stack_limit: 0,
+        owner: std::ptr::null_mut(),
+    };
+
     /// The newest activation's records.
     pub(crate) fn of(ctx: &Pinned<StoreCtx>) -> Activation {
         // SAFETY: the context is pinned; only generated code of this thread writes it, which is not running.
@@ -77,7 +88,7 @@ impl Activation {
         }
     }
 
-    fn restore(&self, ctx: &Pinned<StoreCtx>) {
+    pub(crate) fn restore(&self, ctx: &Pinned<StoreCtx>) {
         // SAFETY: the context is pinned and generated code is not running.
         let ctx = unsafe { &mut *ctx.as_ptr() };
         ctx.exit_fp = self.exit_fp;

@@ -20,6 +20,8 @@ pub enum Resource {
     Memory,
     /// A table beyond the configured limit, or beyond what the system gives.
     Table,
+    /// Fibers beyond the configured limit, or their stacks beyond what the system gives.
+    Fibers,
 }
 
 /// Why an import was refused.
@@ -66,6 +68,26 @@ pub enum Usage {
     Active,
     /// Nothing of that name or kind.
     NotFound(String),
+    /// A fiber that cannot do that.
+    Fiber(FiberMisuse),
+}
+
+/// What cannot be done with a fiber.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum FiberMisuse {
+    /// It has ended or was cancelled.
+    Ended,
+    /// It is running, or waits for a fiber that it has resumed.
+    Running,
+    /// A turn of no fuel or of no epochs.
+    EmptySlice,
+    /// The engine's code has no yields, or does not count fuel.
+    NoYields,
+    /// Nothing to suspend: the call is not one of a fiber, or on another stack.
+    NotOnFiber,
+    /// An asynchronous host function was called by other means than an asynchronous call.
+    NotAsync,
 }
 
 /// What went wrong.
@@ -117,6 +139,8 @@ pub enum ErrorKind {
     Trap(TrapCode),
     /// An exception that no handler took. A host function that returns it throws the same exception on.
     Exception(Exception),
+    /// The fiber was given up while it was suspended.
+    Cancelled,
     /// A resource ran out.
     Exhausted(Resource),
     /// A host function failed.
@@ -233,6 +257,20 @@ impl fmt::Display for Resource {
             Resource::GcHeap => "garbage-collected heap exhausted",
             Resource::Memory => "linear memory limit exceeded",
             Resource::Table => "table limit exceeded",
+            Resource::Fibers => "fiber limit exceeded",
+        })
+    }
+}
+
+impl fmt::Display for FiberMisuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            FiberMisuse::Ended => "the fiber has ended",
+            FiberMisuse::Running => "the fiber is running",
+            FiberMisuse::EmptySlice => "a turn of a fiber needs at least 1 of fuel or epochs",
+            FiberMisuse::NoYields => "the engine's code has no yields, or does not count fuel",
+            FiberMisuse::NotOnFiber => "not on a fiber",
+            FiberMisuse::NotAsync => "an asynchronous host function needs an asynchronous call",
         })
     }
 }
@@ -249,6 +287,7 @@ impl fmt::Display for Usage {
             Usage::UnknownCollector(name) => write!(f, "no collector named {name:?}"),
             Usage::Active => f.write_str("wasm code is active in this store"),
             Usage::NotFound(name) => write!(f, "nothing named {name:?} of that kind"),
+            Usage::Fiber(misuse) => write!(f, "{misuse}"),
         }
     }
 }
@@ -301,6 +340,7 @@ impl fmt::Display for Error {
             ErrorKind::Exception(exception) => {
                 write!(f, "uncaught exception of tag {}", exception.tag().number())
             }
+            ErrorKind::Cancelled => f.write_str("the fiber was cancelled"),
             ErrorKind::Exhausted(what) => write!(f, "{what}"),
             ErrorKind::Host(error) => write!(f, "host function: {error}"),
             ErrorKind::Machine(what) => write!(f, "this machine cannot run the engine: {what}"),

@@ -3,6 +3,7 @@
 //! A host function's code is its signature's host thunk; the thunk spills the arguments and calls the builtin
 //! `HostCall`, which lifts them to [`Val`]s, rooted at once, and calls the closure with a [`Caller`].
 
+use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -30,21 +31,44 @@ pub(crate) struct HostFunc {
 }
 
 /// The store as a host function sees it; dereferences to [`StoreInner`].
+///
+/// It holds no reference, so that none is held while the fiber is suspended by it.
 #[derive(Debug)]
 pub struct Caller<'a> {
-    store: &'a mut StoreInner,
+    store: *mut StoreInner,
+    borrow: PhantomData<&'a mut StoreInner>,
+}
+
+// SAFETY: it stands for an exclusive borrow of a `StoreInner`, which may be sent.
+unsafe impl Send for Caller<'_> {}
+// SAFETY: as above; a shared one gives shared references only.
+unsafe impl Sync for Caller<'_> {}
+
+impl Caller<'_> {
+    /// # Safety
+    /// While the caller is used, `store` lives at that address and is used through it alone, but for what runs while it is
+    /// suspended.
+    pub(crate) unsafe fn new<'a>(store: *mut StoreInner) -> Caller<'a> {
+        Caller { store, borrow: PhantomData }
+    }
+
+    pub(crate) fn address(&self) -> *mut StoreInner {
+        self.store
+    }
 }
 
 impl Deref for Caller<'_> {
     type Target = StoreInner;
     fn deref(&self) -> &StoreInner {
-        self.store
+        // SAFETY: the promise of `new`.
+        unsafe { &*self.store }
     }
 }
 
 impl DerefMut for Caller<'_> {
     fn deref_mut(&mut self) -> &mut StoreInner {
-        self.store
+        // SAFETY: the promise of `new`.
+        unsafe { &mut *self.store }
     }
 }
 
@@ -152,6 +176,13 @@ impl Func {
         enter(store, self.id, &signature.trampolines, values)?;
         Ok(ty.results.iter().zip(&*values).map(|(ty, bits)| Val::from_bits(store, *bits, ty)).collect())
     }
+    /// Whether it can be called with `args`.
+    pub(crate) fn check_args(self, store: &mut StoreInner, args: &[Val]) -> Result<(), Error> {
+        let entry = self.entry(store)?;
+        let signature = store.state.signature(entry.type_id)?;
+        let mut values = vec![0; signature.ty.params.len()];
+        lower(store, args, &signature.ty.params, &mut values)
+    }
     /// A view of it with static types.
     ///
     /// # Errors
@@ -163,9 +194,14 @@ impl Func {
 
 /// The body of the builtin `HostCall`: calls host function `host`, whose spilled arguments lie at `values`.
 ///
+/// While the closure runs the fiber may be suspended, so no reference into the store is held then.
+///
 /// # Safety
-/// `values` has room for the signature's parameters and results and holds the parameters; nobody else uses it.
-pub(crate) unsafe fn host_call(store: &mut StoreInner, host: u32, values: *mut u128) -> Result<(), Error> {
+/// `values` has room for the signature's parameters and results and holds the parameters; nobody else uses it. `owner`
+/// is the store that runs, to which the caller holds no reference.
+pub(crate) unsafe fn host_call(owner: *mut StoreInner, host: u32, values: *mut u128) -> Result<(), Error> {
+    // SAFETY: the caller's promise.
+    let store = unsafe { &mut *owner };
     let function =
         store.state.hosts.get(host as usize).ok_or_else(|| Error::internal("no such host function"))?;
     debug_assert!(!function.vmctx.as_ptr().is_null());
@@ -179,10 +215,14 @@ pub(crate) unsafe fn host_call(store: &mut StoreInner, host: u32, values: *mut u
         args.extend(ty.params.iter().zip(slots).map(|(ty, bits)| Val::from_bits(store, *bits, ty)));
     }
     let mut results = Vec::with_capacity(ty.results.len());
-    let (ctx, depth) = (store.state.ctx.as_ptr(), store.state.activations.len());
+    let (ctx, depth) = (store.state.ctx.as_ptr(), store.state.depth());
+    // SAFETY: the store lives as long as its code runs, and is used through the caller alone.
+    let mut caller = unsafe { Caller::new(owner) };
     // However the closure ends: when it has put another store in the place of this one, nothing can be trusted.
-    let outcome = catch_unwind(AssertUnwindSafe(|| call(&mut Caller { store }, &args, &mut results)));
-    if store.state.ctx.as_ptr() != ctx || store.state.activations.len() != depth {
+    let outcome = catch_unwind(AssertUnwindSafe(|| call(&mut caller, &args, &mut results)));
+    // SAFETY: as above; a store with suspended fibers stays where it is.
+    let store = unsafe { &mut *owner };
+    if store.state.ctx.as_ptr() != ctx || store.state.depth() != depth {
         swapped();
     }
     outcome.unwrap_or_else(|payload| resume_unwind(payload))?;

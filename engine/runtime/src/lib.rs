@@ -5,7 +5,7 @@
 //! wasm code, which comes back through the builtins (allocation, bulk operations, host calls) or leaves by a trap.
 //!
 //! Contents: [`Engine`], [`Config`] · [`Module`] · [`Store`], [`StoreInner`], [`Caller`] · [`Instance`], [`Linker`],
-//! [`Extern`] · [`Func`], [`Table`], [`Memory`], [`Global`], [`Tag`] · [`Val`], [`Rooted`], [`ExternRef`] ·
+//! [`Extern`] · [`Func`], [`Table`], [`Memory`], [`Global`], [`Tag`] · [`Val`], [`Rooted`], [`ExternRef`] · [`Fiber`] ·
 //! [`Inspector`] · [`Error`], [`Exception`].
 //!
 //! ```
@@ -42,6 +42,7 @@ mod enter;
 mod error;
 mod exception;
 mod externs;
+mod fiber;
 mod func;
 mod global;
 mod handle;
@@ -72,9 +73,10 @@ pub use assay_jit::module::{ExternType, GlobalType, Import, MemoryType, TableTyp
 pub use assay_jit::{Cpu, OptLevel, Place, RegAlloc, TrapCode};
 pub use config::Config;
 pub use engine::Engine;
-pub use error::{Error, ErrorKind, Frame, LinkReason, Resource, Usage};
+pub use error::{Error, ErrorKind, FiberMisuse, Frame, LinkReason, Resource, Usage};
 pub use exception::Exception;
 pub use externs::{Extern, Tag};
+pub use fiber::{EpochHandle, Fiber, FiberStats, HostFuture, OnFiber, Slice, Turn, Yield};
 pub use func::{Caller, Func};
 pub use global::Global;
 pub use handle::Rooted;

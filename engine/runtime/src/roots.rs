@@ -1,8 +1,8 @@
 //! Shows a store's roots to its collector, freshly computed at each visit.
 //!
 //! Frames: each activation's wasm frames, from the youngest that left for the host to the entry trampoline, found by
-//! frame pointers; the code's stack maps name the slots. State: globals, tables, segments, constant-expression stack,
-//! handles.
+//! frame pointers; the code's stack maps name the slots; then those of suspended fibers. State: globals, tables,
+//! segments, constant-expression stack, handles.
 
 use assay_gc::{GcRef, RootKind, RootPhase, RootSet};
 
@@ -48,16 +48,21 @@ fn visit_state(state: &mut State, visit: &mut dyn FnMut(RootKind, &mut GcRef)) {
     state.handles.visit(&mut |word| visit(RootKind::Handle, word));
 }
 
-fn visit_frames(state: &State, visit: &mut dyn FnMut(RootKind, &mut GcRef)) {
-    state.for_each_frame(&mut |pc, fp| {
-        let Some(map) = state.code_at(pc).and_then(|code| code.stack_map(pc)) else { return true };
+fn visit_frames(state: &mut State, visit: &mut dyn FnMut(RootKind, &mut GcRef)) {
+    let (mut frames, mut moved) = (0, 0);
+    state.for_each_frame(&mut |pc, fp, suspended| {
+        let Some(map) = state.code_at(pc).and_then(|code| code.stack_map(pc)) else { return };
+        frames += u64::from(suspended);
         let sp = fp - map.span as usize;
         for &offset in &map.slots {
             let slot = std::ptr::with_exposed_provenance_mut::<GcRef>(sp + offset as usize);
             // SAFETY: the compiler's stack map says that a live reference lies there, in a frame that is suspended in
-            // a call; the frame belongs to an activation of this store, which is blocked while we run.
-            visit(RootKind::Frame, unsafe { &mut *slot });
+            // a call; the frame belongs to an activation of this store, which is blocked or suspended while we run.
+            let slot = unsafe { &mut *slot };
+            let before = *slot;
+            visit(RootKind::Frame, slot);
+            moved += u64::from(suspended && *slot != before);
         }
-        true
     });
+    state.fibers.count_visit(frames, moved);
 }

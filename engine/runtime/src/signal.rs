@@ -28,13 +28,16 @@ thread_local! {
 pub(crate) struct Current(*mut StoreCtx);
 
 impl Current {
-    /// Makes `ctx` the current store.
+    /// Makes `ctx` the current store. Not inlined, like what undoes it: between the two a fiber may have come to another
+    /// thread, whose thread-locals have other addresses.
+    #[inline(never)]
     pub(crate) fn set(ctx: *mut StoreCtx) -> Current {
         Current(CURRENT.with(|current| current.replace(ctx)))
     }
 }
 
 impl Drop for Current {
+    #[inline(never)]
     fn drop(&mut self) {
         CURRENT.with(|current| current.set(self.0));
     }
@@ -78,6 +81,7 @@ impl Drop for AlternateStack {
 }
 
 /// Gives this thread an alternate signal stack, unless it has one.
+#[inline(never)]
 pub(crate) fn prepare_thread() {
     if PREPARED.with(|done| done.replace(true)) {
         return;

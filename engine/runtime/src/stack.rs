@@ -1,4 +1,4 @@
-//! The native stack: its bounds on this thread, and how deep wasm may go.
+//! The native stack: its bounds, on this thread or on the fiber that runs on it, and how deep wasm may go.
 
 use std::cell::Cell;
 
@@ -23,10 +23,34 @@ impl Bounds {
 
 thread_local! {
     static BOUNDS: Cell<Option<Bounds>> = const { Cell::new(None) };
+    /// Of the fiber that this thread runs.
+    static FIBER: Cell<Option<Bounds>> = const { Cell::new(None) };
 }
 
-/// The bounds of this thread's stack; `None` when the system does not tell.
+/// Says which fiber's stack this thread runs on; the former answer comes back on drop.
+pub(crate) struct OnStack(Option<Bounds>);
+
+impl OnStack {
+    /// From now on the stack with these bounds.
+    #[inline(never)]
+    pub(crate) fn of(bounds: Bounds) -> OnStack {
+        OnStack(FIBER.with(|fiber| fiber.replace(Some(bounds))))
+    }
+}
+
+impl Drop for OnStack {
+    #[inline(never)]
+    fn drop(&mut self) {
+        FIBER.with(|fiber| fiber.set(self.0));
+    }
+}
+
+/// The bounds of the present stack; `None` when the system does not tell.
+#[inline(never)]
 pub(crate) fn bounds() -> Option<Bounds> {
+    if let Some(fiber) = FIBER.with(Cell::get) {
+        return Some(fiber);
+    }
     BOUNDS.with(|known| {
         if known.get().is_none() {
             known.set(ask());

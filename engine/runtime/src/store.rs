@@ -22,6 +22,7 @@ use assay_jit::{CodeMap, TrapCode};
 use crate::constant::ConstVal;
 use crate::enter::{Activation, Pending, TrapRecord};
 use crate::externs::TagData;
+use crate::fiber::Fibers;
 use crate::func::HostFunc;
 use crate::global::GlobalData;
 use crate::handle::{Handles, Rooted};
@@ -116,6 +117,7 @@ pub(crate) struct State {
     pub(crate) const_stack: Vec<ConstVal>,
     /// What each active entry has set aside, outermost first.
     pub(crate) activations: Vec<Activation>,
+    pub(crate) fibers: Fibers,
     /// What the newest activation will report, once its frames are gone.
     pub(crate) pending: Option<Pending>,
     /// Sorted by address.
@@ -181,6 +183,7 @@ impl State {
 
     fn new(engine: Engine) -> State {
         let id = NEXT_STORE.fetch_add(1, Ordering::Relaxed);
+        let epoch = Arc::new(AtomicU64::new(0));
         let ctx = StoreCtx {
             stack_limit: 0,
             exit_fp: 0,
@@ -189,6 +192,9 @@ impl State {
             entry_sp: 0,
             entry_handler: 0,
             fuel: 0,
+            fuel_reserve: 0,
+            epoch: epoch.as_ptr(),
+            epoch_deadline: u64::MAX,
             funcs: std::ptr::null(),
             func_count: 0,
             trap: 0,
@@ -217,6 +223,7 @@ impl State {
             handles: Handles::new(id),
             const_stack: Vec::new(),
             activations: Vec::new(),
+            fibers: Fibers::new(epoch),
             pending: None,
             code: Vec::new(),
             signatures: HashMap::new(),
@@ -278,13 +285,26 @@ impl State {
         Ok(signature)
     }
 
-    /// Calls `f(return address, frame pointer)` for each wasm frame, youngest first, until it says no.
-    pub(crate) fn for_each_frame(&self, f: &mut dyn FnMut(usize, usize) -> bool) {
+    /// How many activations the running fiber, or the thread, has under the newest one.
+    pub(crate) fn depth(&self) -> usize {
+        self.activations.len() - self.fibers.base()
+    }
+
+    /// Calls `f(return address, frame pointer, whether it is one of a suspended fiber)` for each wasm frame: those that
+    /// run, youngest first, then those of each suspended fiber.
+    pub(crate) fn for_each_frame(&self, f: &mut dyn FnMut(usize, usize, bool)) {
         let newest = Activation::of(&self.ctx);
         for activation in std::iter::once(&newest).chain(self.activations.iter().rev()) {
-            if !activation.for_each_frame(f) {
-                return;
-            }
+            activation.for_each_frame(&mut |pc, fp| {
+                f(pc, fp, false);
+                true
+            });
+        }
+        for activation in self.fibers.suspended_activations() {
+            activation.for_each_frame(&mut |pc, fp| {
+                f(pc, fp, true);
+                true
+            });
         }
     }
 
@@ -354,15 +374,13 @@ impl StoreInner {
         self.state.engine.types()
     }
     /// Sets the fuel left (at most `i64::MAX`); counts only in an engine with [`Config::fuel`](crate::Config::fuel).
+    /// On a fiber the turn does not become longer.
     pub fn set_fuel(&mut self, fuel: u64) {
-        // SAFETY: the context is pinned; generated code is not running while `self` is borrowed here.
-        unsafe { (*self.state.ctx.as_ptr()).fuel = i64::try_from(fuel).unwrap_or(i64::MAX) };
+        self.state.set_fuel(i64::try_from(fuel).unwrap_or(i64::MAX));
     }
     /// The fuel left; 0 after it ran out.
     pub fn fuel(&self) -> u64 {
-        // SAFETY: the context is pinned; generated code is not running while `self` is borrowed here.
-        let fuel = unsafe { (*self.state.ctx.as_ptr()).fuel };
-        u64::try_from(fuel).unwrap_or(0)
+        u64::try_from(self.state.fuel()).unwrap_or(0)
     }
     /// Collects, wasm frames of all activations included. Host values whose boxes died are dropped.
     ///
@@ -406,9 +424,9 @@ impl StoreInner {
     /// reach, or the collector leaks; under one that never collects, what they reach is counted.
     ///
     /// # Errors
-    /// `Usage(Active)` while wasm code is active; `Corrupt`.
+    /// `Usage(Active)` while wasm code is active, or suspended on a fiber; `Corrupt`.
     pub fn live_objects(&mut self) -> Result<(u64, u64), Error> {
-        if !self.state.activations.is_empty() {
+        if !self.state.activations.is_empty() || self.suspended_fibers() > 0 {
             return Err(Error::usage(Usage::Active));
         }
         self.gc(CollectKind::Full)?;
@@ -503,9 +521,12 @@ impl StoreInner {
         if !self.state.engine.config().fuel {
             return Ok(());
         }
-        let left = self.fuel();
-        self.set_fuel(left.saturating_sub(cost));
-        if left < cost { Err(Error::of_trap(TrapCode::OutOfFuel)) } else { Ok(()) }
+        if self.fuel() < cost {
+            self.set_fuel(0);
+            return Err(Error::of_trap(TrapCode::OutOfFuel));
+        }
+        self.state.take_fuel(cost);
+        Ok(())
     }
 
     /// Keeps the group of a type alive as long as the store.

@@ -9,12 +9,14 @@ mod error;
 mod mode;
 mod parse;
 mod signature;
+mod turn;
 mod words;
 mod write;
 
 pub use collect::{Collection, CollectionError};
 pub use error::{CaseError, CaseErrorKind};
 pub use mode::{Mode, ModeError};
+pub use turn::{Slice, Turn, TurnError};
 
 use assay_gc::Stress;
 use serde::{Deserialize, Serialize};
@@ -29,6 +31,15 @@ pub struct Case {
     pub schedule: Schedule,
     /// The script.
     pub steps: Vec<Step>,
+}
+
+impl Case {
+    /// Where the steps begin that run as fibers; the number of steps if none does.
+    pub fn first_fiber(&self) -> usize {
+        let most = self.schedule.fibers as usize;
+        let calls = self.steps.iter().rev().take(most);
+        self.steps.len() - calls.take_while(|step| matches!(step.action, Action::Invoke { .. })).count()
+    }
 }
 
 /// The TOML header: everything beside the script. Unknown keys are an error.
@@ -67,9 +78,20 @@ pub struct Schedule {
     /// must run out of it there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gc_heap_max: Option<u64>,
+    /// How many of the last steps, as far as they are calls, run as fibers that rest and go on by `turns`.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub fibers: u32,
+    /// What happens to the fibers, e.g. `["resume 0 for 25", "resume 1", "cancel 0"]`. When all has happened, those that are
+    /// left go on in turn, each until a host function suspends it, to their ends.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub turns: Vec<Turn>,
     /// Whether exported state and heap graph are observed after the script (always for generated cases; off for plain
     /// spec scripts).
     pub observe_state: bool,
+}
+
+fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 impl Schedule {

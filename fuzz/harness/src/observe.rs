@@ -42,6 +42,8 @@ pub enum Outcome {
         /// What it reaches; the exception itself is the first node: its tag, then its payload.
         graph: HeapGraph,
     },
+    /// A fiber was given up.
+    Cancelled,
     /// Ran out of something.
     Exhausted(Resource),
     /// The module was refused.
@@ -152,6 +154,34 @@ pub struct Counters {
     pub frame_only_reread: u64,
     /// All counters of the JIT's heap.
     pub heap: HeapCounters,
+    /// What happened to fibers.
+    pub fibers: FiberCounters,
+}
+
+/// What happened to a run's fibers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FiberCounters {
+    /// Turns given.
+    pub resumes: u64,
+    /// Turns that ended before their fiber.
+    pub yields: u64,
+    /// Fibers given up.
+    pub cancels: u64,
+    /// Visits of the roots, by collections and verifications, that came to a frame of a resting fiber (JIT only).
+    pub visits: u64,
+    /// References in such frames that a collection has changed (JIT only).
+    pub moved: u64,
+}
+
+impl FiberCounters {
+    /// Adds another run's.
+    pub fn add(&mut self, other: &FiberCounters) {
+        self.resumes += other.resumes;
+        self.yields += other.yields;
+        self.cancels += other.cancels;
+        self.visits += other.visits;
+        self.moved += other.moved;
+    }
 }
 
 impl Counters {
@@ -163,5 +193,6 @@ impl Counters {
         self.frame_only_survivors += other.frame_only_survivors;
         self.frame_only_reread += other.frame_only_reread;
         self.heap.add(&other.heap);
+        self.fibers.add(&other.fibers);
     }
 }

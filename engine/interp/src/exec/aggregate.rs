@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::code::{Code, Op};
 use super::memory::range;
-use super::run::charge;
+use super::meter::{Meter, Point, Stop};
 use crate::error::{Error, Result, TrapKind};
 use crate::runtime::heap::{Heap, Payload, array_size};
 use crate::runtime::store::Config;
@@ -108,7 +108,7 @@ pub(crate) struct Context<'a> {
     pub(crate) config: &'a Config,
     pub(crate) types: &'a Types,
     pub(crate) heap: &'a mut Heap,
-    pub(crate) fuel: &'a mut Option<u64>,
+    pub(crate) meter: &'a mut Meter,
     /// Canonical types of the instance.
     pub(crate) ids: &'a [TypeId],
     /// Element segments of the store, from the instance's first on.
@@ -154,9 +154,9 @@ impl Context<'_> {
         element: ElementKind,
         len: u64,
         fill: impl FnOnce(&Self) -> Result<Payload>,
-    ) -> Result<u64> {
+    ) -> Result<u64, Stop> {
         let size = self.checked_size(element, len)?;
-        charge(self.fuel, len)?;
+        self.meter.charge(len, Point::Bulk)?;
         self.heap.reserve(size)?;
         let payload = fill(self)?;
         Ok(Bits::object(self.heap.allocate(id, size, payload)?).0)
@@ -164,8 +164,11 @@ impl Context<'_> {
 
     /// Executes an instruction whose operands start at slot `a` (of struct.new: `d`).
     #[inline(never)]
-    pub(crate) fn step(&mut self, op: Op, regs: &mut [u64]) -> Result<()> {
+    pub(crate) fn step(&mut self, op: Op, regs: &mut [u64]) -> Result<(), Stop> {
         let at = op.a as usize;
+        if !matches!(op.code, Code::StructNew | Code::StructNewDefault) {
+            self.meter.begin_bulk()?;
+        }
         match op.code {
             // Spec: struct.new.
             Code::StructNew => {
@@ -250,7 +253,7 @@ impl Context<'_> {
                     (regs[at + 1], value(regs, at + 2, element), regs[at + 2 + element.slots()]);
                 let payload = &mut self.heap.get_mut(index).ok_or_else(crash)?.payload;
                 let target = range(from, len, payload.len()).ok_or_else(array_out_of_bounds)?;
-                charge(self.fuel, len)?;
+                self.meter.charge(len, Point::Bulk)?;
                 payload.fill(target, value).ok_or_else(crash)?;
             }
             // Spec: array.copy.
@@ -261,7 +264,7 @@ impl Context<'_> {
                     .ok_or_else(array_out_of_bounds)?;
                 let from = range(from, len, self.heap.read(src).ok_or_else(crash)?.payload.len())
                     .ok_or_else(array_out_of_bounds)?;
-                charge(self.fuel, len)?;
+                self.meter.charge(len, Point::Bulk)?;
                 if dst == src {
                     let payload = &mut self.heap.get_mut(dst).ok_or_else(crash)?.payload;
                     payload.copy_within(from, to.start).ok_or_else(crash)?;
@@ -280,7 +283,7 @@ impl Context<'_> {
                 let data = self.datas.get(op.d as usize).ok_or_else(crash)?;
                 let source = range(from, len.saturating_mul(element.size()), data.len())
                     .ok_or_else(|| Error::trap(TrapKind::MemoryOutOfBounds))?;
-                charge(self.fuel, len)?;
+                self.meter.charge(len, Point::Bulk)?;
                 let payload = &mut self.heap.get_mut(index).ok_or_else(crash)?.payload;
                 write_bytes(payload, to.start, element, &data[source]);
             }
@@ -293,13 +296,13 @@ impl Context<'_> {
                 let refs = self.elems.get(op.d as usize).ok_or_else(crash)?;
                 let source =
                     range(from, len, refs.len()).ok_or_else(|| Error::trap(TrapKind::TableOutOfBounds))?;
-                charge(self.fuel, len)?;
+                self.meter.charge(len, Point::Bulk)?;
                 match &mut self.heap.get_mut(index).ok_or_else(crash)?.payload {
                     Payload::Refs(items) => items[to].copy_from_slice(&refs[source]),
-                    _ => return Err(crash()),
+                    _ => return Err(crash().into()),
                 }
             }
-            _ => return Err(Error::crash("operation without an execution")),
+            _ => return Err(Error::crash("operation without an execution").into()),
         }
         Ok(())
     }

@@ -2,7 +2,8 @@
 //! finding its handler by walking the machine's frames and the handler tables of their bodies.
 //!
 //! Invariant: a frame's `pc` is the operation after the one that it is suspended in, so the handlers in force are those
-//! of the operation before. A tail call has taken its frame away, and with it the handlers around the call.
+//! of the operation before. A tail call has taken its frame away, and with it the handlers around the call. (A fiber that
+//! is suspended at a fuel point is to start its operation over; nothing is thrown there before it does.)
 
 use super::code::{Body, Clause};
 use super::run::Machine;

@@ -1,6 +1,7 @@
 //! Memory instructions (spec: Execution / Memory Instructions). The effective address is the whole 64-bit sum of operand
 //! and offset, whatever the address type, as i32 operands are kept zero-extended.
 
+use super::meter::{Meter, Point, Stop};
 use crate::error::{Error, Result, TrapKind};
 use crate::runtime::store::{Config, Memory, PAGE_SIZE};
 use crate::syntax::types::AddrType;
@@ -47,10 +48,10 @@ pub(crate) fn fill(
     at: u64,
     value: u64,
     len: u64,
-    charge: impl FnOnce(u64) -> Result<()>,
-) -> Result<()> {
+    meter: &mut Meter,
+) -> Result<(), Stop> {
     let target = range(at, len, memory.size).ok_or_else(|| Error::trap(TrapKind::MemoryOutOfBounds))?;
-    charge(byte_cost(len))?;
+    meter.charge(byte_cost(len), Point::Bulk)?;
     memory.reserved[target].fill(value as u8);
     Ok(())
 }
@@ -60,12 +61,12 @@ pub(crate) fn copy(
     memories: &mut [Memory],
     (dst, src): (usize, usize),
     (at, from, len): (u64, u64, u64),
-    charge: impl FnOnce(u64) -> Result<()>,
-) -> Result<()> {
+    meter: &mut Meter,
+) -> Result<(), Stop> {
     let out = || Error::trap(TrapKind::MemoryOutOfBounds);
     let source = range(from, len, memories[src].size).ok_or_else(out)?;
     let target = range(at, len, memories[dst].size).ok_or_else(out)?;
-    charge(byte_cost(len))?;
+    meter.charge(byte_cost(len), Point::Bulk)?;
     if dst == src {
         memories[dst].reserved.copy_within(source, target.start);
     } else if let Ok([dst, src]) = memories.get_disjoint_mut([dst, src]) {
@@ -80,8 +81,8 @@ pub(crate) fn grow(
     pages: u64,
     config: &Config,
     total_pages: &mut u64,
-    charge: impl FnOnce(u64) -> Result<()>,
-) -> Result<u64> {
+    meter: &mut Meter,
+) -> Result<u64, Stop> {
     let old = memory.size as u64 / PAGE_SIZE;
     let by_type = match memory.ty.addr {
         AddrType::I32 => 65_536,
@@ -93,7 +94,7 @@ pub(crate) fn grow(
     if !fits {
         return Ok(minus_one(memory.ty.addr));
     }
-    charge(pages)?;
+    meter.charge(pages, Point::Bulk)?;
     *total_pages += pages;
     let size = ((old + pages) * PAGE_SIZE) as usize;
     if size > memory.reserved.len() {

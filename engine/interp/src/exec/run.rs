@@ -4,17 +4,21 @@
 //! Longer than 600 lines, as the loop has an arm for each operation.
 //!
 //! Invariant: each frame's slots lie within the stack; those below the base of the next frame are its locals and the
-//! operands that are live across the call, so [`Machine::top`] bounds all live slots while a host function runs.
+//! operands that are live across the call, so [`Machine::top`] bounds all live slots while a host function runs. While a fiber
+//! is suspended it is the end of the topmost frame, or of the arguments of a call that is still to be made.
 
 use super::aggregate::{self, Context};
 use super::code::{Body, Code, Op};
+use super::fiber::Yield;
 use super::memory;
+use super::meter::{Point, Stop};
 use super::numeric::{self, NoResult};
 use super::{exception, reference, table, vector};
 use crate::error::{Error, HostError, Resource, Result, TrapKind};
 use crate::runtime::instance::Instance;
 use crate::runtime::store::{Config, Func, FuncKind, PAGE_SIZE, Store};
 use crate::runtime::value::{Bits, FuncAddr, Unpacked, Value, i31_signed, slots};
+use crate::syntax::types::FuncType;
 
 /// Stands for the constant expression that is given along.
 const CONSTANT: u32 = u32::MAX;
@@ -29,6 +33,13 @@ pub(super) struct Frame {
     pub(super) base: u32,
 }
 
+/// A call that is still to be made, whose arguments lie at `base`, where the results go too.
+#[derive(Clone, Copy)]
+struct Pending {
+    func: u32,
+    base: usize,
+}
+
 /// The stacks of an activation chain.
 #[derive(Default)]
 pub(crate) struct Machine {
@@ -36,15 +47,54 @@ pub(crate) struct Machine {
     pub(super) frames: Vec<Frame>,
     /// First slot free for a nested call.
     top: usize,
-    host_depth: u32,
+    /// What comes before the topmost frame when a fiber goes on.
+    pending: Option<Pending>,
     /// A host function's panic on its way to the host.
     panic: Option<Box<dyn std::any::Any + Send>>,
 }
 
 impl Machine {
+    /// Stacks on which nothing is left to do but to call a function whose arguments have been checked.
+    pub(super) fn before_call(
+        func: FuncAddr,
+        args: &[u64],
+        results: usize,
+        config: &Config,
+    ) -> Result<Machine> {
+        let pending = Some(Pending { func: func.0, base: 0 });
+        let mut machine = Machine { top: args.len(), pending, ..Machine::default() };
+        machine.reserve(args.len().max(results), config)?;
+        machine.stack[..args.len()].copy_from_slice(args);
+        Ok(machine)
+    }
+
+    /// Takes the operation back that the topmost frame was in, which has no effect yet: it starts over. A function of its own so
+    /// that the loop needs not keep what it was before the operation.
+    #[cold]
+    #[inline(never)]
+    fn start_over(&mut self, top: usize, executed: &mut u64) {
+        if let Some(frame) = self.frames.last_mut() {
+            frame.pc -= 1;
+        }
+        *executed -= 1;
+        self.top = top;
+    }
+
     /// The slots of all suspended frames.
     pub(crate) fn live_slots(&self) -> &[u64] {
         &self.stack[..self.top]
+    }
+
+    /// The slots from the first on, where the outermost call's results are.
+    pub(super) fn bottom(&self) -> &[u64] {
+        &self.stack
+    }
+
+    /// Lets a host function's panic go on, if there was one.
+    pub(super) fn resume_panic(&mut self) {
+        if let Some(panic) = self.panic.take() {
+            std::panic::resume_unwind(panic);
+        }
     }
 
     fn reserve(&mut self, end: usize, config: &Config) -> Result<()> {
@@ -60,25 +110,14 @@ impl Machine {
     }
 }
 
-/// Takes fuel, or takes what is left and fails.
-#[inline(always)]
-pub(crate) fn charge(fuel: &mut Option<u64>, cost: u64) -> Result<()> {
-    match fuel {
-        None => Ok(()),
-        Some(left) if *left >= cost => {
-            *left -= cost;
-            Ok(())
-        }
-        Some(left) => {
-            *left = 0;
-            Err(Error::exhausted(Resource::Fuel))
-        }
-    }
-}
-
 #[cold]
 fn no_frame() -> Error {
     Error::crash("frame of an unknown function")
+}
+
+#[cold]
+fn unknown() -> Error {
+    Error::crash("unknown function")
 }
 
 /// Why the loop over operations stops.
@@ -110,6 +149,15 @@ impl Store {
         })
     }
 
+    /// Executes a fiber's frames until they have returned or are suspended.
+    pub(super) fn go_on(&mut self, machine: &mut Machine) -> Result<(), Stop> {
+        if let Some(Pending { func, base }) = machine.pending.take() {
+            // What it throws needs no handler: above frames, only functions of wasm are left pending, and their entry throws nothing.
+            self.enter(machine, func, base)?;
+        }
+        self.run(machine, 0, None)
+    }
+
     /// Runs a constant expression; gives the slots of its value.
     pub(crate) fn run_constant(&mut self, body: &Body, instance: u32) -> Result<Vec<u64>> {
         self.activate(body.results as usize, |store, machine, base| {
@@ -120,45 +168,59 @@ impl Store {
         })
     }
 
-    /// Runs `f` above the frames that are there, restores the machine whatever happens, and gives the results.
+    /// Runs `f` above the frames that are there and outside of any turn, restores the machine whatever happens, and gives
+    /// the results.
     fn activate(
         &mut self,
         results: usize,
-        f: impl FnOnce(&mut Store, &mut Machine, usize) -> Result<()>,
+        f: impl FnOnce(&mut Store, &mut Machine, usize) -> Result<(), Stop>,
     ) -> Result<Vec<u64>> {
-        let mut machine = std::mem::take(&mut self.machine);
-        if machine.host_depth >= self.config.max_host_depth {
-            self.machine = machine;
+        if self.host_depth >= self.config.max_host_depth {
             return Err(Error::exhausted(Resource::CallStack));
         }
+        let mut machine = std::mem::take(&mut self.machine);
+        let outer = self.meter.change_turn(None);
         let (base, entry) = (machine.top, machine.frames.len());
-        machine.host_depth += 1;
+        self.host_depth += 1;
         let outcome = f(self, &mut machine, base);
-        machine.host_depth -= 1;
+        self.host_depth -= 1;
+        self.meter.change_turn(outer);
         machine.frames.truncate(entry);
         machine.top = base;
-        let panic = machine.panic.take();
-        let values = match &outcome {
+        let values = match outcome {
             Ok(()) => machine.stack.get(base..base + results).map(<[u64]>::to_vec),
             Err(_) => None,
         };
         self.machine = machine;
-        if let Some(panic) = panic {
-            std::panic::resume_unwind(panic);
+        self.machine.resume_panic();
+        match outcome {
+            Ok(()) => values.ok_or_else(|| Error::crash("results beyond the stack")),
+            Err(Stop::Error(error)) => Err(error),
+            Err(Stop::Suspend(_)) => Err(Error::crash("suspended outside of a turn")),
         }
-        outcome?;
-        values.ok_or_else(|| Error::crash("results beyond the stack"))
     }
 
-    /// Spec: function calls. Pushes a frame, or calls a host function at once.
-    fn enter(&mut self, machine: &mut Machine, func: u32, base: usize) -> Result<()> {
-        let unknown = || Error::crash("unknown function");
+    /// Spec: function calls. Pushes a frame, or calls a host function at once. Where the entry suspends, the call is
+    /// pending.
+    fn enter(&mut self, machine: &mut Machine, func: u32, base: usize) -> Result<(), Stop> {
         let Func { kind: FuncKind::Wasm { instance, index }, .. } =
             *self.funcs.get(func as usize).ok_or_else(unknown)?
         else {
             return self.call_host(machine, func, base);
         };
-        charge(&mut self.fuel, 1)?;
+        if let Err(stop) = self.meter.charge(1, Point::Control) {
+            if matches!(stop, Stop::Suspend(_)) {
+                let ty = self.func_type(FuncAddr(func)).ok_or_else(unknown)?;
+                machine.top = base + slots(&ty.params);
+                machine.pending = Some(Pending { func, base });
+            }
+            return Err(stop);
+        }
+        Ok(self.push_frame(machine, (instance, index), base)?)
+    }
+
+    /// Pushes the frame of a function whose entry has been charged.
+    fn push_frame(&self, machine: &mut Machine, (instance, index): (u32, u32), base: usize) -> Result<()> {
         if machine.frames.len() >= self.config.max_call_depth as usize {
             return Err(Error::exhausted(Resource::CallStack));
         }
@@ -171,30 +233,90 @@ impl Store {
         Ok(())
     }
 
-    /// Calls a host function with its arguments at `base`, where its results go too.
-    fn call_host(&mut self, machine: &mut Machine, func: u32, base: usize) -> Result<()> {
-        let ty = self.func_type(FuncAddr(func)).ok_or_else(|| Error::crash("unknown function"))?.clone();
+    /// Spec: return calls. The arguments at `args` replace the topmost frame, which was suspended by its operation for
+    /// as long as the entry, if it is one of wasm, was not charged.
+    fn enter_instead(&mut self, machine: &mut Machine, func: u32, args: usize) -> Result<(), Stop> {
+        let ty = self.func_type(FuncAddr(func)).ok_or_else(unknown)?;
         let params = slots(&ty.params);
-        machine.reserve(base + params.max(slots(&ty.results)), &self.config)?;
-        let args = self.from_slots(&machine.stack[base..base + params], &ty.params)?;
-        machine.top = base + params;
-        std::mem::swap(&mut self.machine, machine);
-        let outcome = self.run_host(func, &args);
-        std::mem::swap(&mut self.machine, machine);
-        let values = match outcome {
-            Ok(outcome) => outcome.map_err(Error::from)?,
-            Err(panic) => {
-                machine.panic = Some(panic);
-                return Err(Error::host("host function panicked"));
+        let frame = machine.frames.pop().ok_or_else(|| Error::crash("no frame"))?;
+        let base = frame.base as usize;
+        machine.reserve(args + params, &self.config)?;
+        machine.stack.copy_within(args..args + params, base);
+        match self.funcs.get(func as usize).ok_or_else(unknown)?.kind {
+            FuncKind::Wasm { instance, index } => Ok(self.push_frame(machine, (instance, index), base)?),
+            FuncKind::Host(_) | FuncKind::SharedHost(_) => self.call_host(machine, func, base),
+        }
+    }
+
+    /// Calls a host function with its arguments at `base`, where its results go too, and those that it wants to end in. A
+    /// chain of host functions that end in each other is no longer than the calls of hosts may be deep.
+    fn call_host(&mut self, machine: &mut Machine, mut func: u32, base: usize) -> Result<(), Stop> {
+        for _ in 0..self.config.max_host_depth.max(1) {
+            let ty = self.func_type(FuncAddr(func)).ok_or_else(unknown)?.clone();
+            let params = slots(&ty.params);
+            machine.reserve(base + params.max(slots(&ty.results)), &self.config)?;
+            let args = self.from_slots(&machine.stack[base..base + params], &ty.params)?;
+            machine.top = base + params;
+            std::mem::swap(&mut self.machine, machine);
+            let outcome = self.run_host(func, &args);
+            std::mem::swap(&mut self.machine, machine);
+            let (callee, args) = match outcome {
+                Ok(Ok(values)) => return Ok(self.return_from_host(machine, base, &ty, &values)?),
+                Ok(Err(HostError::Yield(values))) => {
+                    self.return_from_host(machine, base, &ty, &values)?;
+                    machine.top = base + slots(&ty.results);
+                    return if self.meter.is_in_turn() { Err(Stop::Suspend(Yield::Host)) } else { Ok(()) };
+                }
+                Ok(Err(HostError::Call { func, args })) => (func, args),
+                Ok(Err(HostError::Message(message))) => return Err(Error::host(message).into()),
+                Ok(Err(HostError::Nested(error))) => return Err(error.into()),
+                Err(panic) => {
+                    machine.panic = Some(panic);
+                    return Err(Error::host("host function panicked").into());
+                }
+            };
+            self.put_call_from_host(machine, base, &ty, (callee, &args))?;
+            if self.funcs.get(callee.index()).is_some_and(|func| matches!(func.kind, FuncKind::Wasm { .. })) {
+                return self.enter(machine, callee.0, base);
             }
-        };
+            func = callee.0;
+        }
+        Err(Error::exhausted(Resource::CallStack).into())
+    }
+
+    /// Writes a host function's results to their slots.
+    fn return_from_host(
+        &mut self,
+        machine: &mut Machine,
+        base: usize,
+        ty: &FuncType,
+        values: &[Value],
+    ) -> Result<()> {
         if values.len() != ty.results.len() {
             return Err(Error::host("host function returned a wrong number of values"));
         }
         let results = self
-            .to_slots(&values, &ty.results)
+            .to_slots(values, &ty.results)
             .map_err(|error| Error::host(format!("result of a host function: {}", error.message())))?;
         machine.stack[base..base + results.len()].copy_from_slice(&results);
+        Ok(())
+    }
+
+    /// Writes the arguments of the call that a host function of type `ty` ends in.
+    fn put_call_from_host(
+        &mut self,
+        machine: &mut Machine,
+        base: usize,
+        ty: &FuncType,
+        (callee, args): (FuncAddr, &[Value]),
+    ) -> Result<()> {
+        let wrong = |error: Error| Error::host(format!("call by a host function: {}", error.message()));
+        let (args, _) = self.check_call(callee, args).map_err(wrong)?;
+        if self.func_type(callee).is_none_or(|callee| callee.results != ty.results) {
+            return Err(Error::host("host function ended in a call with other results"));
+        }
+        machine.reserve(base + args.len(), &self.config)?;
+        machine.stack[base..base + args.len()].copy_from_slice(&args);
         Ok(())
     }
 
@@ -218,28 +340,21 @@ impl Store {
     }
 
     /// Executes until the frame at depth `entry` has returned.
-    fn run(&mut self, machine: &mut Machine, entry: usize, constant: Option<&Body>) -> Result<()> {
+    fn run(&mut self, machine: &mut Machine, entry: usize, constant: Option<&Body>) -> Result<(), Stop> {
         while machine.frames.len() > entry {
             let mut executed = 0;
             let action = self.run_frames(machine, entry, constant, &mut executed);
             self.instructions += executed;
             let entered = match action? {
                 Action::Return => return Ok(()),
-                Action::Throw(exception) => self.unwind(machine, entry, exception),
+                Action::Throw(exception) => self.unwind(machine, entry, exception).map_err(Stop::from),
                 Action::Call { func, args, tail: false } => self.enter(machine, func, args),
-                Action::Call { func, args, tail: true } => {
-                    // Spec: return calls. The arguments replace the frame.
-                    let ty =
-                        self.func_type(FuncAddr(func)).ok_or_else(|| Error::crash("unknown function"))?;
-                    let params = slots(&ty.params);
-                    let frame = machine.frames.pop().ok_or_else(|| Error::crash("no frame"))?;
-                    machine.reserve(args + params, &self.config)?;
-                    machine.stack.copy_within(args..args + params, frame.base as usize);
-                    self.enter(machine, func, frame.base as usize)
-                }
+                Action::Call { func, args, tail: true } => self.enter_instead(machine, func, args),
             };
-            if let Err(error) = entered {
-                self.throw_on(machine, entry, error)?;
+            match entered {
+                Ok(()) => {}
+                Err(Stop::Error(error)) => self.throw_on(machine, entry, error)?,
+                Err(Stop::Suspend(why)) => return Err(Stop::Suspend(why)),
             }
         }
         Ok(())
@@ -254,7 +369,7 @@ impl Store {
         entry: usize,
         constant: Option<&Body>,
         executed: &mut u64,
-    ) -> Result<Action> {
+    ) -> Result<Action, Stop> {
         let (mut instance, mut body): (&Instance, &Body);
         let (mut base, mut pc);
         let mut regs: &mut [u64];
@@ -330,7 +445,7 @@ impl Store {
         macro_rules! trap {
             ($kind:ident) => {{
                 *executed += count;
-                return Err(Error::trap(TrapKind::$kind));
+                return Err(Error::trap(TrapKind::$kind).into());
             }};
         }
         macro_rules! check {
@@ -339,8 +454,17 @@ impl Store {
                     Ok(value) => value,
                     Err(error) => {
                         *executed += count;
-                        return Err(error);
+                        return Err(error.into());
                     }
+                }
+            };
+        }
+        // Of what may charge fuel.
+        macro_rules! charged {
+            ($result:expr) => {
+                match $result {
+                    Ok(value) => value,
+                    Err(stop) => break stop,
                 }
             };
         }
@@ -365,7 +489,7 @@ impl Store {
                     return Ok(Action::Call { func, args, tail: false });
                 };
                 // As in `enter`.
-                check!(charge(&mut self.fuel, 1));
+                charged!(self.meter.charge(1, Point::Control));
                 if machine.frames.len() >= self.config.max_call_depth as usize {
                     check!(Err(Error::exhausted(Resource::CallStack)));
                 }
@@ -383,9 +507,18 @@ impl Store {
         }
         macro_rules! tail_call {
             ($func:expr, $op:expr) => {{
+                let func = $func;
+                // While the frame is there; a host function is no fuel point.
+                if self
+                    .funcs
+                    .get(func as usize)
+                    .is_some_and(|func| matches!(func.kind, FuncKind::Wasm { .. }))
+                {
+                    charged!(self.meter.charge(1, Point::Control));
+                }
                 save!();
                 *executed += count;
-                return Ok(Action::Call { func: $func, args: base + $op.d as usize, tail: true });
+                return Ok(Action::Call { func, args: base + $op.d as usize, tail: true });
             }};
         }
         macro_rules! leave {
@@ -400,14 +533,14 @@ impl Store {
         }
 
         resume!();
-        loop {
+        let stop = loop {
             let op = ops[pc];
             pc += 1;
             count += 1;
             match op.code {
                 // Spec: unreachable, blocks and branches.
                 Code::Unreachable => trap!(Unreachable),
-                Code::Loop => check!(charge(&mut self.fuel, 1)),
+                Code::Loop => charged!(self.meter.charge(1, Point::Control)),
                 Code::Br => pc = op.b as usize,
                 Code::BrIf => {
                     if reg!(op.a) as u32 != 0 {
@@ -534,7 +667,8 @@ impl Store {
                     *executed += count;
                     save!();
                     return exception::allocate(&mut self.heap, &self.types, &self.tags, tag, fields)
-                        .map(Action::Throw);
+                        .map(Action::Throw)
+                        .map_err(Stop::from);
                 }
                 Code::ThrowRef => {
                     let exception = check!(exception::referenced(&self.heap, reg!(op.a)));
@@ -589,28 +723,27 @@ impl Store {
                     reg!(op.d) = memory.size as u64 / PAGE_SIZE;
                 }
                 Code::MemoryGrow => {
+                    charged!(self.meter.begin_bulk());
                     let memory = &mut self.memories[instance.memories[op.m as usize] as usize];
                     let pages = reg!(op.a);
-                    reg!(op.d) =
-                        check!(memory::grow(memory, pages, &self.config, &mut self.total_pages, |cost| {
-                            charge(&mut self.fuel, cost)
-                        }));
+                    let total = &mut self.total_pages;
+                    reg!(op.d) = charged!(memory::grow(memory, pages, &self.config, total, &mut self.meter));
                 }
                 Code::MemoryFill => {
+                    charged!(self.meter.begin_bulk());
                     let memory = &mut self.memories[instance.memories[op.m as usize] as usize];
                     let (at, value, len) = (reg!(op.a), reg!(op.a + 1), reg!(op.a + 2));
-                    check!(memory::fill(memory, at, value, len, |cost| charge(&mut self.fuel, cost)));
+                    charged!(memory::fill(memory, at, value, len, &mut self.meter));
                 }
                 Code::MemoryCopy => {
+                    charged!(self.meter.begin_bulk());
                     let dst = instance.memories[op.m as usize] as usize;
                     let src = instance.memories[op.b as usize] as usize;
                     let operands = (reg!(op.a), reg!(op.a + 1), reg!(op.a + 2));
-                    check!(memory::copy(&mut self.memories, (dst, src), operands, |cost| charge(
-                        &mut self.fuel,
-                        cost
-                    )));
+                    charged!(memory::copy(&mut self.memories, (dst, src), operands, &mut self.meter));
                 }
                 Code::MemoryInit => {
+                    charged!(self.meter.begin_bulk());
                     let memory = &mut self.memories[instance.memories[op.m as usize] as usize];
                     let data = &self.datas[instance.first_data + op.b as usize];
                     let (at, from, len) = (reg!(op.a), reg!(op.a + 1), reg!(op.a + 2));
@@ -619,7 +752,7 @@ impl Store {
                     if !inside {
                         trap!(MemoryOutOfBounds);
                     }
-                    check!(charge(&mut self.fuel, memory::byte_cost(len)));
+                    charged!(self.meter.charge(memory::byte_cost(len), Point::Bulk));
                     if memory::init(memory, data, at, from, len).is_none() {
                         trap!(MemoryOutOfBounds);
                     }
@@ -641,28 +774,28 @@ impl Store {
                     reg!(op.d) = table.elements.len() as u64;
                 }
                 Code::TableGrow => {
+                    charged!(self.meter.begin_bulk());
                     let table = &mut self.tables[instance.tables[op.b as usize] as usize];
                     let (value, count) = (reg!(op.a), reg!(op.a + 1));
                     let total = &mut self.total_elements;
-                    reg!(op.a) = check!(table::grow(table, value, count, &self.config, total, |cost| {
-                        charge(&mut self.fuel, cost)
-                    }));
+                    reg!(op.a) =
+                        charged!(table::grow(table, value, count, &self.config, total, &mut self.meter));
                 }
                 Code::TableFill => {
+                    charged!(self.meter.begin_bulk());
                     let table = &mut self.tables[instance.tables[op.b as usize] as usize];
                     let (at, value, len) = (reg!(op.a), reg!(op.a + 1), reg!(op.a + 2));
-                    check!(table::fill(table, at, value, len, |cost| charge(&mut self.fuel, cost)));
+                    charged!(table::fill(table, at, value, len, &mut self.meter));
                 }
                 Code::TableCopy => {
+                    charged!(self.meter.begin_bulk());
                     let dst = instance.tables[op.b as usize] as usize;
                     let src = instance.tables[op.d as usize] as usize;
                     let operands = (reg!(op.a), reg!(op.a + 1), reg!(op.a + 2));
-                    check!(table::copy(&mut self.tables, (dst, src), operands, |cost| charge(
-                        &mut self.fuel,
-                        cost
-                    )));
+                    charged!(table::copy(&mut self.tables, (dst, src), operands, &mut self.meter));
                 }
                 Code::TableInit => {
+                    charged!(self.meter.begin_bulk());
                     let table = &mut self.tables[instance.tables[op.b as usize] as usize];
                     let refs = &self.elems[instance.first_elem + op.d as usize];
                     let (at, from, len) = (reg!(op.a), reg!(op.a + 1), reg!(op.a + 2));
@@ -671,7 +804,7 @@ impl Store {
                     if !inside {
                         trap!(TableOutOfBounds);
                     }
-                    check!(charge(&mut self.fuel, len));
+                    charged!(self.meter.charge(len, Point::Bulk));
                     if table::init(&mut table.elements, refs, at, from, len).is_none() {
                         trap!(TableOutOfBounds);
                     }
@@ -781,12 +914,12 @@ impl Store {
                         config: &self.config,
                         types: &self.types,
                         heap: &mut self.heap,
-                        fuel: &mut self.fuel,
+                        meter: &mut self.meter,
                         ids: &instance.types,
                         elems: &self.elems[instance.first_elem..],
                         datas: &self.datas[instance.first_data..],
                     };
-                    check!(context.step(op, regs));
+                    charged!(context.step(op, regs));
                 }
                 // Spec: load.
                 Code::I32Load | Code::F32Load | Code::I64Load32U => load!(op, u32 as |v| u64::from(v)),
@@ -876,6 +1009,12 @@ impl Store {
                     Err(NoResult::NotNumeric) => check!(Err(Error::crash("operation without an execution"))),
                 },
             }
+        };
+        *executed += count;
+        if matches!(stop, Stop::Suspend(_)) {
+            save!();
+            machine.start_over(base + body.frame_size as usize, executed);
         }
+        Err(stop)
     }
 }

@@ -1,6 +1,7 @@
 //! Table instructions (spec: Execution / Table Instructions).
 
 use super::memory::{minus_one, range};
+use super::meter::{Meter, Point, Stop};
 use crate::error::{Error, Result, TrapKind};
 use crate::runtime::store::{Config, Table};
 use crate::syntax::types::AddrType;
@@ -37,8 +38,8 @@ pub(crate) fn grow(
     count: u64,
     config: &Config,
     total: &mut u64,
-    charge: impl FnOnce(u64) -> Result<()>,
-) -> Result<u64> {
+    meter: &mut Meter,
+) -> Result<u64, Stop> {
     let old = table.elements.len() as u64;
     let by_type = match table.ty.addr {
         AddrType::I32 => u64::from(u32::MAX),
@@ -50,22 +51,16 @@ pub(crate) fn grow(
     if !fits {
         return Ok(minus_one(table.ty.addr));
     }
-    charge(count)?;
+    meter.charge(count, Point::Bulk)?;
     *total += count;
     table.elements.resize((old + count) as usize, value);
     Ok(old)
 }
 
 /// Spec: table.fill.
-pub(crate) fn fill(
-    table: &mut Table,
-    at: u64,
-    value: u64,
-    len: u64,
-    charge: impl FnOnce(u64) -> Result<()>,
-) -> Result<()> {
+pub(crate) fn fill(table: &mut Table, at: u64, value: u64, len: u64, meter: &mut Meter) -> Result<(), Stop> {
     let target = range(at, len, table.elements.len()).ok_or_else(out_of_bounds)?;
-    charge(len)?;
+    meter.charge(len, Point::Bulk)?;
     table.elements[target].fill(value);
     Ok(())
 }
@@ -75,11 +70,11 @@ pub(crate) fn copy(
     tables: &mut [Table],
     (dst, src): (usize, usize),
     (at, from, len): (u64, u64, u64),
-    charge: impl FnOnce(u64) -> Result<()>,
-) -> Result<()> {
+    meter: &mut Meter,
+) -> Result<(), Stop> {
     let source = range(from, len, tables[src].elements.len()).ok_or_else(out_of_bounds)?;
     let target = range(at, len, tables[dst].elements.len()).ok_or_else(out_of_bounds)?;
-    charge(len)?;
+    meter.charge(len, Point::Bulk)?;
     if dst == src {
         tables[dst].elements.copy_within(source, target.start);
     } else if let Ok([dst, src]) = tables.get_disjoint_mut([dst, src]) {

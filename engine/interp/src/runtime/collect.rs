@@ -8,6 +8,7 @@ use super::heap::{Heap, Payload, object_size};
 use super::store::Store;
 use super::types::Types;
 use super::value::{Bits, ExternRef, Ref, Value};
+use crate::exec::run::Machine;
 
 /// What a collection left alive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,10 +21,10 @@ pub struct LiveSet {
 
 impl Store {
     /// Frees every object that cannot be reached from globals, tables, element segments that are not dropped, the
-    /// frames below a running host function, and `extra_roots`. Addresses of freed objects become invalid.
+    /// frames below a running host function, suspended fibers, and `extra_roots`. Addresses of freed objects become invalid.
     pub fn collect(&mut self, extra_roots: &[Value]) -> LiveSet {
         let mut work = self.store_roots();
-        work.extend(self.machine.live_slots().iter().filter_map(|&bits| Bits(bits).as_object()));
+        work.extend(self.frame_roots());
         work.extend(extra_roots.iter().filter_map(object_of));
         mark(&self.types, &mut self.heap, work, |_| {});
         let types = &self.types;
@@ -34,7 +35,7 @@ impl Store {
     /// Counts objects reachable from `extra_roots` and the roots of the store, and frees nothing.
     pub fn reachable(&mut self, extra_roots: &[Value]) -> LiveSet {
         let mut work = self.store_roots();
-        work.extend(self.machine.live_slots().iter().filter_map(|&bits| Bits(bits).as_object()));
+        work.extend(self.frame_roots());
         work.extend(extra_roots.iter().filter_map(object_of));
         let mut live = LiveSet::default();
         let marked = mark(&self.types, &mut self.heap, work, |_| {});
@@ -54,7 +55,7 @@ impl Store {
     pub fn survey(&mut self) -> u64 {
         let roots = self.store_roots();
         let mut marked = mark(&self.types, &mut self.heap, roots, |_| {});
-        let frames = self.machine.live_slots().iter().filter_map(|&bits| Bits(bits).as_object()).collect();
+        let frames = self.frame_roots().collect();
         let mut found = 0;
         marked.extend(mark(&self.types, &mut self.heap, frames, |object| {
             found += u64::from(!object.surveyed);
@@ -67,6 +68,12 @@ impl Store {
         }
         self.heap.stats.survey_found += found;
         found
+    }
+
+    /// What the frames refer to: those below the running host function, of whatever fibers, and the suspended fibers'.
+    fn frame_roots(&self) -> impl Iterator<Item = u32> {
+        let machines = self.fibers.machines().chain([&self.machine]);
+        machines.flat_map(Machine::live_slots).filter_map(|&bits| Bits(bits).as_object())
     }
 
     fn store_roots(&self) -> Vec<u32> {

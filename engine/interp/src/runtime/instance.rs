@@ -34,9 +34,10 @@ impl Store {
         if !module.0.is_complete {
             return Err(Error::usage("the module is decoded but not validated: make it by Module::new"));
         }
-        let fuel = self.fuel.take();
+        let fuel = self.fuel();
+        self.set_fuel(None);
         let instance = self.instantiate_without_start(module, imports);
-        self.fuel = fuel;
+        self.set_fuel(fuel);
         let instance = instance?;
         if let Some(start) = module.0.start {
             let func = FuncAddr(self.instances[instance.index()].funcs[start as usize]);
@@ -187,13 +188,19 @@ impl Store {
 
     /// Calls a function with arguments of its parameter types.
     pub fn invoke(&mut self, func: FuncAddr, args: &[Value]) -> Result<Vec<Value>> {
+        let (args, results) = self.check_call(func, args)?;
+        let results = self.call_from_host(func, &args, results)?;
+        let ty = self.func_type(func).ok_or_else(|| Error::crash("unknown function"))?;
+        self.from_slots(&results, &ty.results)
+    }
+
+    /// Slots of the arguments of a call, and how many its results take. Wrong arguments are errors of use.
+    pub(crate) fn check_call(&mut self, func: FuncAddr, args: &[Value]) -> Result<(Vec<u64>, usize)> {
         let ty = self.func_type(func).ok_or_else(|| Error::usage("unknown function"))?.clone();
         if ty.params.len() != args.len() {
             return Err(Error::usage(format!("{} arguments for {} parameters", args.len(), ty.params.len())));
         }
-        let args = self.to_slots(args, &ty.params)?;
-        let results = self.call_from_host(func, &args, slots(&ty.results))?;
-        self.from_slots(&results, &ty.results)
+        Ok((self.to_slots(args, &ty.params)?, slots(&ty.results)))
     }
 }
 

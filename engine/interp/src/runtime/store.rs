@@ -14,6 +14,8 @@ use super::value::{
     Value, i31_signed,
 };
 use crate::error::{Error, HostError, Resource, Result};
+use crate::exec::fiber::Fibers;
+use crate::exec::meter::Meter;
 use crate::exec::run::Machine;
 use crate::syntax::types::{
     CompositeType, ExternType, FuncType, GlobalType, HeapType, MemoryType, RefType, TableType, TypeId,
@@ -27,11 +29,11 @@ pub const PAGE_SIZE: u64 = 65_536;
 /// `table.grow` give −1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Nested wasm calls.
+    /// Nested wasm calls; of each fiber.
     pub max_call_depth: u32,
-    /// Nested calls from the host into wasm (these use the Rust stack).
+    /// Nested calls from the host into wasm, and turns of fibers (these use the Rust stack).
     pub max_host_depth: u32,
-    /// 64-bit slots of all frames.
+    /// 64-bit slots of all frames; of each fiber.
     pub max_values: u32,
     /// Pages of one memory.
     pub max_memory_pages: u32,
@@ -140,8 +142,12 @@ pub struct Store {
     pub(crate) datas: Vec<Arc<[u8]>>,
     pub(crate) instances: Vec<Instance>,
     pub(crate) heap: Heap,
-    pub(crate) fuel: Option<u64>,
+    pub(crate) meter: Meter,
+    /// The stacks of the running host function's caller, and of those below it down to the first or a fiber's first.
     pub(crate) machine: Machine,
+    pub(crate) fibers: Fibers,
+    /// Calls from the host into wasm that are under way.
+    pub(crate) host_depth: u32,
     pub(crate) instructions: u64,
     pub(crate) total_pages: u64,
     pub(crate) total_elements: u64,
@@ -164,8 +170,10 @@ impl Store {
             datas: Vec::new(),
             instances: Vec::new(),
             heap: Heap::new(config.max_gc_bytes),
-            fuel: None,
+            meter: Meter::new(),
             machine: Machine::default(),
+            fibers: Fibers::default(),
+            host_depth: 0,
             instructions: 0,
             total_pages: 0,
             total_elements: 0,
@@ -181,12 +189,12 @@ impl Store {
 
     /// Sets the fuel; `None` means that none is counted.
     pub fn set_fuel(&mut self, fuel: Option<u64>) {
-        self.fuel = fuel;
+        self.meter.set_budget(fuel);
     }
 
     /// The fuel left.
     pub fn fuel(&self) -> Option<u64> {
-        self.fuel
+        self.meter.budget()
     }
 
     /// The counters.

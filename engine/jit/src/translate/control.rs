@@ -5,20 +5,16 @@
 //! reference into an undeclared value.
 
 use std::collections::HashMap;
-use std::mem::offset_of;
 
 use assay_gc::{FuncType, ValType};
-use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::types::{I32, I64};
+use cranelift_codegen::ir::types::I32;
 use cranelift_codegen::ir::{Block, InstBuilder, JumpTableData, Value};
 use wasmparser::{BlockType, BrTable, TryTable};
 
 use super::exceptions::Caught;
-use super::{FuncTranslator, Region, Values, block_args, clif_type};
-use crate::builtins::Builtin;
+use super::{FuncTranslator, Values, block_args, clif_type};
 use crate::convert::internal;
-use crate::vmctx::StoreCtx;
-use crate::{Error, ErrorKind, TrapCode};
+use crate::{Error, ErrorKind};
 
 /// What opened a label.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -170,7 +166,7 @@ impl FuncTranslator<'_> {
         self.open_handler(&op);
         self.control.push(label);
         if op == LabelOp::Loop {
-            self.charge_fuel();
+            self.fuel_point();
             self.poll();
         }
         Ok(())
@@ -347,27 +343,6 @@ impl FuncTranslator<'_> {
         let values = self.peek_n(arity);
         self.b.ins().return_(&values);
         self.die();
-    }
-
-    /// Charges one unit of fuel, if code counts fuel.
-    pub(super) fn charge_fuel(&mut self) {
-        if !self.options.fuel {
-            return;
-        }
-        let store = self.store();
-        let flags = self.flags(Region::Fuel);
-        let fuel = self.b.ins().load(I64, flags, store, offset_of!(StoreCtx, fuel) as i32);
-        let left = self.b.ins().iadd_imm_s(fuel, -1);
-        self.b.ins().store(flags, left, store, offset_of!(StoreCtx, fuel) as i32);
-        let out = self.b.ins().icmp_imm_s(IntCC::SignedLessThan, left, 0);
-        self.trap_if(out, TrapCode::OutOfFuel);
-    }
-
-    /// A safepoint at which nothing else happens, if code is to have them.
-    pub(super) fn poll(&mut self) {
-        if self.options.polls {
-            self.builtin(Builtin::Safepoint, &[]);
-        }
     }
 
     /// A constant index or number of a builtin's arguments.

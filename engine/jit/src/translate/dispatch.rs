@@ -6,6 +6,7 @@ use wasmparser::Operator;
 
 use super::FuncTranslator;
 use super::control::LabelOp;
+use super::fuel::is_bulk;
 use crate::convert::internal;
 use crate::{Error, TrapCode};
 
@@ -32,6 +33,9 @@ impl FuncTranslator<'_> {
         }
         if self.translate_numeric(op) {
             return Ok(false);
+        }
+        if is_bulk(op) {
+            self.bulk_point();
         }
         match op {
             O::Nop => {}

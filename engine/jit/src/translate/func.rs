@@ -181,7 +181,7 @@ impl FuncTranslator<'_> {
     fn body(&mut self, ty: &FuncType, body: &FunctionBody<'_>, scan: &Scan) -> Result<(), Error> {
         self.set_stack_limit()?;
         self.declare_locals(ty, body, scan)?;
-        self.charge_fuel();
+        self.fuel_point();
         self.poll();
         self.open_body(&ty.results);
         let mut reader = body.get_operators_reader().map_err(read_error)?;

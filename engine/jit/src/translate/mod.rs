@@ -10,6 +10,7 @@ mod call;
 mod control;
 mod dispatch;
 mod exceptions;
+mod fuel;
 mod func;
 mod memory;
 mod numeric;

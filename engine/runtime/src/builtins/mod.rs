@@ -60,17 +60,35 @@ impl Leave {
 /// there.
 ///
 /// # Safety
-/// Called from a builtin's shim: `vmctx` is generated code's own, and its store's code is what called.
+/// As for [`run_apart`].
 unsafe fn run<R, E: Into<Leave>>(
     vmctx: *mut VmCtx,
     f: impl FnOnce(&mut StoreInner, u32) -> Result<R, E>,
 ) -> Result<R, Departure> {
     // SAFETY: the caller's promise.
-    let (ctx, instance) = unsafe { ((*vmctx).store, (*vmctx).instance) };
+    let instance = unsafe { (*vmctx).instance };
+    // SAFETY: as above; the store lives, and nobody else uses it while the operation runs.
+    unsafe { run_apart(vmctx, |store| f(&mut *store, instance)) }
+}
+
+/// The same for an operation in which the fiber may be suspended: it gets an address, and holds no reference into the
+/// store while it is.
+///
+/// # Safety
+/// Called from a builtin's shim: `vmctx` is generated code's own, and its store's code is what called.
+unsafe fn run_apart<R, E: Into<Leave>>(
+    vmctx: *mut VmCtx,
+    f: impl FnOnce(*mut StoreInner) -> Result<R, E>,
+) -> Result<R, Departure> {
+    // SAFETY: the caller's promise.
+    let ctx = unsafe { (*vmctx).store };
     // SAFETY: the store's context is pinned; `owner` was set at entry from the reference that `enter` holds and does
     // not use until generated code returns.
-    let store = unsafe { &mut *(*ctx).owner.cast::<StoreInner>() };
-    let pending = match catch_unwind(AssertUnwindSafe(|| f(store, instance))) {
+    let owner = unsafe { (*ctx).owner }.cast::<StoreInner>();
+    let outcome = catch_unwind(AssertUnwindSafe(|| f(owner)));
+    // SAFETY: as above; a store with suspended fibers stays where it is.
+    let store = unsafe { &mut *owner };
+    let pending = match outcome {
         Ok(Ok(value)) => return Ok(value),
         Ok(Err(leave)) => match leave.into().landing(store) {
             Ok(departure) => return Err(departure),
@@ -204,11 +222,36 @@ builtin!(elem_drop(vmctx; store, instance, elem: u32) {
     store.safepoint()
 });
 builtin!(safepoint(vmctx; store, _) { store.safepoint() });
-builtin!(call_host(vmctx; store, _, values: *mut u128) {
+
+/// Defines a stub like [`builtin!`], whose body gets the store's address.
+macro_rules! apart {
+    ($stub:ident($vmctx:ident; $store:ident, $arg:ident: $ty:ty) $body:block) => {
+        #[unsafe(naked)]
+        unsafe extern "C" fn $stub() {
+            extern "C" fn shim($vmctx: *mut VmCtx, $arg: $ty) {
+                let operation = |$store: *mut StoreInner| -> Result<(), Error> { $body };
+                // SAFETY: this is a shim, called by its stub only.
+                let outcome = unsafe { run_apart($vmctx, operation) };
+                if let Err(departure) = outcome {
+                    // SAFETY: `run_apart` stored the reason, and only copies of numbers live here.
+                    unsafe { departure.go() }
+                }
+            }
+            exit_to!(shim)
+        }
+    };
+}
+
+apart!(call_host(vmctx; store, values: *mut u128) {
     // SAFETY: generated code passes its own host function's context.
     let host = unsafe { (*vmctx).host_func };
-    // SAFETY: the thunk's spill area has room for parameters and results and holds the parameters.
+    // SAFETY: the thunk's spill area has room for parameters and results and holds the parameters; the store is the
+    // one that runs.
     unsafe { host_call(store, host, values) }
+});
+apart!(point(vmctx; store, cost: u32) {
+    // SAFETY: the store is the one that runs, and no reference into it is held here.
+    unsafe { crate::fiber::point(store, cost) }
 });
 
 /// The builtin `Throw`: no error is made unless the exception leaves the activation.
@@ -257,6 +300,7 @@ static TABLE: Table = Table(Builtins({
             Builtin::ElemDrop => elem_drop,
             Builtin::Throw => throw,
             Builtin::Safepoint => safepoint,
+            Builtin::Point => point,
             Builtin::HostCall => call_host,
         };
         addresses[index] = stub as *const u8;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use assay_harness::campaign::{Campaign, CampaignConfig, CampaignError, Summary, unreached};
 use assay_harness::generate;
-use assay_harness::observe::HeapCounters;
+use assay_harness::observe::{FiberCounters, HeapCounters};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -202,6 +202,9 @@ fn table(summary: &Summary) -> String {
         "  collections {}, objects kept by frames only {}",
         summary.collections, summary.frame_only_survivors
     );
+    if let Some(text_of_fibers) = fibers(&summary.subject_fibers) {
+        let _ = writeln!(text, "  {text_of_fibers}");
+    }
     for (at, (name, millis)) in summary.subjects.iter().zip(&summary.subject_millis).enumerate() {
         let did = summary.subject_heaps.get(at).map(HeapCounters::told).unwrap_or_default();
         let line = format!("  {name:<34} {:>8.1} s  {did}", *millis as f64 / 1000.0);
@@ -241,4 +244,17 @@ mod tests {
         assert_eq!(parse_time("7"), Ok(Duration::from_secs(7)));
         assert!(parse_time("7 weeks").is_err() && parse_time("").is_err() && parse_time("-1s").is_err());
     }
+}
+
+/// What happened to fibers: what the schedule says is the same on each subject, what collectors did is added up.
+fn fibers(subjects: &[FiberCounters]) -> Option<String> {
+    let mut all = FiberCounters::default();
+    subjects.iter().for_each(|fibers| all.add(fibers));
+    (all.resumes > 0).then(|| {
+        format!(
+            "fibers: {} turns, {} yields, {} cancelled; {} visits of the roots came to suspended frames and changed {} \
+             references there",
+            all.resumes, all.yields, all.cancels, all.visits, all.moved
+        )
+    })
 }

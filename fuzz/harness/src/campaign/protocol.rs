@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::Observation;
-use crate::observe::{Counters, HeapCounters};
+use crate::observe::{Counters, FiberCounters, HeapCounters};
 
 /// A request to a worker.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -66,6 +66,8 @@ pub struct Report {
     pub micros: Vec<u64>,
     /// What each subject's heap counted, in the same order.
     pub heaps: Vec<HeapCounters>,
+    /// What happened to each subject's fibers, in the same order.
+    pub fibers: Vec<FiberCounters>,
 }
 
 /// A finding on its way to disk and to people.

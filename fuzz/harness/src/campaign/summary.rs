@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::protocol::Report;
-use crate::observe::HeapCounters;
+use crate::observe::{FiberCounters, HeapCounters};
 
 /// Totals of a campaign.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -32,6 +32,8 @@ pub struct Summary {
     pub subject_millis: Vec<u64>,
     /// What each subject's heaps counted together.
     pub subject_heaps: Vec<HeapCounters>,
+    /// What happened to each subject's fibers.
+    pub subject_fibers: Vec<FiberCounters>,
     /// Distinct findings: key → how often, where, what.
     pub findings: BTreeMap<String, FoundAgain>,
 }
@@ -84,6 +86,11 @@ impl Summary {
         self.subject_heaps.resize(self.subject_heaps.len().max(report.heaps.len()), HeapCounters::default());
         for (total, heap) in self.subject_heaps.iter_mut().zip(&report.heaps) {
             total.add(heap);
+        }
+        let subjects = self.subject_fibers.len().max(report.fibers.len());
+        self.subject_fibers.resize(subjects, FiberCounters::default());
+        for (total, fibers) in self.subject_fibers.iter_mut().zip(&report.fibers) {
+            total.add(fibers);
         }
         let totals = self.by_generator.entry(generator.to_owned()).or_default();
         totals.cases += 1;

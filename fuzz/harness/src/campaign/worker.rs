@@ -67,6 +67,7 @@ pub fn examine(subjects: &mut [Box<dyn Subject>], case: &Case) -> Report {
         collections: observations.iter().map(|o| o.counters.collections).sum(),
         frame_only_survivors: observations.iter().skip(1).map(|o| o.counters.frame_only_survivors).sum(),
         micros,
+        fibers: observations.iter().map(|o| o.counters.fibers).collect(),
         heaps: observations.into_iter().map(|o| o.counters.heap).collect(),
     }
 }

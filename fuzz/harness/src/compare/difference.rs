@@ -324,6 +324,7 @@ fn class(outcome: &Outcome) -> String {
         Outcome::Returned { .. } => "returned".into(),
         Outcome::Trapped(kind) => format!("trap {kind:?}"),
         Outcome::Thrown { .. } => "exception".into(),
+        Outcome::Cancelled => "cancelled".into(),
         Outcome::Exhausted(what) => format!("exhausted {what:?}"),
         Outcome::Rejected(stage, _) => format!("rejected as {stage:?}"),
         Outcome::Unchecked => "unchecked".into(),

@@ -45,7 +45,10 @@ fn holds(expect: &Expect, outcome: &Outcome) -> bool {
     match (expect, outcome) {
         (_, Outcome::Crashed(_) | Outcome::BadStep(_)) => false,
         (Expect::Any, _) => true,
-        (Expect::Success, outcome) => matches!(outcome, Outcome::Done | Outcome::Returned { .. }),
+        // A case itself says which of its fibers are given up.
+        (Expect::Success, outcome) => {
+            matches!(outcome, Outcome::Done | Outcome::Returned { .. } | Outcome::Cancelled)
+        }
         (Expect::Return(patterns), Outcome::Returned { values, graph }) => {
             patterns.len() == values.len() && patterns.iter().zip(values).all(|(p, v)| matches(p, *v, graph))
         }

@@ -185,6 +185,7 @@ fn edits() -> Vec<Observation> {
         Outcome::Rejected(RejectStage::Malformed, String::new()),
         Outcome::Rejected(RejectStage::Unlinkable, String::new()),
         Outcome::BadStep(String::new()),
+        Outcome::Cancelled,
         Outcome::Crashed("by 0x1234".into()),
     ];
     for step in 0..base.outcomes.len() {

@@ -1,4 +1,4 @@
-//! When a generated case collects: a part of the input like the program itself.
+//! When a generated case collects, and which of its fibers runs: a part of the input like the program itself.
 //!
 //! Programs force collections themselves; a schedule adds those at places that no program can name, between an
 //! allocation and the next, at a loop's header, half of a cycle here and the rest there. Safepoints are many (one per
@@ -8,7 +8,7 @@ use assay_gc::{CollectKind, Event, Trigger};
 
 use super::choices::Choices;
 use crate::Schedule;
-use crate::case::{Collection, Mode};
+use crate::case::{Collection, Mode, Slice, Turn};
 
 /// Single collections of one case, at most.
 const MAX_COLLECTIONS: usize = 8;
@@ -44,6 +44,29 @@ fn modes(c: &mut Choices<'_, '_>) -> Vec<Mode> {
         }
     }
     modes
+}
+
+/// Turns of one case, at most, before the fibers go on in order.
+const MAX_TURNS: usize = 60;
+
+/// Turns of `fibers` fibers: short ones mostly, so that they interleave within statements.
+pub(super) fn turns(c: &mut Choices<'_, '_>, fibers: u32) -> Vec<Turn> {
+    let turn = |c: &mut Choices<'_, '_>| {
+        let fiber = c.below(fibers as usize) as u32;
+        let slice = match c.below(8) {
+            0 | 1 => Slice::default(),
+            2 => Slice { fuel: None, epochs: Some(small(c, 2)) },
+            3 => Slice { fuel: Some(small(c, 9)), epochs: Some(small(c, 2)) },
+            _ => Slice { fuel: Some(small(c, 9)), epochs: None },
+        };
+        match c.below(24) {
+            0 => Turn::Cancel(fiber),
+            1..4 => Turn::Collect,
+            4 => Turn::Epoch,
+            _ => Turn::Resume(fiber, slice),
+        }
+    };
+    (0..c.range(4, MAX_TURNS)).map(|_| turn(c)).collect()
 }
 
 /// Early places more often than late ones.
@@ -96,6 +119,39 @@ mod tests {
         assert!(allocations > 20 && safepoints > 15 && seeds > 8, "{allocations} {safepoints} {seeds}");
         assert_eq!(kinds.len(), 6);
         assert_eq!(modes.len(), MODES.len());
+    }
+
+    #[test]
+    fn every_sort_of_turn_is_made() {
+        let mut seen = std::collections::HashSet::new();
+        for seed in 0..40 {
+            let bytes = seed_bytes(seed);
+            for turn in turns(&mut Choices::new(&mut Unstructured::new(&bytes)), 3) {
+                seen.insert(match turn {
+                    Turn::Resume(fiber, Slice { fuel, epochs }) => {
+                        assert!(fiber < 3 && fuel != Some(0) && epochs != Some(0));
+                        (0, fuel.is_some(), epochs.is_some())
+                    }
+                    Turn::Cancel(fiber) => {
+                        assert!(fiber < 3);
+                        (1, false, false)
+                    }
+                    Turn::Collect => (2, false, false),
+                    Turn::Epoch => (3, false, false),
+                });
+            }
+        }
+        assert_eq!(seen.len(), 4 + 3);
+    }
+
+    #[test]
+    fn a_share_of_typed_cases_has_fibers() {
+        let cases: Vec<_> = (0..80).filter_map(|seed| from_seed("objects", seed)).collect();
+        let with = cases.iter().filter(|case| case.schedule.fibers > 0);
+        assert!(
+            with.clone().all(|case| case.steps.len() - case.first_fiber() == case.schedule.fibers as usize)
+        );
+        assert!((8..40).contains(&with.count()));
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! What the harness offers to programs as imports, the same on each subject: one table of items and what they do.
 //!
 //! Module `spectest` is the official suite's. Module `assay` is for generated programs: `gc` forces a full collection,
-//! `log_*` write to the trace, `keep`/`kept` let the host hold references, `host` makes host values by token.
+//! `log_*` write to the trace, `keep`/`kept` let the host hold references, `host` makes host values by token; `wait` suspends
+//! the fiber and gives its argument back, `epoch` lets the next epoch begin, `call` calls a function without parameters and
+//! results.
 
 use crate::graph::NodeRef;
 use crate::observe::{MAX_TRACE, TraceEvent, Value};
@@ -15,6 +17,7 @@ pub(super) enum HostType {
     F64,
     Any,
     Extern,
+    Func,
 }
 
 /// What a host function does.
@@ -30,6 +33,12 @@ pub(super) enum HostOp {
     Kept,
     /// Makes an externref with this token.
     Host,
+    /// Suspends the fiber, if there is one, and gives its argument back.
+    Wait,
+    /// The next epoch begins.
+    Epoch,
+    /// Calls a function of no parameters and results; null does nothing.
+    Call,
 }
 
 /// An importable item.
@@ -91,6 +100,9 @@ pub(super) fn item(module: &str, name: &str) -> Option<HostItem> {
         ("assay", "keep") => func!("keep", Any => , Keep),
         ("assay", "kept") => func!("kept", I32 => Any, Kept),
         ("assay", "host") => func!("host", I32 => Extern, Host),
+        ("assay", "wait") => func!("wait", Any => Any, Wait),
+        ("assay", "epoch") => func!("epoch", => , Epoch),
+        ("assay", "call") => func!("call", Func => , Call),
         _ => return None,
     })
 }

@@ -12,11 +12,14 @@ use wasm::{ErrorKind, Extern, ExternRef, FuncAddr, InstanceAddr, Module, ObjectA
 use super::host::{self, HostItem, HostOp, HostState, HostType};
 use super::script::{self, Executor, Look};
 use super::{Features, Subject};
+use crate::case::Slice;
 use crate::graph::{
     CompositeShape, FieldShape, GraphBuilder, GraphLimits, HeapGraph, HeapShape, HeapView, NodeRef,
     ObjectKind, RawValue, StorageShape, SubTypeShape, TypeKey, TypeKeys, TypeView,
 };
-use crate::observe::{Counters, HeapCounters, Outcome, RejectStage, Resource, TraceEvent, TrapKind, Value};
+use crate::observe::{
+    Counters, FiberCounters, HeapCounters, Outcome, RejectStage, Resource, TraceEvent, TrapKind, Value,
+};
 use crate::{Case, Observation};
 use reach::Reach;
 
@@ -97,12 +100,14 @@ struct Interp {
     /// Host functions in order of creation; their place is their number.
     host_funcs: Vec<FuncAddr>,
     keys: TypeKeys<TypeId>,
+    fibers: FiberCounters,
 }
 
 impl Executor for Interp {
     type Module = Module;
     type Instance = InstanceAddr;
     type Extern = Extern;
+    type Fiber = wasm::Fiber;
     type Id = ObjectAddr;
 
     fn module(&mut self, bytes: &[u8]) -> Result<Module, Outcome> {
@@ -200,36 +205,57 @@ impl Executor for Interp {
     }
 
     fn invoke(&mut self, function: Extern, args: &[Value]) -> Outcome {
-        let Extern::Func(func) = function else {
-            return Outcome::BadStep("the export is no function".into());
+        let (func, values) = match self.prepare(function, args) {
+            Ok(prepared) => prepared,
+            Err(outcome) => return outcome,
         };
-        let Some(ty) = self.store.func_type(func) else { return Outcome::BadStep("no function type".into()) };
-        if ty.params.len() != args.len() {
-            return Outcome::BadStep("wrong number of arguments".into());
-        }
-        let params = ty.params.clone();
-        let mut values = Vec::with_capacity(args.len());
-        for (arg, ty) in args.iter().zip(&params) {
-            match self.argument(*arg, *ty) {
-                Some(value) => values.push(value),
-                None => return Outcome::BadStep(format!("argument {arg:?} does not match its parameter")),
-            }
-        }
         let results = self.store.invoke(func, &values);
         if let Some(reach) = &self.reach {
             reach.borrow_mut().stepped(args, &mut self.store, &self.host);
         }
-        match results {
-            Err(error) => self.failed(&error),
-            Ok(results) => {
-                let mut builder = GraphBuilder::new(GraphLimits::default());
-                let values = results.iter().map(|value| builder.root(self.raw(*value))).collect();
-                match self.graph(builder) {
-                    Ok(graph) => Outcome::Returned { values, graph },
-                    Err(outcome) => outcome,
-                }
-            }
+        self.ended(results)
+    }
+
+    fn start(&mut self, function: Extern, args: &[Value]) -> Result<wasm::Fiber, Outcome> {
+        let (func, values) = self.prepare(function, args)?;
+        self.store.start_fiber(func, &values).map_err(|e| outcome(&e))
+    }
+
+    fn resume(&mut self, fiber: wasm::Fiber, slice: Slice) -> Result<Outcome, &'static str> {
+        let slice = wasm::Slice { fuel: slice.fuel, epochs: slice.epochs };
+        self.fibers.resumes += 1;
+        let why = match self.store.resume(fiber, slice) {
+            Ok(wasm::Turn::Done(results)) => return Ok(self.ended(results)),
+            Ok(wasm::Turn::Yielded(why)) => why,
+            Err(error) => return Ok(Outcome::Crashed(error.to_string())),
+        };
+        self.fibers.yields += 1;
+        Err(match why {
+            wasm::Yield::Fuel => "fiber rests: fuel",
+            wasm::Yield::Epoch => "fiber rests: epoch",
+            wasm::Yield::Host => "fiber rests: host",
+        })
+    }
+
+    fn cancel(&mut self, fiber: wasm::Fiber) -> Outcome {
+        self.fibers.cancels += 1;
+        match self.store.cancel(fiber) {
+            Ok(()) => Outcome::Cancelled,
+            Err(error) => Outcome::Crashed(error.to_string()),
         }
+    }
+
+    fn advance_epoch(&mut self) {
+        self.store.advance_epoch();
+    }
+
+    fn fuel(&self) -> u64 {
+        // As the JIT's counter has it, whose largest number is that of an i64.
+        self.store.fuel().unwrap_or(u64::MAX >> 1)
+    }
+
+    fn record(&mut self, name: &str, args: Vec<Value>) {
+        self.host.borrow_mut().record(name, args);
     }
 
     fn look(&mut self, export: Extern, elements: u64) -> Result<Look<ObjectAddr>, Outcome> {
@@ -293,6 +319,7 @@ impl Executor for Interp {
             frame_only_survivors: stats.survey_found,
             frame_only_reread: stats.survey_read,
             heap: HeapCounters::default(),
+            fibers: self.fibers,
         }
     }
 }
@@ -313,6 +340,42 @@ impl Interp {
             reach: None,
             host_funcs: Vec::new(),
             keys: TypeKeys::default(),
+            fibers: FiberCounters::default(),
+        }
+    }
+
+    /// The function and its arguments.
+    fn prepare(&self, function: Extern, args: &[Value]) -> Result<(FuncAddr, Vec<wasm::Value>), Outcome> {
+        let Extern::Func(func) = function else {
+            return Err(Outcome::BadStep("the export is no function".into()));
+        };
+        let ty = self.store.func_type(func).ok_or_else(|| Outcome::BadStep("no function type".into()))?;
+        if ty.params.len() != args.len() {
+            return Err(Outcome::BadStep("wrong number of arguments".into()));
+        }
+        let mut values = Vec::with_capacity(args.len());
+        for (arg, ty) in args.iter().zip(&ty.params) {
+            match self.argument(*arg, *ty) {
+                Some(value) => values.push(value),
+                None => {
+                    return Err(Outcome::BadStep(format!("argument {arg:?} does not match its parameter")));
+                }
+            }
+        }
+        Ok((func, values))
+    }
+
+    /// The outcome of a call.
+    fn ended(&mut self, results: Result<Vec<wasm::Value>, wasm::Error>) -> Outcome {
+        let results = match results {
+            Ok(results) => results,
+            Err(error) => return self.failed(&error),
+        };
+        let mut builder = GraphBuilder::new(GraphLimits::default());
+        let values = results.iter().map(|value| builder.root(self.raw(*value))).collect();
+        match self.graph(builder) {
+            Ok(graph) => Outcome::Returned { values, graph },
+            Err(outcome) => outcome,
         }
     }
 
@@ -417,6 +480,15 @@ fn call(
         (HostOp::Host, [wasm::Value::I32(token)]) => {
             Ok(vec![wasm::Value::Ref(Ref::Extern(ExternRef::Host(host::token(*token))))])
         }
+        (HostOp::Wait, [value]) => Err(wasm::HostError::Yield(vec![*value])),
+        (HostOp::Epoch, _) => {
+            store.advance_epoch();
+            Ok(Vec::new())
+        }
+        (HostOp::Call, [wasm::Value::Ref(Ref::Null)]) => Ok(Vec::new()),
+        (HostOp::Call, [wasm::Value::Ref(Ref::Func(func))]) => {
+            Err(wasm::HostError::Call { func: *func, args: Vec::new() })
+        }
         _ => Err(wasm::HostError::Message(format!("{name} called with {args:?}"))),
     }
 }
@@ -440,7 +512,7 @@ fn traced(value: wasm::Value) -> Value {
             }
             Ref::Exn(_) => Value::Ref(NodeRef::Opaque(ObjectKind::Exn)),
             Ref::Host(token) | Ref::Extern(ExternRef::Host(token)) => Value::Ref(NodeRef::Host(token)),
-            // The harness's functions take no function references.
+            // Which one it is shows in what it does.
             Ref::Func(_) => Value::Ref(NodeRef::Func(u32::MAX, u32::MAX)),
         },
     }
@@ -456,6 +528,7 @@ fn val_type(ty: HostType) -> wasm::ValType {
         HostType::I64 => wasm::ValType::I64,
         HostType::F32 => wasm::ValType::F32,
         HostType::F64 => wasm::ValType::F64,
+        HostType::Func => wasm::ValType::Ref(wasm::RefType::nullable(wasm::HeapType::Func)),
         HostType::Any => wasm::ValType::Ref(wasm::RefType::nullable(wasm::HeapType::Any)),
         HostType::Extern => wasm::ValType::Ref(wasm::RefType::nullable(wasm::HeapType::Extern)),
     }

@@ -6,19 +6,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use assay_runtime as wasm;
 use wasm::{
-    Cpu, Engine, Error, ErrorKind, Extern, ExternRef, Func, GcRef, Instance, Memory, Module, OptLevel,
-    RawVal, RefKind, RegAlloc, Rooted, Store, StoreInner, TrapCode, TypeId, Val,
+    Caller, Cpu, Engine, Error, ErrorKind, Extern, ExternRef, Fiber, Func, GcRef, Instance, Memory, Module,
+    OptLevel, RawVal, RefKind, RegAlloc, Rooted, Store, StoreInner, TrapCode, Turn, TypeId, Val, Yield,
 };
 
 use super::host::{self, HostItem, HostOp, HostState, HostType};
 use super::interp::{DEFAULT_GC_HEAP, MAX_MEMORY_PAGES, MAX_TABLE_ELEMENTS};
 use super::script::{self, Executor, Look};
+use super::turns::Turns;
 use super::{Features, Shelf, Subject, stress};
+use crate::case::Slice;
 use crate::graph::{
     CompositeShape, FieldShape, GraphBuilder, GraphLimits, HeapGraph, HeapShape, HeapView, NodeRef,
     ObjectKind, RawValue, StorageShape, SubTypeShape, TypeKey, TypeKeys, TypeView,
 };
-use crate::observe::{Counters, HeapCounters, Outcome, RejectStage, Resource, TraceEvent, TrapKind, Value};
+use crate::observe::{
+    Counters, FiberCounters, HeapCounters, Outcome, RejectStage, Resource, TraceEvent, TrapKind, Value,
+};
 use crate::{Case, Observation};
 
 /// Bytes that a heap has at first, at most.
@@ -35,6 +39,8 @@ pub struct JitOptions {
     pub regalloc: Option<RegAlloc>,
     /// What of the processor the code may use.
     pub cpu: Cpu,
+    /// Whether calls run on fibers that are suspended now and then.
+    pub fibers: bool,
     /// The heap's testing modes; freed memory is filled unless they say otherwise.
     pub stress: wasm::Stress,
 }
@@ -46,6 +52,7 @@ impl Default for JitOptions {
             opt: OptLevel::Speed,
             regalloc: None,
             cpu: Cpu::Native,
+            fibers: false,
             stress: wasm::Stress { poison: true, ..wasm::Stress::default() },
         }
     }
@@ -62,6 +69,7 @@ impl JitOptions {
             "cpu=native" => self.cpu = Cpu::Native,
             "cpu=avx2" => self.cpu = Cpu::Avx2,
             "cpu=sse41" => self.cpu = Cpu::Sse41,
+            "fibers" => self.fibers = true,
             mode => return stress::set(&mut self.stress, mode),
         }
         true
@@ -86,6 +94,7 @@ impl JitOptions {
             (other(RegAlloc::Backtracking), ",regalloc=backtracking"),
             (self.cpu == Cpu::Avx2, ",cpu=avx2"),
             (self.cpu == Cpu::Sse41, ",cpu=sse41"),
+            (self.fibers, ",fibers"),
         ] {
             if given {
                 name.push_str(text);
@@ -110,6 +119,8 @@ struct Key {
     fuel: bool,
     /// Whether code passes safepoints of its own.
     polls: bool,
+    /// Whether fibers can be suspended in code.
+    yields: bool,
     barrier_slow: bool,
 }
 
@@ -121,7 +132,12 @@ impl JitSubject {
     pub fn new(options: JitOptions, shelf: &Shelf) -> Result<Self, Error> {
         let mut subject = JitSubject { name: options.name(), options, collects: false, shelf: shelf.clone() };
         let stress = &subject.options.stress;
-        let key = Key { fuel: true, polls: stress.every_safepoint != 0, barrier_slow: stress.barrier_slow };
+        let key = Key {
+            fuel: true,
+            polls: stress.every_safepoint != 0,
+            yields: subject.options.fibers,
+            barrier_slow: stress.barrier_slow,
+        };
         subject.collects = subject.engine(key)?.collector().constraints.collects;
         Ok(subject)
     }
@@ -135,6 +151,7 @@ impl JitSubject {
             cpu: options.cpu,
             fuel: key.fuel,
             polls: key.polls,
+            yields: key.yields,
             stress: wasm::Stress { barrier_slow: key.barrier_slow, ..options.stress },
             gc_heap_max: DEFAULT_GC_HEAP,
             max_memory_pages: u64::from(MAX_MEMORY_PAGES),
@@ -171,9 +188,11 @@ impl Subject for JitSubject {
     fn observe(&mut self, case: &Case) -> Observation {
         let schedule = &case.schedule;
         let stress = schedule.stress(self.options.stress);
+        let yields = self.options.fibers || schedule.fibers != 0;
         let key = Key {
-            fuel: schedule.fuel.is_some(),
+            fuel: schedule.fuel.is_some() || yields,
             polls: schedule.wants_safepoints() || stress.every_safepoint != 0,
+            yields,
             barrier_slow: stress.barrier_slow,
         };
         let most = schedule.gc_heap_max.unwrap_or(DEFAULT_GC_HEAP);
@@ -200,6 +219,7 @@ impl Subject for JitSubject {
             host: Arc::default(),
             boxes: Arc::default(),
             keys: TypeKeys::default(),
+            turns: self.options.fibers.then(Turns::default),
         };
         script::run(&mut jit, case)
     }
@@ -235,12 +255,15 @@ struct Jit {
     /// Host values alive.
     boxes: Arc<AtomicU64>,
     keys: TypeKeys<TypeId>,
+    /// How calls are cut into turns, if they are.
+    turns: Option<Turns>,
 }
 
 impl Executor for Jit {
     type Module = Module;
     type Instance = Instance;
     type Extern = Extern;
+    type Fiber = Fiber;
     type Id = u32;
 
     fn module(&mut self, bytes: &[u8]) -> Result<Module, Outcome> {
@@ -259,7 +282,11 @@ impl Executor for Jit {
     }
 
     fn instantiate(&mut self, module: &Module, imports: &[Extern]) -> Result<Instance, Outcome> {
-        Instance::new(&mut self.store, module, imports).map_err(|e| self.failed(&e))
+        let made = match &mut self.turns {
+            Some(turns) => turns.instantiate(&mut self.store, module, imports),
+            None => Instance::new(&mut self.store, module, imports),
+        };
+        made.map_err(|e| self.failed(&e))
     }
 
     fn provide(&mut self, item: HostItem) -> Result<Extern, Outcome> {
@@ -311,52 +338,58 @@ impl Executor for Jit {
     }
 
     fn set_fuel(&mut self, fuel: Option<u64>) {
-        if let Some(fuel) = fuel {
-            self.store.set_fuel(fuel);
-        }
+        self.store.set_fuel(fuel.unwrap_or(u64::MAX));
     }
 
     fn invoke(&mut self, function: Extern, args: &[Value]) -> Outcome {
-        let Extern::Func(func) = function else {
-            return Outcome::BadStep("the export is no function".into());
+        let (func, values) = match self.prepare(function, args) {
+            Ok(prepared) => prepared,
+            Err(outcome) => return outcome,
         };
-        let ty = match func.ty(&self.store) {
-            Ok(ty) => ty,
-            Err(error) => return outcome(&error),
+        let results = match &mut self.turns {
+            Some(turns) => turns.call(&mut self.store, func, &values),
+            None => func.call(&mut self.store, &values),
         };
-        if ty.params.len() != args.len() {
-            return Outcome::BadStep("wrong number of arguments".into());
-        }
-        let mut values = Vec::with_capacity(args.len());
-        for (arg, ty) in args.iter().zip(&ty.params) {
-            match self.argument(*arg, ty) {
-                Ok(Some(value)) => values.push(value),
-                Ok(None) => {
-                    return Outcome::BadStep(format!("argument {arg:?} does not match its parameter"));
-                }
-                Err(error) => return outcome(&error),
-            }
-        }
-        let results = func.call(&mut self.store, &values);
         drop(values);
-        match results {
-            // The only wrong use that is left is an argument of the wrong type.
-            Err(error) => self.failed(&error),
-            Ok(results) => {
-                let mut builder = GraphBuilder::new(GraphLimits::default());
-                let mut values = Vec::with_capacity(results.len());
-                for value in &results {
-                    match raw_val(&self.store, value) {
-                        Ok(raw) => values.push(builder.root(raw)),
-                        Err(outcome) => return outcome,
-                    }
-                }
-                match self.graph(builder) {
-                    Ok(graph) => Outcome::Returned { values, graph },
-                    Err(outcome) => outcome,
-                }
+        self.ended(results)
+    }
+
+    fn start(&mut self, function: Extern, args: &[Value]) -> Result<Fiber, Outcome> {
+        let (func, values) = self.prepare(function, args)?;
+        Fiber::new(&mut self.store, func, &values).map_err(|e| outcome(&e))
+    }
+
+    fn resume(&mut self, fiber: Fiber, slice: Slice) -> Result<Outcome, &'static str> {
+        let slice = wasm::Slice { fuel: slice.fuel, epochs: slice.epochs };
+        match fiber.resume(&mut self.store, slice) {
+            Ok(Turn::Yielded(Yield::Fuel)) => Err("fiber rests: fuel"),
+            Ok(Turn::Yielded(Yield::Epoch)) => Err("fiber rests: epoch"),
+            Ok(Turn::Yielded(Yield::Host)) => Err("fiber rests: host"),
+            Ok(Turn::Yielded(Yield::Pending)) => {
+                Ok(Outcome::Crashed("nothing here waits for a future".into()))
             }
+            Ok(Turn::Done(results)) => Ok(self.ended(results)),
+            Err(error) => Ok(Outcome::Crashed(error.to_string())),
         }
+    }
+
+    fn cancel(&mut self, fiber: Fiber) -> Outcome {
+        match fiber.cancel(&mut self.store) {
+            Ok(()) => Outcome::Cancelled,
+            Err(error) => Outcome::Crashed(error.to_string()),
+        }
+    }
+
+    fn advance_epoch(&mut self) {
+        self.store.epoch_handle().advance();
+    }
+
+    fn fuel(&self) -> u64 {
+        self.store.fuel()
+    }
+
+    fn record(&mut self, name: &str, args: Vec<Value>) {
+        lock(&self.host).record(name, args);
     }
 
     fn look(&mut self, export: Extern, elements: u64) -> Result<Look<u32>, Outcome> {
@@ -414,6 +447,7 @@ impl Executor for Jit {
 
     fn counters(&mut self) -> Counters {
         let stats = self.store.heap_stats();
+        let fibers = self.store.fiber_stats();
         Counters {
             instructions: 0,
             // Inline allocations are not counted one by one.
@@ -422,11 +456,60 @@ impl Executor for Jit {
             frame_only_survivors: stats.survived_from_frames_only,
             frame_only_reread: 0,
             heap: HeapCounters::of(&stats),
+            fibers: FiberCounters {
+                resumes: fibers.resumes,
+                yields: fibers.yields,
+                cancels: fibers.cancels,
+                visits: fibers.visits,
+                moved: fibers.moved,
+            },
         }
     }
 }
 
 impl Jit {
+    /// The function and its arguments.
+    fn prepare(&mut self, function: Extern, args: &[Value]) -> Result<(Func, Vec<Val>), Outcome> {
+        let Extern::Func(func) = function else {
+            return Err(Outcome::BadStep("the export is no function".into()));
+        };
+        let ty = func.ty(&self.store).map_err(|e| outcome(&e))?;
+        if ty.params.len() != args.len() {
+            return Err(Outcome::BadStep("wrong number of arguments".into()));
+        }
+        let mut values = Vec::with_capacity(args.len());
+        for (arg, ty) in args.iter().zip(&ty.params) {
+            match self.argument(*arg, ty) {
+                Ok(Some(value)) => values.push(value),
+                Ok(None) => {
+                    return Err(Outcome::BadStep(format!("argument {arg:?} does not match its parameter")));
+                }
+                Err(error) => return Err(outcome(&error)),
+            }
+        }
+        Ok((func, values))
+    }
+
+    /// The outcome of a call. The only wrong use that is left is an argument of the wrong type.
+    fn ended(&mut self, results: Result<Vec<Val>, Error>) -> Outcome {
+        let results = match results {
+            Ok(results) => results,
+            Err(error) => return self.failed(&error),
+        };
+        let mut builder = GraphBuilder::new(GraphLimits::default());
+        let mut values = Vec::with_capacity(results.len());
+        for value in &results {
+            match raw_val(&self.store, value) {
+                Ok(raw) => values.push(builder.root(raw)),
+                Err(outcome) => return outcome,
+            }
+        }
+        match self.graph(builder) {
+            Ok(graph) => Outcome::Returned { values, graph },
+            Err(outcome) => outcome,
+        }
+    }
+
     /// A call's failure; an exception with what it reaches.
     fn failed(&mut self, error: &Error) -> Outcome {
         let Some(exception) = error.exception() else { return outcome(error) };
@@ -478,7 +561,7 @@ impl Jit {
 fn call(
     host: &Shared,
     boxes: &Arc<AtomicU64>,
-    store: &mut StoreInner,
+    store: &mut Caller<'_>,
     name: &str,
     op: HostOp,
     args: &[Val],
@@ -500,6 +583,19 @@ fn call(
         (HostOp::Host, [Val::I32(token)]) => {
             let rooted = ExternRef::new(store, Token::boxed(host::token(*token), boxes))?;
             results.push(Val::ExternRef(Some(rooted)));
+        }
+        (HostOp::Wait, [value]) => {
+            if store.on_fiber() {
+                store.suspend()?;
+            }
+            results.push(value.clone());
+        }
+        (HostOp::Epoch, _) => {
+            store.epoch_handle().advance();
+        }
+        (HostOp::Call, [Val::FuncRef(None)]) => {}
+        (HostOp::Call, [Val::FuncRef(Some(func))]) => {
+            func.call(store, &[])?;
         }
         _ => return Err(Error::host(format!("{name} called with other types"))),
     }
@@ -529,7 +625,7 @@ fn traced(store: &StoreInner, value: &Val) -> Result<Value, Error> {
                 }
             })
         }
-        // The harness's functions take no function references.
+        // Which one it is shows in what it does.
         Val::FuncRef(Some(_)) => Value::Ref(NodeRef::Func(u32::MAX, u32::MAX)),
     })
 }
@@ -608,6 +704,7 @@ fn val_type(ty: HostType) -> wasm::ValType {
         HostType::I64 => wasm::ValType::I64,
         HostType::F32 => wasm::ValType::F32,
         HostType::F64 => wasm::ValType::F64,
+        HostType::Func => wasm::ValType::Ref(nullable(wasm::AbstractHeapType::Func)),
         HostType::Any => wasm::ValType::Ref(nullable(wasm::AbstractHeapType::Any)),
         HostType::Extern => wasm::ValType::Ref(nullable(wasm::AbstractHeapType::Extern)),
     }
@@ -625,12 +722,14 @@ fn outcome(error: &Error) -> Outcome {
         },
         // Thrown where nothing can be called: see `Jit::failed`.
         ErrorKind::Exception(_) => Outcome::Thrown { graph: HeapGraph::default() },
+        ErrorKind::Cancelled => Outcome::Cancelled,
+        ErrorKind::Exhausted(wasm::Resource::Fibers) => Outcome::Unsupported(error.to_string()),
         ErrorKind::Exhausted(resource) => Outcome::Exhausted(match resource {
             wasm::Resource::CallStack => Resource::CallStack,
             wasm::Resource::Fuel => Resource::Fuel,
             wasm::Resource::GcHeap => Resource::GcHeap,
             // The interpreter does not keep them apart.
-            wasm::Resource::Memory | wasm::Resource::Table => Resource::Memory,
+            wasm::Resource::Memory | wasm::Resource::Table | wasm::Resource::Fibers => Resource::Memory,
         }),
         ErrorKind::Usage(_) => Outcome::BadStep(error.to_string()),
         _ => Outcome::Crashed(error.to_string()),

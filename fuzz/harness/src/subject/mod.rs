@@ -1,8 +1,9 @@
 //! Subjects: whatever can run a case and show an observation.
 //!
-//! [`parse`] turns a spelling into subjects; `script` drives the steps of a case over an executor, `interp` and `jit` adapt
+//! [`parse`] turns a spelling into subjects; `script` drives the steps of a case over an executor, `fibers` its last ones, `interp` and `jit` adapt
 //! our two executors to it, `host` holds what both offer to programs, [`Shelf`] the code that subjects share, [`stress`] the spellings of the heap's testing modes.
 
+mod fibers;
 mod host;
 mod interp;
 mod jit;
@@ -10,6 +11,7 @@ mod script;
 mod shelf;
 mod spell;
 pub mod stress;
+mod turns;
 
 pub use interp::InterpSubject;
 pub(crate) use interp::most_reachable;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::host::{self, HostItem};
-use crate::case::{Action, Case, Source};
+use crate::case::{Action, Case, Slice, Source};
 use crate::graph::{GraphBuilder, GraphLimits, HeapGraph, RawValue};
 use crate::observe::{Counters, InstanceState, Observation, Outcome, RejectStage, TraceEvent, Value};
 
@@ -34,6 +34,8 @@ pub(super) trait Executor {
     type Instance: Copy;
     /// An importable value.
     type Extern: Copy;
+    /// A call that can be suspended.
+    type Fiber: Copy;
     /// Identity of a heap object while nothing runs.
     type Id: Copy + Eq + std::hash::Hash;
 
@@ -61,6 +63,18 @@ pub(super) trait Executor {
     fn set_fuel(&mut self, fuel: Option<u64>);
     /// Calls a function; results as a snapshot.
     fn invoke(&mut self, function: Self::Extern, args: &[Value]) -> Outcome;
+    /// The same as a fiber, which has not begun.
+    fn start(&mut self, function: Self::Extern, args: &[Value]) -> Result<Self::Fiber, Outcome>;
+    /// Gives a fiber a turn; its outcome when it has ended, else why it rests.
+    fn resume(&mut self, fiber: Self::Fiber, slice: Slice) -> Result<Outcome, &'static str>;
+    /// Gives a fiber up.
+    fn cancel(&mut self, fiber: Self::Fiber) -> Outcome;
+    /// Lets the next epoch begin.
+    fn advance_epoch(&mut self);
+    /// The fuel left, if it is counted.
+    fn fuel(&self) -> u64;
+    /// Writes to the trace.
+    fn record(&mut self, name: &str, args: Vec<Value>);
     /// What an export holds; at most `elements` of a table. Nothing runs until the graph is built.
     fn look(&mut self, export: Self::Extern, elements: u64) -> Result<Look<Self::Id>, Outcome>;
     /// What the host holds.
@@ -91,14 +105,21 @@ pub(super) fn run<E: Executor>(executor: &mut E, case: &Case) -> Observation {
         provided: HashMap::new(),
     };
     let mut crashed = false;
-    for step in &case.steps {
+    let (steps, fibers) = case.steps.split_at(case.first_fiber());
+    for step in steps {
         if crashed {
-            observation.outcomes.push(Outcome::Crashed("not run: crashed in an earlier step".into()));
+            observation.outcomes.push(not_run());
             continue;
         }
         let outcome = caught(|| script.step(executor, &step.action));
         crashed = matches!(outcome, Outcome::Crashed(_));
         observation.outcomes.push(outcome);
+    }
+    if crashed {
+        observation.outcomes.extend(fibers.iter().map(|_| not_run()));
+    } else {
+        observation.outcomes.extend(script.fibers(executor, fibers, &case.schedule.turns));
+        crashed = observation.outcomes.iter().any(|outcome| matches!(outcome, Outcome::Crashed(_)));
     }
     if crashed {
         return observation;
@@ -120,6 +141,10 @@ pub(super) fn run<E: Executor>(executor: &mut E, case: &Case) -> Observation {
     observation
 }
 
+fn not_run() -> Outcome {
+    Outcome::Crashed("not run: crashed in an earlier step".into())
+}
+
 /// What went wrong after the script stands as the outcome of the last step, since a crash is one of a step.
 fn crash_after(observation: &mut Observation, outcome: Outcome) {
     let text = match outcome {
@@ -133,7 +158,7 @@ fn crash_after(observation: &mut Observation, outcome: Outcome) {
     }
 }
 
-fn caught(f: impl FnOnce() -> Outcome) -> Outcome {
+pub(super) fn caught(f: impl FnOnce() -> Outcome) -> Outcome {
     catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|payload| {
         let text = payload.downcast_ref::<&str>().map(|s| (*s).to_owned());
         let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
@@ -141,8 +166,8 @@ fn caught(f: impl FnOnce() -> Outcome) -> Outcome {
     })
 }
 
-struct Script<'c, E: Executor> {
-    fuel: Option<u64>,
+pub(super) struct Script<'c, E: Executor> {
+    pub(super) fuel: Option<u64>,
     current: Option<E::Instance>,
     /// All, in order.
     instances: Vec<E::Instance>,
@@ -266,7 +291,12 @@ impl<'c, E: Executor> Script<'c, E> {
         found.ok_or_else(|| Outcome::BadStep(format!("no instance {}", name.unwrap_or("at hand"))))
     }
 
-    fn export(&self, executor: &E, module: Option<&str>, field: &str) -> Result<E::Extern, Outcome> {
+    pub(super) fn export(
+        &self,
+        executor: &E,
+        module: Option<&str>,
+        field: &str,
+    ) -> Result<E::Extern, Outcome> {
         let instance = self.instance(module)?;
         executor.export(instance, field).ok_or_else(|| Outcome::BadStep(format!("no export {field:?}")))
     }

@@ -49,7 +49,7 @@ impl fmt::Display for SubjectError {
             Kind::Option(option) => write!(
                 f,
                 "no option {option:?}; there are opt=none|speed|*, regalloc=single_pass|backtracking|*, \
-                 cpu=native|avx2|sse41, {}",
+                 cpu=native|avx2|sse41, fibers, {}",
                 stress::MODES
             ),
             Kind::Engine(why) => f.write_str(why),

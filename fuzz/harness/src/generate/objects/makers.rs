@@ -4,14 +4,14 @@ use wasm_encoder::{BlockType, HeapType, RefType, StorageType, ValType};
 
 use super::Generator;
 use super::body::Cost;
-use super::program::{GC, Maker, TICK};
+use super::program::{EPOCH, GC, Maker, TICK, WAIT};
 use super::types::{ANYREF, non_null, nullable};
 
 /// A pattern that stands out in a dump.
 const SENTINEL: i32 = 0x5a5a_a5a5;
 
 impl Generator<'_, '_> {
-    /// Defines the collection points. They come first: everything may call them.
+    /// Defines the points where others go first, collectors and fibers. They come first: everything may call them.
     pub(super) fn collection_points(&mut self) {
         let pulse = self.p.declare(&[], &[]);
         let churn = self.p.declare(&[], &[]);
@@ -54,15 +54,36 @@ impl Generator<'_, '_> {
             g.f.end_repeat(start, rounds);
         });
         self.p.function_mut(churn).cost.collections = 1;
+        if self.fibers {
+            let pause = self.p.declare(&[], &[]);
+            self.p.pause = pause;
+            let epoch = self.c.chance(1, 2);
+            self.define(pause, usize::MAX, |g| {
+                if epoch {
+                    g.f.op().call(EPOCH);
+                }
+                let ty = g.c.pick(&g.p.types.structs);
+                g.sentinel_of(ty);
+                g.f.op().call(WAIT).drop();
+            });
+            // A wait counts like a collection: programs have so many points of both together.
+            self.p.function_mut(pause).cost.collections = 1;
+            // The host calls them by reference.
+            self.p.table_functions.extend([pulse, churn, pause]);
+        }
     }
 
     /// A struct whose scalars are the sentinel, dropped at once: it takes the place of something freed.
     fn sentinel(&mut self, ty: u32) {
+        self.sentinel_of(ty);
+        self.f.op().drop();
+    }
+
+    fn sentinel_of(&mut self, ty: u32) {
         for field in self.p.types.fields(ty).to_vec() {
             self.sentinel_value(field.element_type);
         }
         self.f.op().struct_new(ty);
-        self.f.op().drop();
     }
 
     fn sentinel_array(&mut self, ty: u32) {

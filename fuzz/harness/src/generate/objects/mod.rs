@@ -13,7 +13,7 @@ use wasm_encoder::BlockType;
 use super::choices::Choices;
 use crate::Case;
 use body::Body;
-use program::{GC, Program};
+use program::{CALL, GC, Program};
 
 mod body;
 mod bulk;
@@ -41,6 +41,7 @@ const COLLECTION_LIMIT: usize = 14;
 pub fn generate(input: &mut Unstructured<'_>) -> Case {
     let mut choices = Choices::new(input);
     let types = types::Types::generate(&mut choices);
+    let fibers = choices.chance(1, 4);
     let mut generator = Generator {
         c: choices,
         p: Program { types, ..Program::default() },
@@ -48,6 +49,7 @@ pub fn generate(input: &mut Unstructured<'_>) -> Case {
         sum: 0,
         leaf_nesting: 0,
         held: 0,
+        fibers,
     };
     generator.parts();
     generator.collection_points();
@@ -59,7 +61,7 @@ pub fn generate(input: &mut Unstructured<'_>) -> Case {
     generator.entries();
     generator.finish_table();
     let (schedule, calls) = generator.script();
-    let limits = generator.limits(calls.len());
+    let limits = if fibers { None } else { generator.limits(calls.len()) };
     let module = emit::encode(&mut generator.p);
     let case = script::case(schedule, module, calls);
     match limits {
@@ -79,6 +81,8 @@ struct Generator<'a, 'u> {
     leaf_nesting: usize,
     /// Next held producer.
     held: usize,
+    /// Whether the case's last calls are fibers.
+    fibers: bool,
 }
 
 impl Generator<'_, '_> {
@@ -128,8 +132,16 @@ impl Generator<'_, '_> {
     /// The same, without regard to what was spent already.
     fn collect(&mut self) {
         let (pulse, churn) = (self.p.pulse, self.p.churn);
-        let function = self.c.weighted(&[(3, GC), (4, churn), (1, pulse)]);
-        self.f.op().call(function);
+        let function = if self.fibers {
+            self.c.weighted(&[(2, GC), (2, churn), (1, pulse), (5, self.p.pause)])
+        } else {
+            self.c.weighted(&[(3, GC), (4, churn), (1, pulse)])
+        };
+        if self.fibers && function != GC && self.c.chance(1, 3) {
+            self.f.op().ref_func(function).call(CALL);
+        } else {
+            self.f.op().call(function);
+        }
         let cost = match function {
             GC => body::Cost { work: 10, collections: 1 },
             function => self.p.function(function).cost,

@@ -9,8 +9,10 @@ use super::body::{Body, Cost};
 use super::types::{EXTERNREF, Types};
 
 /// Imports from module `assay`, in index order.
-pub(super) const IMPORTS: [&str; 9] =
-    ["gc", "log_i32", "log_i64", "log_f32", "log_f64", "log_ref", "keep", "kept", "host"];
+pub(super) const IMPORTS: [&str; 12] = [
+    "gc", "log_i32", "log_i64", "log_f32", "log_f64", "log_ref", "keep", "kept", "host", "wait", "epoch",
+    "call",
+];
 pub(super) const GC: u32 = 0;
 pub(super) const LOG_I32: u32 = 1;
 pub(super) const LOG_I64: u32 = 2;
@@ -20,6 +22,9 @@ pub(super) const LOG_REF: u32 = 5;
 pub(super) const KEEP: u32 = 6;
 pub(super) const KEPT: u32 = 7;
 pub(super) const HOST: u32 = 8;
+pub(super) const WAIT: u32 = 9;
+pub(super) const EPOCH: u32 = 10;
+pub(super) const CALL: u32 = 11;
 
 /// Mutable i32 globals that steer a run: visits left to the walkers, calls of `pulse` until it collects, and whether the
 /// droppable segments are gone.
@@ -41,6 +46,8 @@ pub(super) fn import_type(name: &str) -> (Vec<ValType>, Vec<ValType>) {
         "log_f64" => (vec![ValType::F64], vec![]),
         "log_ref" | "keep" => (vec![any], vec![]),
         "kept" => (vec![ValType::I32], vec![any]),
+        "wait" => (vec![any], vec![any]),
+        "call" => (vec![ValType::Ref(RefType::FUNCREF)], vec![]),
         "host" => (vec![ValType::I32], vec![ValType::Ref(EXTERNREF)]),
         _ => (vec![], vec![]),
     }
@@ -138,6 +145,8 @@ pub(super) struct Program {
     pub(super) pulse: u32,
     /// `() -> ()`: collects, then fills freed room with sentinels.
     pub(super) churn: u32,
+    /// `() -> ()`: suspends the fiber.
+    pub(super) pause: u32,
     /// `(anyref) -> i64`: deep checksum.
     pub(super) walk: u32,
     /// Per array and struct type, `(ref $type) -> i64`.

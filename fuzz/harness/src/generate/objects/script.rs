@@ -14,14 +14,14 @@ pub(in crate::generate) const FUEL: u64 = 3_000_000;
 impl Generator<'_, '_> {
     /// The schedule, and the steps that follow the module's.
     pub(super) fn script(&mut self) -> (Schedule, Vec<Step>) {
-        let schedule = Schedule {
+        let mut schedule = Schedule {
             origin: Some("generator objects".to_owned()),
             fuel: Some(FUEL),
             observe_state: true,
             ..schedule::collections(&mut self.c)
         };
         let mut steps = Vec::new();
-        let calls = self.p.entries.len() + self.c.below(3);
+        let calls = if self.fibers { self.c.range(2, 6) } else { self.p.entries.len() + self.c.below(3) };
         for call in 0..calls {
             let entry = if call < self.p.entries.len() { call } else { self.c.below(self.p.entries.len()) };
             let entry = &self.p.entries[entry];
@@ -29,9 +29,13 @@ impl Generator<'_, '_> {
             let field = entry.name.clone();
             let args = params.iter().map(|ty| argument(&mut self.c, *ty)).collect();
             steps.push(step(Action::Invoke { module: None, field, args }));
-            if self.c.chance(1, 4) {
+            if !self.fibers && self.c.chance(1, 4) {
                 steps.push(step(Action::Collect));
             }
+        }
+        if self.fibers {
+            schedule.fibers = steps.len() as u32;
+            schedule.turns = schedule::turns(&mut self.c, schedule.fibers);
         }
         (schedule, steps)
     }

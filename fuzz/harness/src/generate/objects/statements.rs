@@ -4,7 +4,7 @@ use wasm_encoder::{AbstractHeapType as Abstract, BlockType, HeapType, RefType, S
 
 use super::Generator;
 use super::numeric::at;
-use super::program::{Entry, FUNCTIONS, KEEP, LOG_F32, LOG_F64, LOG_I32, LOG_I64, LOG_REF, OBJECTS};
+use super::program::{Entry, FUNCTIONS, KEEP, LOG_F32, LOG_F64, LOG_I32, LOG_I64, LOG_REF, OBJECTS, WAIT};
 use super::references::HELD;
 use super::types::{ANYREF, EXTERNREF, heap, non_null, nullable};
 
@@ -36,6 +36,7 @@ enum Statement {
     SameSegment,
     Drops,
     Keep,
+    Wait,
     Function,
     Workload,
 }
@@ -61,6 +62,7 @@ const STATEMENTS: &[(usize, Statement)] = &[
     (3, Statement::SameSegment),
     (2, Statement::Drops),
     (2, Statement::Keep),
+    (2, Statement::Wait),
     (4, Statement::Function),
     (2, Statement::Workload),
 ];
@@ -324,6 +326,13 @@ impl Generator<'_, '_> {
                 self.f.op().call(KEEP);
                 self.hold();
                 self.produce(super::references::Producer::Kept, ANYREF, 1);
+                self.consume(ValType::Ref(ANYREF));
+                self.fold();
+            }
+            // The host's frame is all that holds it while others run.
+            Statement::Wait => {
+                self.reference(ANYREF, 2);
+                self.f.op().call(WAIT);
                 self.consume(ValType::Ref(ANYREF));
                 self.fold();
             }
