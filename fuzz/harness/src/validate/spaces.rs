@@ -17,6 +17,8 @@ pub(super) struct Spaces {
     pub(super) tags: u32,
     pub(super) elements: u32,
     pub(super) data: u32,
+    /// Whether instructions may name data segments: without it they are malformed.
+    pub(super) data_count: bool,
     /// The types as they are declared.
     pub(super) declared: Vec<SubType>,
     /// By function, the index of its type.
@@ -114,6 +116,7 @@ impl Spaces {
                     });
                 }
             }
+            Payload::DataCountSection { .. } => self.data_count = true,
             Payload::DataSection(section) => self.data += section.count(),
             _ => {}
         }

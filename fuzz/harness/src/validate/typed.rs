@@ -172,7 +172,7 @@ fn arrays(m: &mut Mutator<'_, '_, '_>) -> Option<Typed> {
             let takes = vec![element; array_size as usize];
             plain(takes, I::ArrayNewFixed { array_type_index: ty, array_size }, new)
         }
-        3 => {
+        3 if m.spaces.data_count => {
             let array_data_index = m.index(m.spaces.data);
             plain(vec![I32, I32], I::ArrayNewData { array_type_index: ty, array_data_index }, new)
         }
@@ -197,7 +197,7 @@ fn arrays(m: &mut Mutator<'_, '_, '_>) -> Option<Typed> {
             let copy = I::ArrayCopy { array_type_index_dst: ty, array_type_index_src: source };
             plain(takes, copy, Vec::new())
         }
-        11 => {
+        11 if m.spaces.data_count => {
             let array_data_index = m.index(m.spaces.data);
             let init = I::ArrayInitData { array_type_index: ty, array_data_index };
             plain(vec![array, I32, I32, I32], init, Vec::new())
