@@ -274,6 +274,17 @@ fn a_host_function_yields_and_its_values_are_roots() {
         assert_eq!(call(&mut store, instance, "sum", &[reference, Value::I32(2)]).unwrap(), [Value::I32(12)]);
     }
     assert_eq!((store.collect(&[]).objects, store.suspended_fibers()), (0, 0));
+    // Of a function that has more results than parameters.
+    let make = func(&store, instance, "make");
+    let fresh = host(&mut store, FuncType::new([], [ValType::I64, any()]), move |store, _| {
+        let made = store.invoke(make, &[])?[0];
+        Err(HostError::Yield(vec![Value::I64(1), made]))
+    });
+    let Extern::Func(fresh) = fresh else { panic!() };
+    let fiber = store.start_fiber(fresh, &[]).unwrap();
+    assert_eq!(yielded(store.resume(fiber, FREE)), Yield::Host);
+    assert_eq!(store.collect(&[]).objects, 1);
+    assert_eq!(done(store.resume(fiber, FREE)).unwrap().len(), 2);
 }
 
 #[test]
@@ -387,7 +398,10 @@ fn a_host_function_ends_in_a_call_whose_frames_suspend() {
     ] {
         assert_eq!(call(&mut store, instance, name, &[Value::I32(1)]).unwrap_err().kind(), kind, "{name}");
         let fiber = start(&mut store, instance, name, &[Value::I32(1)]);
+        *log.lock().unwrap() = 0;
         assert_eq!(failure(store.resume(fiber, FREE)), kind, "{name}");
+        let hosts = if name == "self" { store.config().max_host_depth } else { 1 };
+        assert_eq!(*log.lock().unwrap(), hosts, "{name}");
     }
     // No Rust recursion: deeper than calls of hosts may be, and only wasm's own depth ends it.
     assert!(store.config().max_call_depth < store.config().max_host_depth);
@@ -713,7 +727,7 @@ fn instantiation_on_a_fiber_is_outside_of_its_turn() {
     let mut store = Store::new(Config::default());
     let inner = module(
         r#"(module (type $a (array i32))
-            (global (ref $a) (array.new $a (i32.const 1) (i32.const 50)))
+            (global (ref $a) (array.new $a (i32.const 1) (i32.const 500)))
             (func $start (loop)) (start $start))"#,
     );
     let make = host(&mut store, FuncType::default(), move |store, _| {

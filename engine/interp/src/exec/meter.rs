@@ -240,7 +240,7 @@ mod tests {
         meter.charge(7, Point::Bulk).unwrap();
         meter.charge(1, Point::Bulk).unwrap();
         // Both reasons hold: the epoch is the first.
-        assert!(suspends(meter.charge(1, Point::Bulk), Yield::Fuel));
+        assert!(suspends(meter.begin_bulk(), Yield::Fuel));
         assert!(suspends(meter.charge(1, Point::Control), Yield::Epoch));
         meter.change_turn(None);
         meter.charge(u64::MAX, Point::Control).unwrap();

@@ -233,8 +233,8 @@ impl Store {
         Ok(())
     }
 
-    /// Spec: return calls. The arguments at `args` replace the topmost frame, which was suspended by its operation for
-    /// as long as the entry, if it is one of wasm, was not charged.
+    /// Spec: return calls. The arguments at `args` replace the topmost frame. The entry, if it is one of wasm, has been
+    /// charged while the frame was there, to start over in it.
     fn enter_instead(&mut self, machine: &mut Machine, func: u32, args: usize) -> Result<(), Stop> {
         let ty = self.func_type(FuncAddr(func)).ok_or_else(unknown)?;
         let params = slots(&ty.params);
@@ -248,8 +248,8 @@ impl Store {
         }
     }
 
-    /// Calls a host function with its arguments at `base`, where its results go too, and those that it wants to end in. A
-    /// chain of host functions that end in each other is no longer than the calls of hosts may be deep.
+    /// Calls a host function with its arguments at `base`, where its results go too, and then the function that it ends in.
+    /// A chain of host functions that end in each other is no longer than calls from hosts may be deep.
     fn call_host(&mut self, machine: &mut Machine, mut func: u32, base: usize) -> Result<(), Stop> {
         for _ in 0..self.config.max_host_depth.max(1) {
             let ty = self.func_type(FuncAddr(func)).ok_or_else(unknown)?.clone();

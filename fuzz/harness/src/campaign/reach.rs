@@ -10,6 +10,7 @@ use assay_gc::{AllocShape, BarrierShape, CollectKind, Constraints, Stress};
 use serde::Serialize;
 
 use super::Summary;
+use crate::observe::FiberCounters;
 use crate::subject::{collector_of, stress};
 
 /// A counter that stayed 0.
@@ -17,7 +18,7 @@ use crate::subject::{collector_of, stress};
 pub struct Unreached {
     /// The subject.
     pub subject: String,
-    /// The counter's name in [`assay_gc::Stats::each`].
+    /// The counter's name in [`assay_gc::Stats::each`], or what of fibers was counted.
     pub counter: &'static str,
 }
 
@@ -33,13 +34,32 @@ pub fn unreached(summary: &Summary) -> Vec<Unreached> {
     for (at, subject) in summary.subjects.iter().enumerate() {
         let Some(constraints) = collector_of(subject) else { continue };
         let heap = summary.subject_heaps.get(at);
-        for counter in wanted(constraints, &stress::of(subject)) {
+        let stress = stress::of(subject);
+        for counter in wanted(constraints, &stress) {
             if heap.is_none_or(|heap| heap.get(counter) == 0) {
+                missing.push(Unreached { subject: subject.clone(), counter });
+            }
+        }
+        let fibers = summary.subject_fibers.get(at).copied().unwrap_or_default();
+        for (counter, n) in of_fibers(&fibers, constraints) {
+            if n == 0 {
                 missing.push(Unreached { subject: subject.clone(), counter });
             }
         }
     }
     missing
+}
+
+/// What must have happened to fibers: collections found them suspended and, where objects move, updated them.
+fn of_fibers(fibers: &FiberCounters, constraints: &Constraints) -> Vec<(&'static str, u64)> {
+    let mut counts = vec![("yields of fibers", fibers.yields), ("cancelled fibers", fibers.cancels)];
+    if constraints.collects {
+        counts.push(("visits of suspended frames", fibers.visits));
+    }
+    if constraints.moves {
+        counts.push(("references moved in suspended frames", fibers.moved));
+    }
+    counts
 }
 
 /// Counters that a campaign must move under such a collector in these modes.
@@ -156,6 +176,14 @@ mod tests {
             ..Stats::default()
         };
         summary.subject_heaps = vec![HeapCounters::default(), HeapCounters::of(&busy)];
-        assert_eq!(unreached(&summary), [Unreached { subject, counter: "survived_from_frames_only" }]);
+        summary.subject_fibers =
+            vec![FiberCounters { yields: 1, cancels: 1, visits: 1, moved: 1, ..FiberCounters::default() }; 2];
+        let alone = Unreached { subject: subject.clone(), counter: "survived_from_frames_only" };
+        assert_eq!(unreached(&summary), [alone.clone()]);
+        summary.subject_fibers[1].visits = 0;
+        assert_eq!(
+            unreached(&summary),
+            [alone, Unreached { subject, counter: "visits of suspended frames" }]
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Smaller schedules: fewer collections, then smaller numbers.
+//! Smaller schedules: fewer collections and turns of fibers, then smaller numbers.
 //!
 //! Fuel stays: without it a smaller program may never end. Single collections count allocations and safepoints, which
 //! shift when the program shrinks, so a collection at each allocation is tried in their place: it stays where it is.
@@ -7,7 +7,7 @@ use assay_gc::{CollectKind, Event, Trigger};
 
 use super::Run;
 use crate::Schedule;
-use crate::case::Collection;
+use crate::case::{Collection, Slice, Turn};
 
 /// Drops what the schedule does not need.
 pub(super) fn shrink(run: &mut Run<'_>) {
@@ -25,6 +25,22 @@ pub(super) fn shrink(run: &mut Run<'_>) {
         case.schedule.modes.drain(range);
         Some(case)
     });
+    change(run, |schedule| {
+        schedule.fibers = 0;
+        schedule.turns.clear();
+    });
+    run.drop_ranges(&|case| case.schedule.turns.len(), &mut |case, range| {
+        let mut case = case.clone();
+        case.schedule.turns.drain(range);
+        Some(case)
+    });
+    while run.best.schedule.fibers > 1 {
+        let fewer = run.best.schedule.fibers - 1;
+        change(run, |schedule| schedule.fibers = fewer);
+        if run.best.schedule.fibers != fewer {
+            break;
+        }
+    }
     change(run, |schedule| schedule.observe_state = false);
     change(run, |schedule| {
         if schedule.collect_seed.take().is_some() | !std::mem::take(&mut schedule.collect).is_empty() {
@@ -33,6 +49,7 @@ pub(super) fn shrink(run: &mut Run<'_>) {
         }
     });
     numbers(run);
+    turns(run);
 }
 
 /// Tries the schedule with `edit` made; one that changes nothing is no candidate.
@@ -73,6 +90,31 @@ fn numbers(run: &mut Run<'_>) {
                 set(s, index, |event| match &mut event.at {
                     Trigger::Allocation(at) | Trigger::Safepoint(at) => *at = n,
                 });
+            },
+        );
+    }
+}
+
+/// Turns without limits, or shorter ones.
+fn turns(run: &mut Run<'_>) {
+    for index in 0..run.best.schedule.turns.len() {
+        let Some(Turn::Resume(fiber, slice)) = run.best.schedule.turns.get(index).copied() else { continue };
+        for simpler in [Slice::default(), Slice { epochs: None, ..slice }, Slice { fuel: None, ..slice }] {
+            if simpler != slice {
+                change(run, |schedule| schedule.turns[index] = Turn::Resume(fiber, simpler));
+            }
+        }
+        lower(
+            run,
+            1,
+            |s| match s.turns.get(index)? {
+                Turn::Resume(_, Slice { fuel, .. }) => *fuel,
+                Turn::Cancel(_) | Turn::Collect | Turn::Epoch => None,
+            },
+            |s, n| {
+                if let Some(Turn::Resume(_, slice)) = s.turns.get_mut(index) {
+                    slice.fuel = Some(n);
+                }
             },
         );
     }

@@ -126,6 +126,10 @@ fn collections(texts: &[&str]) -> Vec<crate::case::Collection> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
 }
 
+fn turns(texts: &[&str]) -> Vec<crate::case::Turn> {
+    texts.iter().map(|text| text.parse().unwrap()).collect()
+}
+
 fn full_schedule() -> Schedule {
     Schedule {
         collect_every: Some(9),
@@ -138,6 +142,14 @@ fn full_schedule() -> Schedule {
             "minor@safepoint:4",
         ]),
         modes: vec!["verify".parse().unwrap(), "no-poison".parse().unwrap()],
+        fibers: 4,
+        turns: turns(&[
+            "resume 0 for 9",
+            "epoch",
+            "resume 3 for 77 fuel and 2 epochs",
+            "cancel 1",
+            "collect",
+        ]),
         ..Schedule::default()
     }
 }
@@ -170,6 +182,27 @@ fn one_collection_is_left_with_the_smallest_numbers() {
     );
     assert_eq!(small, reduce(&scheduled(full_schedule()), &mut still), "not deterministic");
     assert_eq!(small, reduce(&small, &mut still), "not a fixed point");
+}
+
+#[test]
+fn the_turns_that_matter_are_left_with_the_smallest_numbers() {
+    let long_turn = |case: &Case| {
+        case.schedule.fibers >= 2
+            && case.schedule.turns.iter().any(|turn| {
+                matches!(turn, crate::case::Turn::Resume(3, slice) if slice.fuel.is_some_and(|fuel| fuel >= 30))
+            })
+    };
+    let mut still = long_turn;
+    let small = reduce(&scheduled(full_schedule()), &mut still);
+    let wanted = Schedule { fibers: 2, turns: turns(&["resume 3 for 30"]), ..Schedule::default() };
+    assert_eq!(small.schedule, wanted);
+    let epochs = |case: &Case| {
+        let of =
+            |turn: &crate::case::Turn| matches!(turn, crate::case::Turn::Resume(3, s) if s.epochs.is_some());
+        case.schedule.turns.iter().any(of)
+    };
+    let small = reduce(&scheduled(full_schedule()), &mut { epochs });
+    assert_eq!(small.schedule.turns, turns(&["resume 3 for 2 epochs"]));
 }
 
 #[test]

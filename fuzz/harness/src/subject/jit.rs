@@ -595,7 +595,11 @@ fn call(
         }
         (HostOp::Call, [Val::FuncRef(None)]) => {}
         (HostOp::Call, [Val::FuncRef(Some(func))]) => {
-            func.call(store, &[])?;
+            // What was thrown is on its way through here.
+            if let Err(error) = func.call(store, &[]) {
+                store.gc(wasm::CollectKind::Full)?;
+                return Err(error);
+            }
         }
         _ => return Err(Error::host(format!("{name} called with other types"))),
     }

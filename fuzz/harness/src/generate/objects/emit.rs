@@ -6,7 +6,7 @@ use wasm_encoder::{
     ArrayType, CodeSection, CompositeInnerType, CompositeType, ConstExpr, DataCountSection, DataSection,
     ElementSection, Elements, EntityType, ExportKind, ExportSection, FuncType, Function, FunctionSection,
     GlobalSection, GlobalType, ImportSection, MemorySection, MemoryType, Module, StructType, SubType,
-    TableSection, TableType, TypeSection,
+    TableSection, TableType, TagKind, TagSection, TagType, TypeSection,
 };
 
 use super::program::{Constant, IMPORTS, Items, Program, import_type};
@@ -24,6 +24,8 @@ pub(super) fn encode(program: &mut Program) -> Vec<u8> {
             program.types.function(&params, &results)
         })
         .collect();
+    let payload = program.payload.clone();
+    let tag = program.types.function(&payload, &[]);
     let mut module = Module::new();
     module.section(&types(program));
     let mut section = ImportSection::new();
@@ -45,6 +47,9 @@ pub(super) fn encode(program: &mut Program) -> Vec<u8> {
         shared: false,
         page_size_log2: None,
     });
+    module.section(&section);
+    let mut section = TagSection::new();
+    section.tag(TagType { kind: TagKind::Exception, func_type_idx: tag });
     module.section(&section);
     let mut section = GlobalSection::new();
     for global in &program.globals {

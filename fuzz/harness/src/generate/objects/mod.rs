@@ -1,7 +1,7 @@
 //! The typed generator: a module whose functions build real object graphs, change them and read them back.
 //!
 //! Reading order: `types` (the type graph), `parts` (globals, tables, segments), `walkers` (checksums), `makers` (functions
-//! that every program has), `references`, `convert`, `construct`, `outside` and `numeric` (expressions), `workloads` (loops that are
+//! that every program has), `throws`, `references`, `convert`, `construct`, `outside` and `numeric` (expressions), `workloads` (loops that are
 //! hard on collectors), `statements` (entry functions), `script` (the case), `limits` (its heap limit), `emit` (bytes).
 //!
 //! Invariant: modules are valid by construction, end within the fuel of the schedule, and trap only where a statement
@@ -30,6 +30,7 @@ mod references;
 mod script;
 pub(in crate::generate) use script::step;
 mod statements;
+mod throws;
 mod types;
 mod walkers;
 mod workloads;
@@ -57,6 +58,7 @@ pub fn generate(input: &mut Unstructured<'_>) -> Case {
     generator.lists();
     generator.makers();
     generator.callees();
+    generator.throwers();
     generator.workloads();
     generator.entries();
     generator.finish_table();

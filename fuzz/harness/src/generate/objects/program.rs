@@ -145,6 +145,10 @@ pub(super) struct Program {
     pub(super) pulse: u32,
     /// `() -> ()`: collects, then fills freed room with sentinels.
     pub(super) churn: u32,
+    /// What exceptions hold.
+    pub(super) payload: Vec<ValType>,
+    /// `() -> ()`: throw.
+    pub(super) throwers: Vec<u32>,
     /// `() -> ()`: suspends the fiber.
     pub(super) pause: u32,
     /// `(anyref) -> i64`: deep checksum.

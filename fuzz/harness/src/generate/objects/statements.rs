@@ -37,6 +37,7 @@ enum Statement {
     Drops,
     Keep,
     Wait,
+    Catch,
     Function,
     Workload,
 }
@@ -63,6 +64,7 @@ const STATEMENTS: &[(usize, Statement)] = &[
     (2, Statement::Drops),
     (2, Statement::Keep),
     (2, Statement::Wait),
+    (4, Statement::Catch),
     (4, Statement::Function),
     (2, Statement::Workload),
 ];
@@ -336,6 +338,7 @@ impl Generator<'_, '_> {
                 self.consume(ValType::Ref(ANYREF));
                 self.fold();
             }
+            Statement::Catch => self.catch(),
             Statement::Function => {
                 let ty = ValType::Ref(
                     self.c.pick(&[RefType::FUNCREF, nullable(HeapType::Concrete(self.p.types.callback))]),

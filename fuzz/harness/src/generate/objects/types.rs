@@ -23,6 +23,7 @@ pub(super) const fn non_null(heap_type: HeapType) -> RefType {
 }
 
 pub(super) const ANYREF: RefType = RefType::ANYREF;
+pub(super) const EXNREF: RefType = RefType::EXNREF;
 pub(super) const FUNCREF: RefType = RefType::FUNCREF;
 pub(super) const EXTERNREF: RefType = RefType::EXTERNREF;
 
