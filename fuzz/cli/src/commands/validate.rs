@@ -86,6 +86,7 @@ fn row(path: &Path, verdict: &Verdict) -> serde_json::Value {
         "wasmparser": verdict.theirs.to_string(),
         "assay-jit": verdict.jit.to_string(),
         "settled": verdict.settled,
+        "uncompared": verdict.uncompared(),
     })
 }
 
@@ -195,6 +196,9 @@ fn table(summary: &Summary) -> String {
     }
     for (name, count) in &summary.settled {
         let _ = writeln!(text, "  settled, {count} times: {name}");
+    }
+    for (pair, count) in &summary.uncompared {
+        let _ = writeln!(text, "  not compared, {count} times: {pair}");
     }
     if summary.disagreements.is_empty() {
         let _ = writeln!(text, "no disagreement");

@@ -1,38 +1,118 @@
 //! What the mutations change in a body as a list of instructions.
 
-use wasm_encoder::{BlockType, Instruction};
+use wasm_encoder::{BlockType, Instruction, RefType, ValType};
+use wasmparser::FunctionBody;
 
-use super::Kind;
 use super::instructions::{self, SMALL, any, block_type, is_push, push, try_table};
 use super::mutate::Mutator;
+use super::stack::{self, State};
+use super::typed::{make, typed};
+use super::{Kind, branches, locals};
 
-/// Counts the sites of a body, of which the last instruction is the final `end`, and changes the one that is to be changed.
-pub(super) fn change(m: &mut Mutator<'_, '_, '_>, body: &mut Vec<Instruction<'_>>) {
-    if body.is_empty() {
+/// A function as the mutations see it.
+pub(super) struct Body<'a> {
+    /// The body in the module at hand. Until something is changed it has the same instructions, one for one.
+    pub(super) source: FunctionBody<'a>,
+    /// How many parameters the function has.
+    pub(super) params: u32,
+    /// Groups of locals.
+    pub(super) locals: Vec<(u32, ValType)>,
+    /// The last one is the final `end`.
+    pub(super) instructions: Vec<Instruction<'a>>,
+}
+
+/// Counts the sites of a body and changes the one that is to be changed.
+pub(super) fn change(m: &mut Mutator<'_, '_, '_>, body: &mut Body<'_>) {
+    if body.instructions.is_empty() {
         return;
     }
     if m.at(Kind::Order) {
         let new = any(m);
-        m.edit(body, new);
+        m.edit(&mut body.instructions, new);
     }
     if m.at(Kind::Wrap) {
-        wrap(m, body);
+        wrap(m, &mut body.instructions);
     }
     if m.at(Kind::Unreachable) {
-        unreachable(m, body);
+        unreachable(m, &mut body.instructions);
     }
     if m.at(Kind::Premise) {
-        premise(m, body);
+        premise(m, &mut body.instructions);
     }
-    let mut site = None;
-    for (index, instruction) in body.iter().enumerate() {
-        if m.at_place(Kind::Operand, m.section.instruction(instruction)) {
-            site = Some(index);
+    if m.at(Kind::Typed) {
+        insert(m, body, typed);
+    }
+    if m.at(Kind::Branch) {
+        insert(m, body, branches::branch);
+    }
+    if m.at(Kind::Initialization) {
+        initialization(m, body);
+    }
+    let (mut before, mut anew) = (None, None);
+    for (index, instruction) in body.instructions.iter().enumerate() {
+        let place = m.section.instruction(instruction);
+        if m.at_place(Kind::Operand, place) {
+            before = Some(index);
+        }
+        if m.at_place(Kind::Operands, place) {
+            anew = Some(index);
         }
     }
-    if let Some(index) = site {
-        operand(m, body, index);
+    if let Some(index) = before {
+        operand(m, &mut body.instructions, index);
     }
+    if let Some(index) = anew {
+        operands(m, body, index);
+    }
+}
+
+/// The types before an instruction of a body of which nothing has been changed.
+fn state(m: &Mutator<'_, '_, '_>, body: &Body<'_>, index: usize) -> Option<State> {
+    stack::before(index, m.module, &body.source, &m.spaces, m.legacy)
+}
+
+/// Puts a sequence that takes nothing and leaves nothing somewhere.
+fn insert(
+    m: &mut Mutator<'_, '_, '_>,
+    body: &mut Body<'_>,
+    make: fn(&mut Mutator<'_, '_, '_>, Option<&State>) -> Vec<Instruction<'static>>,
+) {
+    let at = m.choices.below(body.instructions.len());
+    let state = state(m, body, at);
+    let new = make(m, state.as_ref());
+    body.instructions.splice(at..at, new);
+}
+
+/// Sets and reads a local somewhere: a new one without a default value as a rule.
+fn initialization(m: &mut Mutator<'_, '_, '_>, body: &mut Body<'_>) {
+    let declared = body.locals.iter().fold(body.params, |sum, (count, _)| sum.saturating_add(*count));
+    let nullable = m.choices.chance(1, 8);
+    let ty = ValType::Ref(RefType { nullable, ..m.any_ref_type() });
+    body.locals.push((1, ty));
+    let at = m.choices.below(body.instructions.len());
+    let new = locals::uses_of(m, declared, ty);
+    body.instructions.splice(at..at, new);
+}
+
+/// Makes the last operands before an instruction anew, with the types that they have, but for one or for two that are swapped. Where
+/// the types are not known, [`operand`].
+fn operands(m: &mut Mutator<'_, '_, '_>, body: &mut Body<'_>, index: usize) {
+    let known = state(m, body, index).map(|state| state.operands).unwrap_or_default();
+    let most = known.len().min(4);
+    if most == 0 {
+        return operand(m, &mut body.instructions, index);
+    }
+    let count = m.choices.weighted(&[(4, 1), (3, 2), (2, 3), (1, 4)]).min(most);
+    let types = known[known.len() - count..].iter();
+    let mut types: Vec<ValType> = types.map(|ty| ty.unwrap_or_else(|| m.any_value_type())).collect();
+    match m.choices.below(8) {
+        0 if count > 1 => types.swap(0, 1),
+        1 | 2 => types[0] = m.narrower(types[0]),
+        _ => types[0] = m.near_value_type(types[0]),
+    }
+    let mut new = vec![Instruction::Drop; count];
+    types.iter().for_each(|ty| new.extend(make(*ty)));
+    body.instructions.splice(index..index, new);
 }
 
 /// Puts `unreachable` somewhere, and edits what follows.

@@ -118,6 +118,9 @@ pub struct Summary {
     pub silent: Vec<&'static str>,
     /// Disagreements that the specification has settled, by name.
     pub settled: BTreeMap<&'static str, u64>,
+    /// Pairs of verdicts on modules, on bases that are not seeds, and on modules that were to be seeds, of which a limit of one left
+    /// nothing to compare: by pair and limit.
+    pub uncompared: BTreeMap<String, u64>,
     /// By key.
     pub disagreements: BTreeMap<String, Disagreement>,
 }
@@ -139,6 +142,12 @@ impl Summary {
         self.silent.is_empty()
             && mutants.accepted * 4 >= mutants.modules
             && mutants.invalid * 4 >= mutants.modules
+    }
+
+    fn count_uncompared(&mut self, verdict: &Verdict) {
+        for pair in verdict.uncompared() {
+            *self.uncompared.entry(pair).or_default() += 1;
+        }
     }
 
     /// Counts a module that was judged `after` seconds; `based` unless it is a mutant of a module that one of them refuses.
@@ -334,6 +343,7 @@ fn work(shared: &Shared, job: usize) {
         summary.count(&input, based, &verdict, shared.start.elapsed().as_secs_f64());
         let base = base.map(|(base, verdict)| (whole(base, input.legacy), verdict));
         for (input, verdict) in base.into_iter().chain([(input, verdict)]) {
+            summary.count_uncompared(&verdict);
             if verdict.agrees() {
                 continue;
             }
@@ -355,6 +365,7 @@ fn seeds(config: &Config, summary: &mut Summary, start: Instant) -> io::Result<S
     for module in &config.seeds {
         let Err(verdicts) = seeds.add(module) else { continue };
         for (legacy, verdict) in [false, true].into_iter().zip(*verdicts) {
+            summary.count_uncompared(&verdict);
             if !verdict.agrees() {
                 let input = whole(module.clone(), legacy);
                 note(summary, &config.out, &Found { input, verdict, number: None }, start)?;

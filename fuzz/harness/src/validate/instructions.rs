@@ -48,11 +48,12 @@ pub(super) fn any(m: &mut Mutator<'_, '_, '_>) -> Instruction<'static> {
 fn plain(m: &mut Mutator<'_, '_, '_>) -> Instruction<'static> {
     use Instruction as I;
     let lane = m.choices.below(18) as u8;
-    match m.choices.below(26) {
+    match m.choices.below(27) {
         0 => I::Nop,
         1 | 2 => I::Drop,
         3 | 24 | 25 => I::Select,
         4 => I::TypedSelect(m.any_value_type()),
+        26 => I::TypedSelectMulti((0..m.choices.below(3)).map(|_| m.any_value_type()).collect()),
         5 | 6 => I::I32Const(m.choices.i32()),
         7 => I::I64Const(m.choices.i64()),
         8 => I::F32Const(1.5.into()),
@@ -87,7 +88,8 @@ fn control(m: &mut Mutator<'_, '_, '_>) -> Instruction<'static> {
         6 => I::Br(label),
         7 => I::BrIf(label),
         8 => {
-            I::BrTable(Cow::Owned(vec![label, m.choices.below(SMALL) as u32]), m.choices.below(SMALL) as u32)
+            let labels = (0..m.choices.below(4)).map(|_| m.choices.below(SMALL) as u32);
+            I::BrTable(labels.collect(), label)
         }
         9 => I::Return,
         10 => I::Call(m.index(m.spaces.functions)),
@@ -300,12 +302,19 @@ pub(super) fn other_immediate<'a>(
         I::BrIf(label) if swap => I::BrIf(near(label, small)),
         I::BrIf(label) => I::Br(label),
         I::BrTable(labels, default) => {
-            let mut labels = labels.into_owned();
-            if swap || labels.is_empty() {
-                return I::BrTable(Cow::Owned(labels), near(default, small));
+            let (mut labels, mut default) = (labels.into_owned(), default);
+            match m.choices.below(4) {
+                0 => default = near(default, small),
+                1 if !labels.is_empty() => {
+                    let at = m.choices.below(labels.len());
+                    labels[at] = near(labels[at], small);
+                }
+                2 if !labels.is_empty() => {
+                    let at = m.choices.below(labels.len());
+                    std::mem::swap(&mut labels[at], &mut default);
+                }
+                _ => m.edit(&mut labels, small),
             }
-            let at = m.choices.below(labels.len());
-            labels[at] = near(labels[at], small);
             I::BrTable(Cow::Owned(labels), default)
         }
         I::BrOnNull(label) => {
@@ -325,13 +334,19 @@ pub(super) fn other_immediate<'a>(
         I::BrOnCast { relative_depth, from_ref_type, to_ref_type } => match m.choices.below(4) {
             0 => I::BrOnCast { relative_depth, from_ref_type: to_ref_type, to_ref_type: from_ref_type },
             1 => I::BrOnCastFail { relative_depth, from_ref_type, to_ref_type },
-            2 => I::BrOnCast { relative_depth, from_ref_type, to_ref_type: m.any_ref_type() },
+            2 => {
+                let to_ref_type = m.near_ref_type(to_ref_type);
+                I::BrOnCast { relative_depth, from_ref_type, to_ref_type }
+            }
             _ => I::BrOnCast { relative_depth: near(relative_depth, small), from_ref_type, to_ref_type },
         },
         I::BrOnCastFail { relative_depth, from_ref_type, to_ref_type } => match m.choices.below(4) {
             0 => I::BrOnCastFail { relative_depth, from_ref_type: to_ref_type, to_ref_type: from_ref_type },
             1 => I::BrOnCast { relative_depth, from_ref_type, to_ref_type },
-            2 => I::BrOnCastFail { relative_depth, from_ref_type, to_ref_type: m.any_ref_type() },
+            2 => {
+                let to_ref_type = m.near_ref_type(to_ref_type);
+                I::BrOnCastFail { relative_depth, from_ref_type, to_ref_type }
+            }
             _ => I::BrOnCastFail { relative_depth: near(relative_depth, small), from_ref_type, to_ref_type },
         },
         I::TryTable(ty, catches) => {
@@ -380,7 +395,7 @@ pub(super) fn other_immediate<'a>(
         I::Select => I::TypedSelect(m.any_value_type()),
         I::TypedSelect(ValType::Ref(_)) if swap => I::Select,
         I::TypedSelect(ty) if swap => I::TypedSelectMulti(Cow::Owned(vec![ty, ty])),
-        I::TypedSelect(_) => I::TypedSelect(m.any_value_type()),
+        I::TypedSelect(ty) => I::TypedSelect(m.near_value_type(ty)),
         I::LocalGet(local) => {
             if swap {
                 I::LocalGet(near(local, small))

@@ -5,15 +5,21 @@
 //! its mutation, since all accept its base and it differs from it.
 
 mod bodies;
+mod branches;
 mod campaign;
 mod instructions;
+mod kind;
+mod locals;
+mod matching;
 mod mutate;
 mod seeds;
 mod settled;
 mod sites;
 mod spaces;
+mod stack;
 #[cfg(test)]
 mod tests;
+mod typed;
 mod types;
 
 use std::fmt;
@@ -25,7 +31,7 @@ use assay_runtime::Engine;
 use wasmparser::{Validator, WasmFeatures};
 
 pub use campaign::{Config, Disagreement, Progress, Refusals, Share, Summary, run};
-pub use mutate::Kind;
+pub use kind::Kind;
 pub use seeds::Seeds;
 
 use seeds::Seed;
@@ -113,13 +119,17 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Verdict { ours, theirs, jit, settled } = self;
         writeln!(f, "assay-interp: {ours}\nwasmparser:   {theirs}\nassay-jit:    {jit}")?;
+        for pair in self.uncompared() {
+            writeln!(f, "not compared: {pair}")?;
+        }
         settled.map_or(Ok(()), |settled| writeln!(f, "settled:      {settled}"))
     }
 }
 
 impl Verdict {
     /// Whether wasmparser agrees with the interpreter on accepting, and the JIT also on what is malformed and what is
-    /// invalid; a limit on either side leaves nothing to compare, a crash never agrees. What is settled agrees.
+    /// invalid; a limit on either side leaves nothing to compare (see [`Verdict::uncompared`]), a crash never agrees. What is settled
+    /// agrees.
     pub fn agrees(&self) -> bool {
         self.settled.is_some() || (self.ours.agrees(&self.theirs) && self.ours.agrees(&self.jit))
     }
@@ -129,6 +139,23 @@ impl Verdict {
         [&self.ours, &self.theirs, &self.jit].into_iter().all(|judgement| *judgement == Judgement::Accepted)
     }
 
+    /// The pairs of which a limit of one leaves nothing to compare: which pair, and the limit, without numbers.
+    pub fn uncompared(&self) -> Vec<String> {
+        use Judgement::{Crashed, Limit};
+        let interp = ("assay-interp", &self.ours);
+        let others = [("wasmparser", &self.theirs), ("assay-jit", &self.jit)];
+        let limit = |other: (&str, &Judgement)| {
+            let (whose, text) = match (interp, other) {
+                ((_, Crashed(_)), _) | (_, (_, Crashed(_))) => return None,
+                ((whose, Limit(text)), _) | (_, (whose, Limit(text))) => (whose, text),
+                _ => return None,
+            };
+            let text = text.split_once(" (at offset").map_or(text.as_str(), |(text, _)| text);
+            Some(format!("assay-interp and {}, a limit of {whose}: {}", other.0, without_numbers(text)))
+        };
+        others.into_iter().filter_map(limit).collect()
+    }
+
     /// The disagreement with what differs from module to module (numbers) left out; the same for the same cause as a rule.
     /// The interpreter's words are left out where it names a rule.
     pub fn key(&self) -> String {
@@ -136,19 +163,23 @@ impl Verdict {
             Judgement::Invalid(Some(rule), _) => format!("invalid: {}", rule.name()),
             other => other.to_string(),
         };
-        let text = format!("{ours} | {} | {}", self.theirs, self.jit);
-        let mut key = String::new();
-        let mut in_number = false;
-        for c in text.chars() {
-            // A number may be hexadecimal; letters that a name begins with are none.
-            let goes_on = in_number && (c.is_ascii_hexdigit() || c == 'x');
-            if !goes_on {
-                in_number = c.is_ascii_digit();
-                key.push(if in_number { '0' } else { c });
-            }
-        }
-        key
+        without_numbers(&format!("{ours} | {} | {}", self.theirs, self.jit))
     }
+}
+
+/// The text with 0 for each number.
+fn without_numbers(text: &str) -> String {
+    let mut rest = String::new();
+    let mut in_number = false;
+    for c in text.chars() {
+        // A number may be hexadecimal; letters that a name begins with are none.
+        let goes_on = in_number && (c.is_ascii_hexdigit() || c == 'x');
+        if !goes_on {
+            in_number = c.is_ascii_digit();
+            rest.push(if in_number { '0' } else { c });
+        }
+    }
+    rest
 }
 
 /// Shows `module` to the validators, which take the exception handling of before 3.0 too if `legacy` says so.
@@ -194,15 +225,22 @@ fn ours(module: &[u8], legacy: bool) -> Judgement {
     }
 }
 
-fn theirs(module: &[u8], legacy: bool) -> Judgement {
+/// wasmparser's features for what is judged.
+fn features(legacy: bool) -> WasmFeatures {
     // wasmparser's 3.0 has threads, the specification's has not ("Binary Format / Types / Limits" knows no shared flag).
     let mut features = WasmFeatures::WASM3.difference(WasmFeatures::THREADS);
     features.set(WasmFeatures::LEGACY_EXCEPTIONS, legacy);
-    match Validator::new_with_features(features).validate_all(module) {
+    features
+}
+
+fn theirs(module: &[u8], legacy: bool) -> Judgement {
+    match Validator::new_with_features(features(legacy)).validate_all(module) {
         Ok(_) => Judgement::Accepted,
         Err(error) => {
             let text = error.to_string();
-            if is_limit(&text) { Judgement::Limit(text) } else { Judgement::Rejected(text) }
+            // What has fewer bytes has fewer types: nothing has an index beyond that limit.
+            let no_type = text.contains("type index") && module.len() <= MOST_TYPES;
+            if is_limit(&text) && !no_type { Judgement::Limit(text) } else { Judgement::Rejected(text) }
         }
     }
 }
@@ -228,6 +266,9 @@ fn jit(module: &[u8], legacy: bool) -> Judgement {
         _ => Judgement::Crashed(text),
     }
 }
+
+/// wasmparser's limit of types (its module `limits`).
+const MOST_TYPES: usize = 1_000_000;
 
 /// wasmparser's limits (its module `limits`), which the specification allows an implementation to have. `validate/tests.rs`
 /// has a module for each.
@@ -324,17 +365,18 @@ pub fn input(bytes: &[u8], seeds: &Seeds) -> Input {
     // The mutation's choices come first: a base that eats all bytes would leave it none.
     let mut first = Unstructured::new(source.bytes((source.len() / 4).min(CHOICES)).unwrap_or_default());
     let mut choices = Choices::new(&mut first);
+    // Seeds are small and cost nothing to make.
     let seed = match choice & 15 {
-        0..=3 => pick_of(&seeds.given, pick),
-        4 | 5 => pick_of(&seeds.own, pick),
-        6 => pick_of(&seeds.legacy, pick),
+        0..=5 => pick_of(&seeds.given, pick),
+        6..=8 => pick_of(&seeds.own, pick),
+        9 => pick_of(&seeds.legacy, pick),
         _ => None,
     };
     let legacy = pick >> 14 == 0 || seed.is_some_and(|seed| seed.legacy);
     let base = match (seed, choice & 15) {
         (Some(seed), _) if origin == Origin::Types => seed.normal.clone(),
         (Some(seed), _) => seed.module.clone(),
-        (None, 7) => typed(&mut source),
+        (None, 10) => typed(&mut source),
         (None, _) => smith::module_of_everything(&mut source),
     };
     let base = match origin {

@@ -9,137 +9,43 @@ use std::convert::Infallible;
 use arbitrary::Unstructured;
 use wasm_encoder::reencode::{self, Reencode, utils};
 use wasm_encoder::{
-    CodeSection, ConstExpr, ElementSection, ExportSection, FieldType, FuncType, Function, GlobalType,
-    HeapType, Instruction, MemArg, MemoryType, Module, RefType, StructType, SubType, TableSection, TableType,
-    TypeSection, ValType,
+    CodeSection, CompositeInnerType, ConstExpr, ElementSection, ExportSection, FieldType, FuncType, Function,
+    GlobalType, HeapType, Instruction, MemArg, MemoryType, Module, RefType, StructType, SubType,
+    TableSection, TableType, TypeSection, ValType,
 };
 use wasmparser::Parser;
 
+use super::bodies::{self, Body};
+use super::instructions;
+use super::kind::Kind;
 use super::sites::{Place, Site, Sites};
 use super::spaces::Spaces;
-use super::{bodies, instructions};
 use crate::generate::Choices;
 
 type Encoded<T> = Result<T, reencode::Error<Infallible>>;
-
-macro_rules! kinds {
-    ($($(#[$doc:meta])* $kind:ident $weight:literal,)*) => {
-        /// What a mutation changes.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum Kind { $($(#[$doc])* $kind,)* }
-
-        impl Kind {
-            /// All kinds.
-            pub const ALL: &'static [Kind] = &[$(Kind::$kind,)*];
-
-            /// How often it is chosen beside others.
-            pub(super) fn weight(self) -> usize {
-                match self { $(Kind::$kind => $weight,)* }
-            }
-        }
-    };
-}
-
-kinds! {
-    /// The heap type of a reference type or of an instruction becomes another one.
-    HeapType 1,
-    /// `null` comes or goes.
-    Nullability 1,
-    /// A value type becomes another one.
-    ValueType 1,
-    /// A field is packed, unpacked, or of another type.
-    StorageType 1,
-    /// A field's `mut` comes or goes.
-    FieldMutability 1,
-    /// A field is dropped, doubled, swapped with its neighbour, or added.
-    Fields 1,
-    /// A parameter or result is dropped, doubled, swapped, added, or changes sides.
-    Signature 1,
-    /// `final` comes or goes.
-    Finality 1,
-    /// A supertype is dropped, added, or becomes another one.
-    Supertype 1,
-    /// A subtype of a type, like it but for something, comes behind the others.
-    Subtype 2,
-    /// A recursion group is taken apart, joined with the next, made explicit, or follows an empty one.
-    Group 1,
-    /// A type index.
-    TypeIndex 1,
-    /// A function index.
-    FunctionIndex 1,
-    /// A global index.
-    GlobalIndex 1,
-    /// A memory index.
-    MemoryIndex 1,
-    /// A table index.
-    TableIndex 1,
-    /// A tag index.
-    TagIndex 1,
-    /// A data segment index.
-    DataIndex 1,
-    /// An element segment index.
-    ElementIndex 1,
-    /// The limits or the address type of a memory.
-    Memory 1,
-    /// The limits or the address type of a table.
-    Table 1,
-    /// A table's initial value comes, goes, or changes.
-    TableInit 1,
-    /// A global's `mut` comes or goes.
-    GlobalMutability 1,
-    /// A constant expression.
-    Constant 1,
-    /// A segment is passive, declarative or active.
-    ElementMode 1,
-    /// An export takes another's name.
-    ExportName 1,
-    /// The start section comes.
-    Start 1,
-    /// The data count.
-    DataCount 1,
-    /// The groups of a function's locals.
-    Locals 1,
-    /// An immediate: a label, a local, a field, a form of the same instruction.
-    Immediate 1,
-    /// The alignment, the offset or the memory of an access.
-    Access 1,
-    /// The lane of an access or a vector instruction.
-    Lane 1,
-    /// Any instruction becomes another one.
-    Instruction 1,
-    /// An instruction of a body is dropped, doubled, inserted, or swapped with its neighbour.
-    Order 1,
-    /// `unreachable` in a body, and a change after it.
-    Unreachable 1,
-    /// A block, loop, conditional or handler around instructions of a body.
-    Wrap 1,
-    /// What makes an operand of an instruction.
-    Operand 3,
-    /// An instruction of its own, with no operands but what is wrong with some: its premises decide.
-    Premise 4,
-}
 
 /// `module` encoded as its mutants are; none if it cannot be parsed.
 pub(super) fn normal(module: &[u8]) -> Option<Vec<u8>> {
     // Nothing is chosen where nothing is changed.
     let mut none = Unstructured::new(&[]);
-    Mutator::new(Spaces::of(module)?, false, None, &mut Choices::new(&mut none)).encode(module)
+    Mutator::new(module, Spaces::of(module)?, false, None, &mut Choices::new(&mut none)).encode()
 }
 
 /// Changes one site of `module`, with legacy exceptions if it may have them; none if the module cannot be parsed, has nothing
 /// to change, or the change is none (an index becomes itself, two equal items are swapped).
 pub(super) fn mutate(module: &[u8], legacy: bool, choices: &mut Choices<'_, '_>) -> Option<(Kind, Vec<u8>)> {
-    let spaces = Spaces::of(module)?;
-    let mut counter = Mutator::new(spaces.clone(), legacy, None, choices);
-    let unchanged = counter.encode(module)?;
-    let sites = counter.sites;
+    let mut counter = Mutator::new(module, Spaces::of(module)?, legacy, None, choices);
+    let unchanged = counter.encode()?;
+    let Mutator { spaces, sites, .. } = counter;
     let target = sites.choose(choices)?;
-    let mutant = Mutator::new(spaces, legacy, Some(target), choices).encode(module)?;
+    let mutant = Mutator::new(module, spaces, legacy, Some(target), choices).encode()?;
     (mutant != unchanged).then_some((target.kind, mutant))
 }
 
 /// The re-encoder that counts sites and changes one.
 pub(super) struct Mutator<'m, 'c, 'u> {
+    /// The module at hand.
+    pub(super) module: &'m [u8],
     pub(super) spaces: Spaces,
     /// Whether instructions of the legacy exceptions may be put in.
     pub(super) legacy: bool,
@@ -156,12 +62,14 @@ pub(super) struct Mutator<'m, 'c, 'u> {
 
 impl<'m, 'c, 'u> Mutator<'m, 'c, 'u> {
     fn new(
+        module: &'m [u8],
         spaces: Spaces,
         legacy: bool,
         target: Option<Site>,
         choices: &'m mut Choices<'c, 'u>,
     ) -> Mutator<'m, 'c, 'u> {
         Mutator {
+            module,
             spaces,
             legacy,
             sites: Sites::new(),
@@ -174,9 +82,9 @@ impl<'m, 'c, 'u> Mutator<'m, 'c, 'u> {
         }
     }
 
-    fn encode(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+    fn encode(&mut self) -> Option<Vec<u8>> {
         let mut module = Module::new();
-        self.parse_core_module(&mut module, Parser::new(0), bytes).ok()?;
+        self.parse_core_module(&mut module, Parser::new(0), self.module).ok()?;
         Some(module.finish())
     }
 
@@ -308,7 +216,7 @@ impl Reencode for Mutator<'_, '_, '_> {
 
     fn heap_type(&mut self, ty: wasmparser::HeapType) -> Encoded<HeapType> {
         let ty = utils::heap_type(self, ty)?;
-        Ok(if self.at(Kind::HeapType) { self.any_heap_type() } else { ty })
+        Ok(if self.at(Kind::HeapType) { self.near_heap_type(ty) } else { ty })
     }
 
     fn ref_type(&mut self, ty: wasmparser::RefType) -> Encoded<RefType> {
@@ -319,13 +227,13 @@ impl Reencode for Mutator<'_, '_, '_> {
 
     fn val_type(&mut self, ty: wasmparser::ValType) -> Encoded<ValType> {
         let ty = utils::val_type(self, ty)?;
-        Ok(if self.at(Kind::ValueType) { self.any_value_type() } else { ty })
+        Ok(if self.at(Kind::ValueType) { self.near_value_type(ty) } else { ty })
     }
 
     fn field_type(&mut self, ty: wasmparser::FieldType) -> Encoded<FieldType> {
         let mut ty = utils::field_type(self, ty)?;
         if self.at(Kind::StorageType) {
-            ty.element_type = self.any_field().element_type;
+            ty.element_type = self.near_storage(ty.element_type);
         }
         ty.mutable ^= self.at(Kind::FieldMutability);
         Ok(ty)
@@ -361,7 +269,12 @@ impl Reencode for Mutator<'_, '_, '_> {
         let mut ty = utils::sub_type(self, ty)?;
         ty.is_final ^= self.at(Kind::Finality);
         if self.at(Kind::Supertype) {
-            let new = self.index(self.spaces.types);
+            let kind = match ty.composite_type.inner {
+                CompositeInnerType::Func(_) => 0,
+                CompositeInnerType::Struct(_) => 1,
+                CompositeInnerType::Array(_) | CompositeInnerType::Cont(_) => 2,
+            };
+            let new = self.index_of_kind(kind);
             match self.choices.below(4) {
                 0 => drop(ty.supertype_idxs.pop()),
                 1 => ty.supertype_idxs.push(new),
@@ -414,12 +327,13 @@ impl Reencode for Mutator<'_, '_, '_> {
         if !joined.is_empty() {
             section.ty().rec(joined);
         }
-        if !all.is_empty() && self.at(Kind::Subtype) {
-            let super_type = self.choices.below(all.len());
-            let mut ty = all[super_type].clone();
-            ty.supertype_idxs = vec![super_type as u32];
-            self.vary(&mut ty);
-            section.ty().subtype(&ty);
+        if self.at(Kind::Subtype) {
+            let new = self.subtype(&all);
+            if self.choices.chance(1, 3) {
+                section.ty().rec(new);
+            } else {
+                new.iter().for_each(|ty| section.ty().subtype(ty));
+            }
         }
         Ok(())
     }
@@ -554,9 +468,13 @@ impl Reencode for Mutator<'_, '_, '_> {
         Ok(instruction)
     }
 
-    fn new_function_with_parsed_locals(&mut self, body: &wasmparser::FunctionBody<'_>) -> Encoded<Function> {
+    fn parse_function_body(
+        &mut self,
+        code: &mut CodeSection,
+        source: wasmparser::FunctionBody<'_>,
+    ) -> Encoded<()> {
         let mut locals = Vec::new();
-        for group in body.get_locals_reader()? {
+        for group in source.get_locals_reader()? {
             let (count, ty) = group?;
             locals.push((count, self.val_type(ty)?));
         }
@@ -564,22 +482,16 @@ impl Reencode for Mutator<'_, '_, '_> {
             let new = (self.choices.below(3) as u32, self.any_value_type());
             self.edit(&mut locals, new);
         }
-        Ok(Function::new(locals))
-    }
-
-    fn parse_function_body(
-        &mut self,
-        code: &mut CodeSection,
-        body: wasmparser::FunctionBody<'_>,
-    ) -> Encoded<()> {
-        let mut function = self.new_function_with_parsed_locals(&body)?;
-        let mut reader = body.get_operators_reader()?;
-        let mut list: Vec<Instruction<'_>> = Vec::new();
+        let mut reader = source.get_operators_reader()?;
+        let mut instructions: Vec<Instruction<'_>> = Vec::new();
         while !reader.eof() {
-            list.push(self.parse_instruction(&mut reader)?);
+            instructions.push(self.parse_instruction(&mut reader)?);
         }
-        bodies::change(self, &mut list);
-        for instruction in &list {
+        let params = self.spaces.of_body(code.len()).map_or(0, |ty| ty.params().len() as u32);
+        let mut body = Body { source, params, locals, instructions };
+        bodies::change(self, &mut body);
+        let mut function = Function::new(body.locals);
+        for instruction in &body.instructions {
             function.instruction(instruction);
         }
         code.function(&function);

@@ -6,8 +6,9 @@
 use super::{Verdict, judge, mutate};
 
 /// Own modules, as text.
-const OWN: [&str; 6] = [
+const OWN: [&str; 7] = [
     include_str!("seeds/aggregates.wat"),
+    include_str!("seeds/branches.wat"),
     include_str!("seeds/control.wat"),
     include_str!("seeds/memories.wat"),
     include_str!("seeds/references.wat"),

@@ -20,7 +20,8 @@ pub(super) struct Settled {
 const SETTLED: [Settled; 2] = [
     // Corpus: validation/a-group-of-no-locals-has-no-type.wast.
     Settled { name: "the type of a group of no locals", accounts: empty_groups },
-    // A module can be both: it is malformed then (Conventions / Overview: validation is of what has been decoded).
+    // A module can be both: it is malformed then (Introduction / Overview, Semantic Phases: validation is of what has been
+    // decoded). Corpus: validation/malformed-behind-what-is-invalid.wast.
     Settled { name: "malformed behind what wasmparser does not read", accounts: unread },
 ];
 

@@ -71,6 +71,42 @@ fn mutants_differ_from_a_base_that_both_accept() {
     assert!(mutants > 300, "{mutants} mutants");
 }
 
+/// What is made right but for one thing is well formed, and as often valid as not.
+#[test]
+fn what_is_nearly_valid_is_valid_and_invalid_by_turns() {
+    let nearly = [Kind::Subtype, Kind::Operands, Kind::Typed, Kind::Branch, Kind::Initialization];
+    let mut counts = std::collections::BTreeMap::new();
+    let seeds = Seeds::default();
+    for (number, seed) in seeds.own.iter().enumerate() {
+        for at in 0..700 {
+            let bytes = random((number * 1000 + at) as u64, 512);
+            let mut unstructured = Unstructured::new(&bytes);
+            let Some((kind, mutant)) =
+                mutate::mutate(&seed.normal, false, &mut Choices::new(&mut unstructured))
+            else {
+                continue;
+            };
+            if !nearly.contains(&kind) {
+                continue;
+            }
+            let (valid, invalid) = counts.entry(kind).or_insert((0, 0));
+            match judge(&mutant, false).ours {
+                Judgement::Accepted => *valid += 1,
+                Judgement::Invalid(..) => *invalid += 1,
+                other => panic!("{kind:?}: {other}"),
+            }
+        }
+    }
+    assert_eq!(counts.len(), nearly.len(), "{counts:?}");
+    for (kind, (valid, invalid)) in &counts {
+        let all = valid + invalid;
+        assert!(
+            valid * 5 > all && invalid * 5 > all,
+            "{kind:?}: {valid} valid, {invalid} invalid; {counts:?}"
+        );
+    }
+}
+
 /// The choices of a mutation come from the input as far as it has bytes, not from the tail that all inputs share.
 #[test]
 fn inputs_of_one_beginning_give_different_mutants() {
@@ -78,7 +114,7 @@ fn inputs_of_one_beginning_give_different_mutants() {
     let differs = |beginning: u64| {
         let mutants = (0..8).map(|seed| {
             // A type-mutated own seed, the same 24 bytes of choices, then others.
-            let mut bytes = vec![0x24, 0, 0x80];
+            let mut bytes = vec![0x26, 0, 0x80];
             bytes.extend(random(beginning, 24));
             bytes.extend(random(seed, 4096));
             input(&bytes, &seeds).module
@@ -128,6 +164,37 @@ fn a_verdict_is_about_acceptance_and_with_the_jit_about_its_class() {
     assert!(!verdict(accepted(), limit(), malformed()));
     assert!(!verdict(invalid(), rejected(), Judgement::Crashed(text())));
     assert!(!verdict(Judgement::Crashed(text()), rejected(), limit()));
+}
+
+/// What is not compared is told, by pair and by limit.
+#[test]
+fn uncompared_pairs_have_a_reason() {
+    let limit = |text: &str| Judgement::Limit(text.into());
+    let verdict = |ours, theirs, jit| Verdict { ours, theirs, jit, settled: None }.uncompared();
+    let accepted = || Judgement::Accepted;
+    assert!(verdict(accepted(), accepted(), accepted()).is_empty());
+    assert!(verdict(accepted(), Judgement::Rejected("count exceeds".into()), accepted()).is_empty());
+    assert_eq!(
+        verdict(accepted(), limit("100 too many (at offset 0x12)"), limit("101 types, 100 at most")),
+        [
+            "assay-interp and wasmparser, a limit of wasmparser: 0 too many",
+            "assay-interp and assay-jit, a limit of assay-jit: 0 types, 0 at most",
+        ]
+    );
+    assert_eq!(
+        verdict(limit("mine"), limit("yours"), Judgement::Crashed(String::new())),
+        ["assay-interp and wasmparser, a limit of assay-interp: mine"]
+    );
+}
+
+/// An index beyond wasmparser's limit of types is one of no type, in a module of fewer bytes.
+#[test]
+fn an_index_of_no_type_is_against_a_rule() {
+    // The type (ref null 0x10_0000) of a local.
+    let verdict = judge(&function(b"\x01\x01\x63\x80\x80\xc0\0\x0b"), false);
+    assert!(matches!(verdict.ours, Judgement::Invalid(Some(Rule::UnknownType), _)), "{verdict}");
+    assert!(matches!(verdict.theirs, Judgement::Rejected(_)), "{verdict}");
+    assert!(verdict.agrees() && verdict.uncompared().is_empty(), "{verdict}");
 }
 
 #[test]
