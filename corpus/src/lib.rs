@@ -20,6 +20,7 @@ pub const AREAS: &[&str] = &[
     "casts",
     "cycles",
     "exceptions",
+    "fibers",
     "globals-tables",
     "i31",
     "roots",

@@ -101,6 +101,9 @@ extern "C" fn missing() -> ! {
 /// Result bits or the trap.
 type Outcome = Result<Vec<u64>, TrapCode>;
 
+/// It does not advance here.
+static EPOCH: u64 = 0;
+
 struct Machine {
     compiler: Compiler,
     module: CompiledModule,
@@ -162,6 +165,9 @@ impl Machine {
             entry_sp: 0,
             entry_handler: 0,
             fuel,
+            fuel_reserve: 0,
+            epoch: &raw const EPOCH,
+            epoch_deadline: u64::MAX,
             funcs: funcs.as_ptr(),
             func_count: funcs.len() as u32,
             trap: 0,

@@ -172,6 +172,17 @@ fn every_action_value_and_pattern_round_trips() {
                 .to_vec(),
             modes: ["verify", "no-poison"].map(|text| text.parse().expect("a mode")).to_vec(),
             gc_heap_max: Some(1 << 20),
+            fibers: 3,
+            turns: [
+                "resume 0 for 9",
+                "resume 2",
+                "cancel 1",
+                "resume 1 for 3 fuel and 2 epochs",
+                "collect",
+                "epoch",
+            ]
+            .map(|text| text.parse().expect("a turn"))
+            .to_vec(),
             observe_state: true,
         },
         steps: vec![

@@ -232,6 +232,19 @@ fn table(summary: &Summary) -> String {
     text
 }
 
+/// What happened to fibers: what the schedule says is the same on each subject, what collectors did is added up.
+fn fibers(subjects: &[FiberCounters]) -> Option<String> {
+    let mut all = FiberCounters::default();
+    subjects.iter().for_each(|fibers| all.add(fibers));
+    (all.resumes > 0).then(|| {
+        format!(
+            "fibers: {} turns, {} yields, {} cancelled; {} visits of the roots came to suspended frames and changed {} \
+             references there",
+            all.resumes, all.yields, all.cancels, all.visits, all.moved
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -244,17 +257,4 @@ mod tests {
         assert_eq!(parse_time("7"), Ok(Duration::from_secs(7)));
         assert!(parse_time("7 weeks").is_err() && parse_time("").is_err() && parse_time("-1s").is_err());
     }
-}
-
-/// What happened to fibers: what the schedule says is the same on each subject, what collectors did is added up.
-fn fibers(subjects: &[FiberCounters]) -> Option<String> {
-    let mut all = FiberCounters::default();
-    subjects.iter().for_each(|fibers| all.add(fibers));
-    (all.resumes > 0).then(|| {
-        format!(
-            "fibers: {} turns, {} yields, {} cancelled; {} visits of the roots came to suspended frames and changed {} \
-             references there",
-            all.resumes, all.yields, all.cancels, all.visits, all.moved
-        )
-    })
 }

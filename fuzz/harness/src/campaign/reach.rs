@@ -179,7 +179,7 @@ mod tests {
         summary.subject_fibers =
             vec![FiberCounters { yields: 1, cancels: 1, visits: 1, moved: 1, ..FiberCounters::default() }; 2];
         let alone = Unreached { subject: subject.clone(), counter: "survived_from_frames_only" };
-        assert_eq!(unreached(&summary), [alone.clone()]);
+        assert_eq!(unreached(&summary), std::slice::from_ref(&alone));
         summary.subject_fibers[1].visits = 0;
         assert_eq!(
             unreached(&summary),
