@@ -328,9 +328,6 @@ fn many_fibers_leave_nothing_behind() {
         "{started} fibers in {:.1} s; {early:?} after a tenth, {late:?} at the end",
         begin.elapsed().as_secs_f64()
     );
-    // The sanitizer keeps what is freed for a while.
-    if !cfg!(feature = "asan") {
-        assert!(late.resident <= early.resident / 10 * 11 + (8 << 10), "KiB: {early:?}, {late:?}");
-    }
+    assert!(late.resident <= early.resident / 10 * 11 + (8 << 10), "KiB: {early:?}, {late:?}");
     assert!(late.mappings <= early.mappings + 2 * AT_ONCE, "{early:?}, {late:?}");
 }
