@@ -6,8 +6,10 @@ command -v cargo-deny >/dev/null || cargo install --quiet cargo-deny --locked
 cargo deny --config ci/deny.toml check licenses bans sources
 cargo run --locked --release --quiet -- fuzz --time 30m --require-reach --out target/nightly-findings
 cargo run --locked --release --quiet -- validate --time 60m --require-coverage --out target/nightly-disagreements
+ASSAY_SOAK_FIBERS=1000000 cargo test --locked --release --test fibers_soak -- --nocapture
 ci/break-it.sh
 cargo bench --locked -p assay-interp-benches -- --quiet
 # That the measuring works; its numbers want an idle machine.
 ci/measure-collectors.sh --quick --repeat 1 --out target/nightly-collectors
 ci/fuzz-smoke.sh 1800
+ci/fibers-asan.sh
