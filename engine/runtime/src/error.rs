@@ -88,6 +88,10 @@ pub enum FiberMisuse {
     NotOnFiber,
     /// An asynchronous host function was called by other means than an asynchronous call.
     NotAsync,
+    /// It waits with frames of host functions on its stack, whose content may belong to the thread that it waits in.
+    OtherThread,
+    /// The store is being dropped.
+    Closing,
 }
 
 /// What went wrong.
@@ -271,6 +275,8 @@ impl fmt::Display for FiberMisuse {
             FiberMisuse::NoYields => "the engine's code has no yields, or does not count fuel",
             FiberMisuse::NotOnFiber => "not on a fiber",
             FiberMisuse::NotAsync => "an asynchronous host function needs an asynchronous call",
+            FiberMisuse::OtherThread => "the fiber waits in a host function of another thread",
+            FiberMisuse::Closing => "the store is being dropped",
         })
     }
 }

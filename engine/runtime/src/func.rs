@@ -26,6 +26,8 @@ pub(crate) type HostFn = dyn Fn(&mut Caller<'_>, &[Val], &mut Vec<Val>) -> Resul
 pub(crate) struct HostFunc {
     pub(crate) call: Arc<HostFn>,
     pub(crate) signature: Arc<Signature>,
+    /// Whether its frame may go to another thread while it waits: it holds nothing but what may be sent.
+    sendable: bool,
     /// Parameter 0 of its thunk.
     vmctx: Pinned<VmCtx>,
 }
@@ -41,8 +43,6 @@ pub struct Caller<'a> {
 
 // SAFETY: it stands for an exclusive borrow of a `StoreInner`, which may be sent.
 unsafe impl Send for Caller<'_> {}
-// SAFETY: as above; a shared one gives shared references only.
-unsafe impl Sync for Caller<'_> {}
 
 impl Caller<'_> {
     /// # Safety
@@ -90,9 +90,18 @@ impl Func {
         ty: FuncType,
         call: impl Fn(&mut Caller<'_>, &[Val], &mut Vec<Val>) -> Result<(), Error> + Send + Sync + 'static,
     ) -> Result<Func, Error> {
+        Func::of_host(store, ty, false, call)
+    }
+
+    pub(crate) fn of_host(
+        store: &mut StoreInner,
+        ty: FuncType,
+        sendable: bool,
+        call: impl Fn(&mut Caller<'_>, &[Val], &mut Vec<Val>) -> Result<(), Error> + Send + Sync + 'static,
+    ) -> Result<Func, Error> {
         let sub = SubType { is_final: true, supertype: None, composite: CompositeType::Func(ty) };
         let group = store.engine().register(std::slice::from_ref(&sub))?;
-        Func::with_type(store, group.ids()[0], call)
+        Func::make(store, group.ids()[0], sendable, call)
     }
 
     /// The same, of a registered function type (which may be a non-final one or have a supertype).
@@ -102,6 +111,15 @@ impl Func {
     pub fn with_type(
         store: &mut StoreInner,
         ty: TypeId,
+        call: impl Fn(&mut Caller<'_>, &[Val], &mut Vec<Val>) -> Result<(), Error> + Send + Sync + 'static,
+    ) -> Result<Func, Error> {
+        Func::make(store, ty, false, call)
+    }
+
+    fn make(
+        store: &mut StoreInner,
+        ty: TypeId,
+        sendable: bool,
         call: impl Fn(&mut Caller<'_>, &[Val], &mut Vec<Val>) -> Result<(), Error> + Send + Sync + 'static,
     ) -> Result<Func, Error> {
         store.retain_type(ty)?;
@@ -117,7 +135,7 @@ impl Func {
             index: host_func,
             reserved: 0,
         };
-        store.state.hosts.push(HostFunc { call: Arc::new(call), signature, vmctx });
+        store.state.hosts.push(HostFunc { call: Arc::new(call), signature, sendable, vmctx });
         let id = store.state.add_funcs([entry]);
         Ok(Func { store: store.id(), id })
     }
@@ -205,7 +223,7 @@ pub(crate) unsafe fn host_call(owner: *mut StoreInner, host: u32, values: *mut u
     let function =
         store.state.hosts.get(host as usize).ok_or_else(|| Error::internal("no such host function"))?;
     debug_assert!(!function.vmctx.as_ptr().is_null());
-    let (call, signature) = (function.call.clone(), function.signature.clone());
+    let (call, signature, sendable) = (function.call.clone(), function.signature.clone(), function.sendable);
     let ty = &signature.ty;
     let count = ty.params.len().max(ty.results.len());
     let mut args = Vec::with_capacity(ty.params.len());
@@ -216,6 +234,9 @@ pub(crate) unsafe fn host_call(owner: *mut StoreInner, host: u32, values: *mut u
     }
     let mut results = Vec::with_capacity(ty.results.len());
     let (ctx, depth) = (store.state.ctx.as_ptr(), store.state.depth());
+    if !sendable {
+        store.state.pin_fiber();
+    }
     // SAFETY: the store lives as long as its code runs, and is used through the caller alone.
     let mut caller = unsafe { Caller::new(owner) };
     // However the closure ends: when it has put another store in the place of this one, nothing can be trusted.
@@ -224,6 +245,9 @@ pub(crate) unsafe fn host_call(owner: *mut StoreInner, host: u32, values: *mut u
     let store = unsafe { &mut *owner };
     if store.state.ctx.as_ptr() != ctx || store.state.depth() != depth {
         swapped();
+    }
+    if !sendable {
+        store.state.unpin_fiber();
     }
     outcome.unwrap_or_else(|payload| resume_unwind(payload))?;
     if results.len() != ty.results.len() {

@@ -76,7 +76,7 @@ pub use engine::Engine;
 pub use error::{Error, ErrorKind, FiberMisuse, Frame, LinkReason, Resource, Usage};
 pub use exception::Exception;
 pub use externs::{Extern, Tag};
-pub use fiber::{EpochHandle, Fiber, FiberStats, HostFuture, OnFiber, Slice, Turn, Yield};
+pub use fiber::{AsyncCaller, EpochHandle, Fiber, FiberStats, HostFuture, OnFiber, Slice, Turn, Yield};
 pub use func::{Caller, Func};
 pub use global::Global;
 pub use handle::Rooted;

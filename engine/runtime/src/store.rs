@@ -35,7 +35,9 @@ use crate::{Engine, Error, ErrorKind, Frame, Inspector, Module, Resource, Usage}
 
 static NEXT_STORE: AtomicU64 = AtomicU64::new(1);
 
-/// A store. Used by one thread at a time; may move between threads while no wasm code of it is active.
+/// A store. Used by one thread at a time; may move between threads while no wasm code of it is active. A fiber that waits in
+/// a host function goes on in the thread that it waits in only (see [`Fiber`](crate::Fiber)); dropped in another thread, the
+/// store leaks it.
 #[derive(Debug)]
 pub struct Store(Box<StoreInner>);
 
@@ -85,7 +87,7 @@ pub struct StoreInner {
 
 // SAFETY: the raw pointers inside lead to values that the store itself owns; nothing in it is tied to a thread (the
 // thread-local pointer of the signal handler is set and reset around each entry); host functions and host values are
-// `Send + Sync` by their constructors' bounds.
+// `Send + Sync` by their constructors' bounds; fibers that hold frames of host functions run in their own thread only.
 unsafe impl Send for StoreInner {}
 
 impl std::fmt::Debug for StoreInner {
@@ -522,6 +524,7 @@ impl StoreInner {
             return Ok(());
         }
         if self.fuel() < cost {
+            self.state.take_fuel(cost);
             self.set_fuel(0);
             return Err(Error::of_trap(TrapCode::OutOfFuel));
         }

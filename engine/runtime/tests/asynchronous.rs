@@ -99,7 +99,7 @@ fn waiting(engine: &Engine, gate: &Gate, dropped: &Arc<AtomicU32>) -> (Store, In
         Box::pin(async move {
             gate.await;
             drop(held);
-            caller.gc(CollectKind::Full)?;
+            caller.with(|caller| caller.gc(CollectKind::Full))?;
             Ok(args)
         })
     })
@@ -292,4 +292,68 @@ fn a_panic_of_an_asynchronous_host_function_comes_out_of_the_poll() {
     assert_eq!(outcome.unwrap_err().downcast_ref::<&str>(), Some(&"no"));
     assert_eq!((store.live_handles(), store.suspended_fibers()), (0, 0));
     assert_eq!(i32_of(&func(&store, instance, "spin").call(&mut store, &[Val::I32(3)]).unwrap()), 3);
+}
+
+#[test]
+fn a_host_functions_future_is_polled_within_one_turn() {
+    for (name, engine) in engines(|config| (config.fuel, config.yields) = (true, true)) {
+        let gate = Gate::default();
+        let target: Arc<std::sync::OnceLock<Func>> = Arc::default();
+        let mut store = Store::new(&engine).unwrap();
+        store.set_fuel(1 << 40);
+        let ty = FuncType { params: [anyref()].into(), results: [anyref()].into() };
+        let (inner, spin) = (gate.clone(), target.clone());
+        let host = Func::new_async(&mut store, ty, move |mut caller, args| {
+            let (gate, spin) = (inner.clone(), *spin.get().unwrap());
+            Box::pin(async move {
+                // It would use up many turns, and cannot wait.
+                let spun = caller.with(|caller| {
+                    assert!(!caller.on_fiber());
+                    assert!(caller.suspend().is_err());
+                    spin.call(caller, &[Val::I32(500)])
+                })?;
+                assert_eq!(i32_of(&spun), 500);
+                gate.await;
+                Ok(args)
+            })
+        })
+        .unwrap();
+        let module = module(&engine, TEXT);
+        let instance = Instance::new(&mut store, &module, &[Extern::Func(host)]).unwrap();
+        target.set(func(&store, instance, "spin")).unwrap();
+        let f = func(&store, instance, "f");
+        let slice = Slice { fuel: Some(10), epochs: None };
+        let waker = Waker::from(Arc::new(Woken::default()));
+        let mut call = Box::pin(f.call_async(&mut store, &[Val::I32(4)]).unwrap().in_turns(slice));
+        for _ in 0..3 {
+            assert!(call.as_mut().poll(&mut Context::from_waker(&waker)).is_pending(), "{name}");
+        }
+        gate.open();
+        assert_eq!(i32_of(&block_on(call).unwrap()), 8, "{name}");
+    }
+}
+
+#[test]
+fn a_forgotten_call_rests_until_its_store_is_dropped() {
+    for (name, engine) in engines(|_| {}) {
+        let (gate, dropped) = (Gate::default(), Arc::default());
+        let (mut store, instance) = waiting(&engine, &gate, &dropped);
+        let f = func(&store, instance, "f");
+        let waker = Waker::from(Arc::new(Woken::default()));
+        let mut call = Box::pin(f.call_async(&mut store, &[Val::I32(4)]).unwrap());
+        assert!(call.as_mut().poll(&mut Context::from_waker(&waker)).is_pending(), "{name}");
+        std::mem::forget(call);
+        assert_eq!(store.suspended_fibers(), 1, "{name}");
+        gate.open();
+        store.gc(CollectKind::Full).unwrap();
+        store.verify_heap().unwrap();
+        assert_eq!(
+            i32_of(&block_on(f.call_async(&mut store, &[Val::I32(1)]).unwrap()).unwrap()),
+            2,
+            "{name}"
+        );
+        assert_eq!(dropped.load(Relaxed), 1, "{name}");
+        drop(store);
+        assert_eq!(dropped.load(Relaxed), 2, "{name}");
+    }
 }

@@ -504,14 +504,14 @@ fn exceptions_traps_errors_and_panics_leave_a_fiber_at_each_level() {
 #[test]
 fn a_fiber_goes_on_in_another_thread() {
     for (name, engine) in yielding() {
-        let (mut store, instance) = walker(&engine, down_and_up());
-        let walk = func(&store, instance, "walk");
-        let fiber = Fiber::new(&mut store, walk, &[Val::I32(3)]).unwrap();
+        let (mut store, chain) = instance(&engine, CHAIN);
+        store.set_fuel(PLENTY);
+        let fiber = start(&mut store, chain, "sum", &[Val::I32(3)]);
         let mut ended = None;
         while ended.is_none() {
             (store, ended) = std::thread::spawn(move || {
                 store.gc(CollectKind::Full).unwrap();
-                let turn = fiber.resume(&mut store, Slice::default()).unwrap();
+                let turn = fiber.resume(&mut store, fuel(1)).unwrap();
                 let ended = match turn {
                     Turn::Yielded(_) => None,
                     Turn::Done(result) => Some(i32_of(&result.unwrap())),
@@ -627,4 +627,125 @@ fn what_cannot_be_is_refused() {
     assert_eq!(third.exhausted(), Some(Resource::Fibers));
     assert!(matches!(first.resume(&mut store, Slice::default()).unwrap(), Turn::Done(Ok(_))));
     Fiber::new(&mut store, walk, &[Val::I32(1)]).unwrap();
+}
+
+#[test]
+fn a_host_functions_frame_stays_in_its_thread() {
+    let engine = Engine::new(Config::default()).unwrap();
+    let step: Arc<Step> = Arc::new(|caller, _, _, _| {
+        // Counted without locks: it must not go to another thread.
+        let local = std::rc::Rc::new(5);
+        let other = local.clone();
+        caller.suspend()?;
+        Ok(*local + *other)
+    });
+    let (mut store, instance) = walker(&engine, step);
+    let fiber = start(&mut store, instance, "walk", &[Val::I32(1)]);
+    fiber.resume(&mut store, Slice::default()).unwrap();
+    let mut store = std::thread::spawn(move || {
+        for error in
+            [fiber.resume(&mut store, Slice::default()).unwrap_err(), fiber.cancel(&mut store).unwrap_err()]
+        {
+            assert_eq!(misuse(&error), FiberMisuse::OtherThread);
+        }
+        store
+    })
+    .join()
+    .unwrap();
+    let (_, result) = until_it_ends(&mut store, fiber, Slice::default());
+    assert_eq!(i32_of(&result.unwrap()), 11);
+    // A store that is dropped elsewhere leaves it alone.
+    let again = start(&mut store, instance, "walk", &[Val::I32(1)]);
+    again.resume(&mut store, Slice::default()).unwrap();
+    std::thread::spawn(move || drop(store)).join().unwrap();
+}
+
+#[test]
+fn a_panic_while_a_store_is_dropped_comes_after_all_have_ended() {
+    for (name, engine) in yielding() {
+        let ended = Arc::new(AtomicU32::new(0));
+        let count = ended.clone();
+        let step: Arc<Step> = Arc::new(move |caller, instance, n, _| {
+            let Err(error) = caller.suspend() else { panic!("it is given up") };
+            count.fetch_add(1, Relaxed);
+            if n == 1 {
+                panic!("on the way out");
+            }
+            // Nothing new begins.
+            let walk = instance.exported_func(caller, "walk")?;
+            let refused = Fiber::new(caller, walk, &[Val::I32(0)]).unwrap_err();
+            assert_eq!(misuse(&refused), FiberMisuse::Closing);
+            Err(error)
+        });
+        let (mut store, instance) = walker(&engine, step);
+        for n in [0, 1, 2, 1, 3] {
+            let fiber = start(&mut store, instance, "walk", &[Val::I32(n)]);
+            fiber.resume(&mut store, Slice::default()).unwrap();
+        }
+        let payload = catch_unwind(AssertUnwindSafe(|| drop(store))).unwrap_err();
+        assert_eq!(payload.downcast_ref::<&str>(), Some(&"on the way out"), "{name}");
+        assert_eq!(ended.load(Relaxed), 5, "{name}");
+    }
+}
+
+#[test]
+fn a_body_that_panics_when_dropped_leaves_the_store_whole() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("dropped");
+        }
+    }
+    let engine = Engine::new(Config { max_fibers: 1, ..Config::default() }).unwrap();
+    let (mut store, chain) = instance(&engine, CHAIN);
+    for _ in 0..3 {
+        let bomb = Bomb;
+        let fiber = Fiber::of(&mut store, move |_| {
+            let _held = bomb;
+            Ok(Vec::new())
+        })
+        .unwrap();
+        let payload = catch_unwind(AssertUnwindSafe(|| fiber.cancel(&mut store))).unwrap_err();
+        assert_eq!(payload.downcast_ref::<&str>(), Some(&"dropped"));
+        assert!(!fiber.is_resting(&store));
+    }
+    assert_eq!(store.live_objects().unwrap().0, 0);
+    let sum = func(&store, chain, "sum");
+    assert_eq!(i32_of(&sum.call(&mut store, &[Val::I32(4)]).unwrap()), 10);
+}
+
+#[test]
+fn fuel_that_is_set_within_a_turn_does_not_lengthen_it() {
+    for (name, engine) in yielding() {
+        for given in [u64::MAX, PLENTY, 3] {
+            let step: Arc<Step> = Arc::new(move |caller, instance, n, _| {
+                caller.set_fuel(given);
+                assert_eq!(caller.fuel(), given.min(i64::MAX as u64));
+                if n == 0 { Ok(0) } else { call(caller, instance, "walk", &[Val::I32(n - 1)]) }
+            });
+            let (mut store, instance) = walker(&engine, step);
+            let fiber = start(&mut store, instance, "walk", &[Val::I32(9)]);
+            let (yields, result) = until_it_ends(&mut store, fiber, fuel(2));
+            assert_eq!(i32_of(&result.unwrap()), 45, "{name}");
+            // Ten calls of one unit each, two a turn; the last turn needs no more.
+            assert_eq!(yields, [Yield::Fuel; 4], "{name} {given}");
+        }
+        // A turn that one operation has overdrawn far.
+        let (mut store, bulk) = common::instance(
+            &engine,
+            r#"(module (type $a (array (mut i32)))
+                (func (export "f") (param i32) (result i32)
+                    (local $a (ref $a))
+                    (local.set $a (array.new $a (i32.const 1) (i32.const 100)))
+                    (loop $l (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+                    (array.len (local.get $a))))"#,
+        );
+        store.set_fuel(PLENTY);
+        let fiber = start(&mut store, bulk, "f", &[Val::I32(1)]);
+        assert!(matches!(fiber.resume(&mut store, fuel(10)).unwrap(), Turn::Yielded(Yield::Fuel)), "{name}");
+        assert_eq!(PLENTY - store.fuel(), 101, "{name}");
+        store.set_fuel(u64::MAX);
+        let (yields, result) = until_it_ends(&mut store, fiber, fuel(10));
+        assert_eq!((yields.len(), i32_of(&result.unwrap())), (0, 100), "{name}");
+    }
 }

@@ -1,9 +1,14 @@
 //! Asynchronous calls over `std::future`, with any executor: a future that gives a fiber a turn each time it is polled.
 //!
 //! An asynchronous host function polls its own future with the waker of the poll at hand and suspends the fiber while
-//! that is not ready. Dropping a call's future at whatever point cancels its fiber.
+//! that is not ready. The future reaches the store only inside of [`AsyncCaller::with`], so it holds nothing of it while
+//! it waits; and while it is polled the fiber cannot be suspended, so a poll lies within a turn.
+//!
+//! Dropping a call's future at whatever point cancels its fiber. Forgetting it leaves the fiber to the store, which
+//! cancels it when it is dropped.
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::ptr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -89,8 +94,13 @@ impl<R> Future for OnFiber<'_, R> {
 impl<R> Drop for OnFiber<'_, R> {
     fn drop(&mut self) {
         // One that has ended by a panic is not there any more.
-        if let Some(fiber) = self.fiber.take().filter(|fiber| fiber.is_resting(self.store)) {
-            fiber.cancel(self.store).expect("a resting fiber can be cancelled");
+        let Some(fiber) = self.fiber.take().filter(|fiber| fiber.is_resting(self.store)) else { return };
+        // A fiber that waits in another thread is left to the store; there is nobody to hear of it.
+        let outcome = catch_unwind(AssertUnwindSafe(|| drop(fiber.cancel(self.store))));
+        if let Err(payload) = outcome
+            && !std::thread::panicking()
+        {
+            resume_unwind(payload);
         }
     }
 }
@@ -116,22 +126,34 @@ impl Store {
         &mut self,
         body: impl FnOnce(&mut Caller<'_>) -> Result<R, Error> + Send + 'static,
     ) -> Result<OnFiber<'_, R>, Error> {
-        on_fiber(self, body)
+        on_fiber(self, 1, body)
     }
 }
 
 fn on_fiber<R: Send + 'static>(
     store: &mut StoreInner,
+    pins: u32,
     body: impl FnOnce(&mut Caller<'_>) -> Result<R, Error> + Send + 'static,
 ) -> Result<OnFiber<'_, R>, Error> {
     let result: Slot<R> = Arc::default();
     let into = result.clone();
-    let fiber = Fiber::of(store, move |caller| {
+    let fiber = Fiber::make(store, pins, move |caller| {
         let value = body(caller)?;
         *into.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
         Ok(Vec::new())
     })?;
     Ok(OnFiber { store, fiber: Some(fiber), slice: Slice::default(), result })
+}
+
+/// The store as the future of an asynchronous host function reaches it.
+#[derive(Debug)]
+pub struct AsyncCaller<'a>(Caller<'a>);
+
+impl AsyncCaller<'_> {
+    /// Uses the store; nothing in `f` can wait.
+    pub fn with<R>(&mut self, f: impl FnOnce(&mut Caller<'_>) -> R) -> R {
+        f(&mut self.0)
+    }
 }
 
 /// What an asynchronous host function gives: a future that may use the caller.
@@ -149,7 +171,7 @@ impl Func {
     ) -> Result<OnFiber<'a, Vec<Val>>, Error> {
         self.check_args(store, args)?;
         let args = args.to_vec();
-        on_fiber(store, move |caller| self.call(caller, &args))
+        on_fiber(store, 0, move |caller| self.call(caller, &args))
     }
 
     /// A host function of type `ty` that may wait. It has to be called, through however many frames, by an asynchronous
@@ -160,21 +182,39 @@ impl Func {
     pub fn new_async(
         store: &mut StoreInner,
         ty: FuncType,
-        call: impl for<'a> Fn(Caller<'a>, Vec<Val>) -> HostFuture<'a> + Send + Sync + 'static,
+        call: impl for<'a> Fn(AsyncCaller<'a>, Vec<Val>) -> HostFuture<'a> + Send + Sync + 'static,
     ) -> Result<Func, Error> {
-        Func::new(store, ty, move |caller, args, results| {
+        Func::of_host(store, ty, true, move |caller, args, results| {
             let address = caller.address();
             // SAFETY: the caller at hand is not used while the future has this one.
-            let lent = unsafe { Caller::new(address) };
+            let lent = AsyncCaller(unsafe { Caller::new(address) });
             let mut future = call(lent, args.to_vec());
+            let mut waited = false;
             loop {
-                // SAFETY: the store lives; the future, which may hold a caller, does not run now.
-                let waker = unsafe { (*address).state.fibers.waker };
+                // SAFETY: the store lives; the future, which holds no more than its address, does not run now.
+                let state = unsafe { &mut (*address).state };
                 // SAFETY: set by the poll that runs this turn, which lasts as long as the turn.
-                let context = unsafe { waker.0.as_mut() }.ok_or_else(|| misuse(FiberMisuse::NotAsync))?;
-                if let Poll::Ready(done) = future.as_mut().poll(context) {
-                    results.extend(done?);
-                    return Ok(());
+                let waker = unsafe { state.fibers.waker.0.as_ref() }.map(|context| context.waker().clone());
+                match waker {
+                    Some(waker) => {
+                        state.polling(true);
+                        let poll =
+                            AssertUnwindSafe(|| future.as_mut().poll(&mut Context::from_waker(&waker)));
+                        let outcome = catch_unwind(poll);
+                        // SAFETY: as above.
+                        unsafe { (*address).state.polling(false) };
+                        match outcome {
+                            Ok(Poll::Ready(done)) => {
+                                results.extend(done?);
+                                return Ok(());
+                            }
+                            Ok(Poll::Pending) => waited = true,
+                            Err(payload) => resume_unwind(payload),
+                        }
+                    }
+                    // Resumed by other means than a poll: it goes on waiting.
+                    None if waited => {}
+                    None => return Err(misuse(FiberMisuse::NotAsync)),
                 }
                 // SAFETY: the store runs; what the future holds of it is an address.
                 unsafe { suspend(address, Yield::Pending)? };
@@ -194,6 +234,6 @@ impl Instance {
         imports: &[crate::Extern],
     ) -> Result<OnFiber<'a, Instance>, Error> {
         let (module, imports) = (module.clone(), imports.to_vec());
-        on_fiber(store, move |caller| Instance::new(caller, &module, &imports))
+        on_fiber(store, 0, move |caller| Instance::new(caller, &module, &imports))
     }
 }

@@ -6,14 +6,16 @@
 //! [`Config::yields`](crate::Config::yields) has), or when a host function suspends it ([`Caller::suspend`]). While it
 //! rests its frames are roots like those that run.
 //!
-//! Several fibers of a store may rest at once, and one may resume another. They are suspended only where no frame of ours
-//! holds a reference into the store that it goes on using: generated code calls the runtime with numbers, and a
-//! [`Caller`] is an address. (Frames of `Func::call` do hold one, but they are blocked in a call that was given it.)
+//! Several fibers of a store may rest at once, and one may resume another. While one rests, no builtin's frame and no
+//! [`Caller`] on its stack holds a reference into the store: generated code calls the runtime with numbers, and a `Caller`
+//! is an address. Frames of `Func::call` and the like do hold one. They are blocked in a call that was given it, so what
+//! the compiler assumes of it stops there; formal models of aliasing are stricter than that.
 //!
-//! Invariants: a stack is never dropped while something runs on it: a fiber is given up by an error that is raised where
-//! it waits, which runs what has to be dropped. A store with resting fibers stays at its address; swapping it for
-//! another one ends the process. Nothing on a fiber's stack remembers the address of a thread-local across a switch, so
-//! fibers may go on in another thread.
+//! Invariants: a stack is never freed while something runs on it: a fiber is given up by an error that is raised where it
+//! waits, which runs what has to be dropped ([`Resting`]'s drop checks that). A store with resting fibers stays at its
+//! address; swapping it for another one ends the process. A fiber goes on in another thread only if all on its stack may
+//! be sent: frames of wasm, of this crate (nothing here remembers the address of a thread-local across a switch) and of
+//! asynchronous host functions, whose futures are `Send`; not those of plain host functions ([`State::pin_fiber`]).
 
 mod asynchronous;
 mod stack;
@@ -23,11 +25,12 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::ThreadId;
 
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 
 pub(crate) use asynchronous::Waker;
-pub use asynchronous::{HostFuture, OnFiber};
+pub use asynchronous::{AsyncCaller, HostFuture, OnFiber};
 pub(crate) use stack::StackPool;
 pub(crate) use turn::Turns;
 
@@ -97,12 +100,13 @@ impl EpochHandle {
     }
 }
 
-/// A fiber of a store.
+/// A fiber of a store. It may go on in another thread than before, unless it waits with the frame of a host function that is
+/// not asynchronous, or of the body of [`Fiber::of`], on its stack.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Fiber {
     store: u64,
     index: u32,
-    generation: u32,
+    generation: u64,
 }
 
 /// What a fiber hears when it goes on.
@@ -117,7 +121,8 @@ type Body = dyn FnOnce(&mut Caller<'_>) -> Result<Vec<Val>, Error> + Send;
 
 /// A fiber that does not run.
 struct Resting {
-    coroutine: Coroutine<Wake, Yield, Ended, stack::FiberStack>,
+    /// None when its stack has been given back.
+    coroutine: Option<Coroutine<Wake, Yield, Ended, stack::FiberStack>>,
     bounds: Bounds,
     /// How it suspends itself; set when it has started.
     yielder: *const Yielder<Wake, Yield>,
@@ -125,6 +130,32 @@ struct Resting {
     owner: *mut StoreInner,
     /// What it has set aside and, last, its newest activation.
     activations: Vec<Activation>,
+    /// Frames on its stack that belong to a thread.
+    pins: u32,
+    /// The thread where it was suspended last; none before it has started.
+    thread: Option<ThreadId>,
+}
+
+impl Resting {
+    /// Whether it has started and not ended.
+    fn is_suspended(&self) -> bool {
+        self.coroutine.as_ref().is_some_and(|coroutine| coroutine.started() && !coroutine.done())
+    }
+
+    /// Whether it may go on here.
+    fn may_run_here(&self) -> bool {
+        self.pins == 0 || self.thread.is_none_or(|thread| thread == std::thread::current().id())
+    }
+}
+
+impl Drop for Resting {
+    fn drop(&mut self) {
+        if self.is_suspended() {
+            // Freeing the stack would unwind it by force, through generated code.
+            eprintln!("assay-runtime: a suspended fiber was dropped");
+            std::process::abort();
+        }
+    }
 }
 
 /// A fiber that runs, or waits for one that it has resumed.
@@ -132,6 +163,10 @@ struct Running {
     bounds: Bounds,
     yielder: *const Yielder<Wake, Yield>,
     cancelled: bool,
+    /// Frames on its stack that belong to a thread.
+    pins: u32,
+    /// Futures of host functions that are being polled on its stack: it cannot be suspended inside of them.
+    polls: u32,
     /// Where its activations begin among the store's.
     base: usize,
 }
@@ -146,7 +181,7 @@ enum Place {
 
 #[derive(Default)]
 struct Slot {
-    generation: u32,
+    generation: u64,
     place: Place,
 }
 
@@ -161,6 +196,8 @@ pub(crate) struct Fibers {
     pub(crate) waker: Waker,
     epoch: Arc<AtomicU64>,
     stats: FiberStats,
+    /// Whether the store is being dropped.
+    closing: bool,
 }
 
 impl Fibers {
@@ -173,6 +210,7 @@ impl Fibers {
             waker: Waker::default(),
             epoch,
             stats: FiberStats::default(),
+            closing: false,
         }
     }
 
@@ -206,7 +244,7 @@ impl Fibers {
     fn release(&mut self, index: u32) {
         let slot = &mut self.slots[index as usize];
         slot.place = Place::Free;
-        slot.generation = slot.generation.wrapping_add(1);
+        slot.generation += 1;
         self.free.push(index);
     }
 }
@@ -227,7 +265,7 @@ impl Fiber {
     pub fn new(store: &mut StoreInner, func: Func, args: &[Val]) -> Result<Fiber, Error> {
         func.check_args(store, args)?;
         let args = args.to_vec();
-        Fiber::of(store, move |caller| func.call(caller, &args))
+        Fiber::make(store, 0, move |caller| func.call(caller, &args))
     }
 
     /// A fiber that will run `body`: an instantiation with its start function, or several calls.
@@ -238,6 +276,18 @@ impl Fiber {
         store: &mut StoreInner,
         body: impl FnOnce(&mut Caller<'_>) -> Result<Vec<Val>, Error> + Send + 'static,
     ) -> Result<Fiber, Error> {
+        Fiber::make(store, 1, body)
+    }
+
+    /// `pins`: whether the body's frame holds what may not be sent.
+    fn make(
+        store: &mut StoreInner,
+        pins: u32,
+        body: impl FnOnce(&mut Caller<'_>) -> Result<Vec<Val>, Error> + Send + 'static,
+    ) -> Result<Fiber, Error> {
+        if store.state.fibers.closing {
+            return Err(misuse(FiberMisuse::Closing));
+        }
         let engine = store.engine().clone();
         let fibers = &mut store.state.fibers;
         if fibers.count() >= engine.config().max_fibers {
@@ -251,11 +301,13 @@ impl Fiber {
         let coroutine =
             Coroutine::with_stack(stack, move |yielder, wake| unsafe { run_body(ctx, yielder, wake, body) });
         let fiber = Resting {
-            coroutine,
+            coroutine: Some(coroutine),
             bounds,
             yielder: std::ptr::null(),
             owner: std::ptr::null_mut(),
             activations: Vec::new(),
+            pins,
+            thread: None,
         };
         let fibers = &mut store.state.fibers;
         let index = fibers.free.pop().unwrap_or_else(|| {
@@ -278,6 +330,9 @@ impl Fiber {
     /// Resumes the panic of a host function.
     pub fn resume(self, store: &mut StoreInner, slice: Slice) -> Result<Turn, Error> {
         store.check_slice(slice)?;
+        if store.state.fibers.closing {
+            return Err(misuse(FiberMisuse::Closing));
+        }
         let fiber = self.take(store)?;
         store.state.fibers.stats.resumes += 1;
         let turn = switch(store, self.index, fiber, Wake::Go, slice);
@@ -289,14 +344,14 @@ impl Fiber {
     /// that goes on regardless cannot suspend it again.
     ///
     /// # Errors
-    /// `Usage` for another store's fiber, one that runs or has ended.
+    /// `Usage` for another store's fiber, one that runs or has ended, or waits in another thread; `Corrupt` or `Internal`
+    /// when that is what it met on its way out.
     ///
     /// # Panics
     /// Resumes the panic of a host function.
     pub fn cancel(self, store: &mut StoreInner) -> Result<(), Error> {
         let fiber = self.take(store)?;
-        cancel(store, self.index, fiber);
-        Ok(())
+        cancel(store, self.index, fiber)
     }
 
     /// Whether it neither runs nor has ended.
@@ -314,9 +369,20 @@ impl Fiber {
         if slot.generation != self.generation {
             return Err(misuse(FiberMisuse::Ended));
         }
-        match std::mem::replace(&mut slot.place, Place::Running) {
-            Place::Resting(fiber) => Ok(fiber),
-            Place::Running | Place::Free => Err(misuse(FiberMisuse::Running)),
+        match std::mem::take(&mut slot.place) {
+            Place::Resting(fiber) if !fiber.may_run_here() => {
+                slot.place = Place::Resting(fiber);
+                Err(misuse(FiberMisuse::OtherThread))
+            }
+            Place::Resting(fiber) => {
+                slot.place = Place::Running;
+                Ok(fiber)
+            }
+            Place::Running => {
+                slot.place = Place::Running;
+                Err(misuse(FiberMisuse::Running))
+            }
+            Place::Free => Err(misuse(FiberMisuse::Ended)),
         }
     }
 }
@@ -324,7 +390,7 @@ impl Fiber {
 impl StoreInner {
     /// Fibers that have started and not ended, and do not run.
     pub fn suspended_fibers(&self) -> usize {
-        self.state.fibers.resting().filter(|fiber| fiber.coroutine.started()).count()
+        self.state.fibers.resting().filter(|fiber| fiber.is_suspended()).count()
     }
 
     /// What it has seen of fibers.
@@ -366,41 +432,76 @@ impl Caller<'_> {
         unsafe { suspend(self.address(), Yield::Host) }
     }
 
-    /// Whether [`Self::suspend`] can do that.
+    /// Whether [`Self::suspend`] can do that, unless the fiber has been given up.
     pub fn on_fiber(&self) -> bool {
         self.state.running_here().is_some()
     }
 }
 
 impl State {
-    /// The innermost fiber, if this is its stack.
+    /// The innermost fiber, if this is its stack and it can be suspended here: neither in the poll of a host function's
+    /// future, whose context ends with the turn, nor in what a panic drops, since threads count their panics.
     fn running_here(&self) -> Option<&Running> {
-        self.fibers.running.last().filter(|running| running.bounds.contains(here()))
+        let running = self.fibers.running.last()?;
+        let here = running.bounds.contains(here()) && running.polls == 0 && !std::thread::panicking();
+        here.then_some(running)
+    }
+
+    /// A frame that belongs to this thread begins: the fiber cannot go on in another.
+    pub(crate) fn pin_fiber(&mut self) {
+        if let Some(running) = self.fibers.running.last_mut() {
+            running.pins += 1;
+        }
+    }
+
+    /// It ends.
+    pub(crate) fn unpin_fiber(&mut self) {
+        if let Some(running) = self.fibers.running.last_mut() {
+            running.pins -= 1;
+        }
+    }
+
+    /// Counts a poll of a host function's future on the fiber's stack: its beginning, or its end.
+    pub(super) fn polling(&mut self, begins: bool) {
+        if let Some(running) = self.fibers.running.last_mut() {
+            running.polls = if begins { running.polls + 1 } else { running.polls - 1 };
+        }
     }
 }
 
 impl Drop for StoreInner {
     fn drop(&mut self) {
+        self.state.fibers.closing = true;
+        let mut panic = None;
         for index in 0..self.state.fibers.slots.len() {
             let place = &mut self.state.fibers.slots[index].place;
-            if let Place::Resting(_) = place
-                && let Place::Resting(fiber) = std::mem::replace(place, Place::Running)
-            {
-                if std::thread::panicking() {
-                    // A second panic would end the process.
-                    let _ = catch_unwind(AssertUnwindSafe(|| cancel(self, index as u32, fiber)));
-                } else {
-                    cancel(self, index as u32, fiber);
-                }
+            let Place::Resting(fiber) = std::mem::take(place) else { continue };
+            if !fiber.may_run_here() {
+                // Nothing will run there again, so what it refers to may go.
+                std::mem::forget(fiber);
+                continue;
             }
+            *place = Place::Running;
+            // All of them end before the state does.
+            let outcome = catch_unwind(AssertUnwindSafe(|| cancel(self, index as u32, fiber)));
+            panic = panic.or(outcome.err());
+        }
+        if let Some(payload) = panic.filter(|_| !std::thread::panicking()) {
+            resume_unwind(payload);
         }
     }
 }
 
-fn cancel(store: &mut StoreInner, index: u32, fiber: Box<Resting>) {
+fn cancel(store: &mut StoreInner, index: u32, fiber: Box<Resting>) -> Result<(), Error> {
     store.state.fibers.stats.cancels += 1;
-    // What it would have ended with does not matter any more.
-    let _ = switch(store, index, fiber, Wake::Cancel, Slice::default());
+    match switch(store, index, fiber, Wake::Cancel, Slice::default()) {
+        Turn::Done(Err(error)) if matches!(error.kind(), ErrorKind::Corrupt(_) | ErrorKind::Internal(_)) => {
+            Err(error)
+        }
+        // What else it would have ended with does not matter any more.
+        Turn::Done(_) => Ok(()),
+        Turn::Yielded(_) => Err(Error::internal("a fiber that was given up has waited again")),
+    }
 }
 
 /// Gives the fiber a turn. It has left its slot, and comes back to it if it rests again.
@@ -422,14 +523,15 @@ fn switch(store: &mut StoreInner, index: u32, mut fiber: Box<Resting>, wake: Wak
     newest.restore(&state.ctx);
     // SAFETY: the context is pinned and generated code is not running.
     unsafe { (*ctx).owner = owner.cast() };
-    let running =
-        Running { bounds: fiber.bounds, yielder: fiber.yielder, cancelled: wake == Wake::Cancel, base };
+    let cancelled = wake == Wake::Cancel;
+    let Resting { bounds, yielder, pins, .. } = *fiber;
+    let running = Running { bounds, yielder, cancelled, pins, polls: 0, base };
     state.fibers.running.push(running);
 
     let current = Current::set(ctx);
     let stack = OnStack::of(fiber.bounds);
     // The fiber uses the store by its address.
-    let came = fiber.coroutine.resume(wake);
+    let came = fiber.coroutine.as_mut().expect("a resting fiber has its stack").resume(wake);
     drop(stack);
     drop(current);
 
@@ -440,20 +542,23 @@ fn switch(store: &mut StoreInner, index: u32, mut fiber: Box<Resting>, wake: Wak
         swapped();
     }
     let running = state.fibers.running.pop().expect("pushed above");
-    fiber.yielder = running.yielder;
+    (fiber.yielder, fiber.pins) = (running.yielder, running.pins);
     fiber.activations = state.activations.split_off(base);
     fiber.activations.push(Activation::of(&state.ctx));
     state.activations.pop().expect("pushed above").restore(&state.ctx);
     state.end_turn(outer_turn);
     let ended = match came {
         CoroutineResult::Yield(why) => {
+            fiber.thread = Some(std::thread::current().id());
             state.fibers.slots[index as usize].place = Place::Resting(fiber);
             return Turn::Yielded(why);
         }
         CoroutineResult::Return(ended) => ended,
     };
     state.fibers.release(index);
-    store.engine().stacks().give(fiber.coroutine.into_stack());
+    if let Some(coroutine) = fiber.coroutine.take() {
+        store.engine().stacks().give(coroutine.into_stack());
+    }
     match ended {
         Ok(result) => Turn::Done(result),
         Err(payload) => resume_unwind(payload),
@@ -472,7 +577,7 @@ unsafe impl Send for Context {}
 /// `ctx` is that of a store that is borrowed by whoever resumes the fiber, each time.
 unsafe fn run_body(ctx: Context, yielder: &Yielder<Wake, Yield>, wake: Wake, body: Box<Body>) -> Ended {
     if wake == Wake::Cancel {
-        return Ok(Err(cancelled()));
+        return catch_unwind(AssertUnwindSafe(|| drop(body))).map(|()| Err(cancelled()));
     }
     // SAFETY: the resumer has set it to the store that it borrows.
     let owner = unsafe { (*ctx.0).owner }.cast::<StoreInner>();
@@ -494,8 +599,7 @@ unsafe fn suspend(store: *mut StoreInner, why: Yield) -> Result<(), Error> {
     let yielder = {
         // SAFETY: the caller's promise; the borrow ends here.
         let state = unsafe { &(*store).state };
-        // What is dropped by a panic is no place to wait in: how many panics there are is counted by threads.
-        let running = state.running_here().filter(|_| !std::thread::panicking());
+        let running = state.running_here();
         let running = running.ok_or_else(|| misuse(FiberMisuse::NotOnFiber))?;
         if running.cancelled {
             return Err(cancelled());
@@ -526,6 +630,7 @@ pub(crate) unsafe fn point(owner: *mut StoreInner, cost: u32) -> Result<(), Erro
     // SAFETY: the caller's promise.
     let store = unsafe { &mut *owner };
     if store.engine().config().fuel && store.fuel() < u64::from(cost) {
+        store.state.take_fuel(cost.into());
         store.set_fuel(0);
         return Err(Error::of_trap(TrapCode::OutOfFuel));
     }

@@ -53,8 +53,8 @@ impl State {
         // SAFETY: the context is pinned; generated code is not running while `self` is borrowed here.
         let ctx = unsafe { &mut *self.ctx.as_ptr() };
         ctx.fuel = turn.map_or(budget, |turn| turn.min(budget));
-        ctx.fuel_reserve = budget - ctx.fuel;
-        self.fibers.turns.excess = turn.map(|turn| turn - ctx.fuel);
+        ctx.fuel_reserve = budget.saturating_sub(ctx.fuel);
+        self.fibers.turns.excess = turn.map(|turn| turn.saturating_sub(ctx.fuel));
     }
 
     fn set_deadline(&mut self, deadline: u64) -> u64 {

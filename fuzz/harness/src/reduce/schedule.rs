@@ -100,8 +100,10 @@ fn turns(run: &mut Run<'_>) {
     for index in 0..run.best.schedule.turns.len() {
         let Some(Turn::Resume(fiber, slice)) = run.best.schedule.turns.get(index).copied() else { continue };
         for simpler in [Slice::default(), Slice { epochs: None, ..slice }, Slice { fuel: None, ..slice }] {
-            if simpler != slice {
-                change(run, |schedule| schedule.turns[index] = Turn::Resume(fiber, simpler));
+            let mut case = run.best.clone();
+            case.schedule.turns[index] = Turn::Resume(fiber, simpler);
+            if simpler != slice && run.attempt(case) {
+                break;
             }
         }
         lower(

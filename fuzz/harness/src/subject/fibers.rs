@@ -21,7 +21,7 @@ impl<'c, E: Executor> Script<'c, E> {
         if steps.is_empty() {
             return Vec::new();
         }
-        executor.set_fuel(self.fuel.map(|fuel| fuel.saturating_mul(steps.len() as u64)));
+        executor.set_fuel(self.fuel.map(|fuel| fuel.saturating_mul(steps.len() as u64).min(i64::MAX as u64)));
         let mut fibers: Vec<State<E::Fiber>> = Vec::with_capacity(steps.len());
         for step in steps {
             let started = match &step.action {

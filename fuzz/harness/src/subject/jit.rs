@@ -727,7 +727,8 @@ fn outcome(error: &Error) -> Outcome {
         // Thrown where nothing can be called: see `Jit::failed`.
         ErrorKind::Exception(_) => Outcome::Thrown { graph: HeapGraph::default() },
         ErrorKind::Cancelled => Outcome::Cancelled,
-        ErrorKind::Exhausted(wasm::Resource::Fibers) => Outcome::Unsupported(error.to_string()),
+        // No case has so many: they leak.
+        ErrorKind::Exhausted(wasm::Resource::Fibers) => Outcome::Crashed(error.to_string()),
         ErrorKind::Exhausted(resource) => Outcome::Exhausted(match resource {
             wasm::Resource::CallStack => Resource::CallStack,
             wasm::Resource::Fuel => Resource::Fuel,
