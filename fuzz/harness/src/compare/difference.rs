@@ -59,10 +59,15 @@ pub(super) fn pair(case: &Case, reference: Side<'_>, subject: Side<'_>, first: b
             });
             return pair;
         };
-        if let Some((cut, discard)) = permitted_end(reference, x, subject, y, first) {
-            pair.discards.push(discard);
-            pair.cut = Some(cut);
-            return pair;
+        // Fibers run at the same time: what ends one early may show in all.
+        let together = if step == case.first_fiber() { case.steps.len() } else { step + 1 };
+        for (x, y) in (step..together).filter_map(|step| Some((a.outcomes.get(step)?, b.outcomes.get(step)?)))
+        {
+            if let Some((cut, discard)) = permitted_end(reference, x, subject, y, first) {
+                pair.discards.push(discard);
+                pair.cut = Some(cut);
+                return pair;
+            }
         }
         if let (Outcome::Unchecked, other) | (other, Outcome::Unchecked) = (x, y)
             && matches!(other, Outcome::Rejected(..) | Outcome::Done | Outcome::Unchecked)

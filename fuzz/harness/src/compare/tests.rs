@@ -499,3 +499,29 @@ fn each_expectation_wants_its_outcome() {
     assert!(matches!(check(Source::Binary(vec![]), Outcome::Done), Verdict::Fail(_)));
     assert!(matches!(verdict(Expect::Success, Outcome::Unchecked), Verdict::Fail(_)));
 }
+
+/// A fiber that runs out of stack, or of a heap that is never collected, ends the comparison of those before it too.
+#[test]
+fn what_ends_one_fiber_early_ends_the_comparison_of_all() {
+    let call = || crate::Step {
+        action: crate::Action::Invoke { module: None, field: "f".into(), args: Vec::new() },
+        expect: crate::Expect::Any,
+        line: 0,
+    };
+    let case = |fibers| Case {
+        schedule: crate::Schedule { fibers, ..crate::Schedule::default() },
+        steps: (0..3).map(|_| call()).collect(),
+    };
+    let shows = |first: TrapKind, last: Outcome| Observation {
+        outcomes: vec![Outcome::Done, Outcome::Trapped(first), last],
+        ..Observation::default()
+    };
+    let a = shows(TrapKind::Unreachable, Outcome::Done);
+    let b = shows(TrapKind::CastFailure, Outcome::Exhausted(Resource::CallStack));
+    let compared = |fibers| compare(&case(fibers), &[("interp", &a), ("jit:copying", &b)]);
+    assert_eq!(compared(2).findings, []);
+    assert_eq!(compared(2).discards.get(&DiscardKind::CallStack), Some(&1));
+    for fibers in [0, 1] {
+        assert_eq!(compared(fibers).findings.len(), 1, "{fibers}");
+    }
+}

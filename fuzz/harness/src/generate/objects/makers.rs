@@ -68,6 +68,12 @@ impl Generator<'_, '_> {
             });
             // A wait counts like a collection: programs have so many points of both together.
             self.p.function_mut(pause).cost.collections = 1;
+            // Calls itself for ever: fibers are suspended at every depth, and each has a stack that ends.
+            let deep = self.p.declare(&[ValType::I32], &[ValType::I32]);
+            self.p.deep = deep;
+            self.define(deep, usize::MAX, |g| {
+                g.f.op().local_get(0).call(deep).i32_const(1).i32_add();
+            });
             // The host calls them by reference.
             self.p.table_functions.extend([pulse, churn, pause]);
         }

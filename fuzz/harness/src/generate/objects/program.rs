@@ -149,8 +149,9 @@ pub(super) struct Program {
     pub(super) payload: Vec<ValType>,
     /// `() -> ()`: throw.
     pub(super) throwers: Vec<u32>,
-    /// `() -> ()`: suspends the fiber.
+    /// `() -> ()`: suspends the fiber; and `(i32) -> i32`: exhausts the call stack.
     pub(super) pause: u32,
+    pub(super) deep: u32,
     /// `(anyref) -> i64`: deep checksum.
     pub(super) walk: u32,
     /// Per array and struct type, `(ref $type) -> i64`.

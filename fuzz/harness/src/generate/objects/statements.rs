@@ -147,6 +147,10 @@ impl Generator<'_, '_> {
             self.f.op().call(LOG_I64);
             self.trap();
         }
+        // The comparison of the case ends there, so seldom.
+        if self.fibers && self.c.chance(1, 32) {
+            self.f.op().i32_const(0).call(self.p.deep).drop();
+        }
         // What the anchors reach has survived whatever was collected since.
         let anchor = self.f.params as u32 + 1;
         self.f.op().local_get(anchor);
