@@ -749,3 +749,37 @@ fn fuel_that_is_set_within_a_turn_does_not_lengthen_it() {
         assert_eq!((yields.len(), i32_of(&result.unwrap())), (0, 100), "{name}");
     }
 }
+
+#[test]
+fn an_exception_waits_in_a_host_function_while_others_collect() {
+    for (name, engine) in yielding() {
+        for given_up in [false, true] {
+            let step: Arc<Step> = Arc::new(|caller, instance, _, mine| {
+                let error = call(caller, instance, "throw", std::slice::from_ref(mine)).unwrap_err();
+                assert!(error.exception().is_some());
+                // Nothing but the error holds it now.
+                caller.suspend()?;
+                Err(error)
+            });
+            let (mut store, instance) = walker(&engine, step);
+            let fiber = start(&mut store, instance, "throwing", &[Val::I32(21)]);
+            let turn = fiber.resume(&mut store, Slice::default()).unwrap();
+            assert!(matches!(turn, Turn::Yielded(Yield::Host)), "{name}");
+            let sibling = start(&mut store, instance, "deep", &[Val::I32(30)]);
+            sibling.resume(&mut store, fuel(12)).unwrap();
+            store.gc(CollectKind::Full).unwrap();
+            store.gc(CollectKind::Slice { objects: 1 }).unwrap();
+            sibling.cancel(&mut store).unwrap();
+            if given_up {
+                fiber.cancel(&mut store).unwrap();
+            } else {
+                let (_, result) = until_it_ends(&mut store, fiber, Slice::default());
+                assert_eq!(i32_of(&result.unwrap()), 42, "{name}");
+            }
+            assert_eq!((store.suspended_fibers(), store.live_handles()), (0, 0), "{name}");
+            if engine.collector().constraints.collects {
+                assert_eq!(store.live_objects().unwrap().0, 0, "{name} {given_up}");
+            }
+        }
+    }
+}
