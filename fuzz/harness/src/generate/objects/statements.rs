@@ -148,7 +148,7 @@ impl Generator<'_, '_> {
             self.trap();
         }
         // The comparison of the case ends there, so seldom.
-        if self.fibers && self.c.chance(1, 32) {
+        if self.fibers && self.c.chance(1, 14) {
             self.f.op().i32_const(0).call(self.p.deep).drop();
         }
         // What the anchors reach has survived whatever was collected since.
