@@ -7,6 +7,7 @@ pub(crate) mod constant;
 pub(crate) mod exception;
 pub(crate) mod fiber;
 pub(crate) mod fused;
+pub(crate) mod host;
 pub(crate) mod memory;
 pub(crate) mod meter;
 pub(crate) mod numeric;
