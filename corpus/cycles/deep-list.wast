@@ -1,5 +1,6 @@
 ;;! title = "a list of 10,000 cells, straight and with its end tied to its middle, overflows a recursive marker"
 ;;! observe_state = false
+;;! collect_every = 250
 
 ;; The graph is not observed: it is larger than an observer needs to hold.
 (module

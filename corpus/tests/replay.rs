@@ -22,15 +22,12 @@ const SUBJECTS: &[&str] = &[
     "jit:*,regalloc=single_pass,gc-stress",
     "jit:*,every-safepoint,verify",
     "jit:*,opt=speed,gc-stress=all",
+    "jit:*,fibers",
 ];
 
-/// Cases whose stress run would take minutes without optimisation of this project itself: a list of 10,000 cells is
-/// marked and verified 10,000 times. In release they run under stress too.
-const TOO_DEEP_FOR_DEBUG_STRESS: &[&str] = &["cycles/deep-list"];
-
-/// Those that would take minutes in release too when each step along the list collects; of the stress runs they take one
-/// a collector.
-const TOO_DEEP_FOR_SAFEPOINTS: &[&str] = &["cycles/deep-list"];
+/// Cases that a run with a collection at every allocation or safepoint would take minutes for, since each walks along all
+/// of them: they say themselves when to collect, and a smaller one beside them runs under stress.
+const TOO_DEEP_FOR_STRESS: &[&str] = &["cycles/deep-list"];
 
 /// Files with malformed modules that the JIT calls invalid, and the settled deviation of `assay validate` that accounts for it.
 /// Without such a module in a file, the trial fails, as without a JIT that calls it so.
@@ -64,14 +61,7 @@ fn replay(file: &CorpusFile) -> Result<(), Failed> {
         for mut subject in subject::parse_on(&shelf, spelling)? {
             let name = subject.name().to_owned();
             let stress = is_stress(&name);
-            if cfg!(debug_assertions) && stress && TOO_DEEP_FOR_DEBUG_STRESS.contains(&file.label().as_str())
-            {
-                continue;
-            }
-            let deep = TOO_DEEP_FOR_SAFEPOINTS.contains(&file.label().as_str());
-            let twice = name.contains("gc-stress") && (name.contains("opt=") || name.contains("regalloc="));
-            let safepoints = name.contains("every-safepoint") || name.contains("gc-stress=all");
-            if deep && (safepoints || twice) {
+            if stress && TOO_DEEP_FOR_STRESS.contains(&file.label().as_str()) {
                 continue;
             }
             let mut observation = observe(subject.as_mut(), &case);

@@ -20,12 +20,13 @@ const STRESS: &[&str] = &["jit:*,regalloc=*,gc-stress"];
 
 /// Subjects that run the GC and exception files with a collection at every safepoint: each function's entry, each arrival
 /// at a loop's header, each call of the runtime. Then with the modes that change what barriers and collections do, first
-/// with inline allocation, then with every mode there is.
+/// with inline allocation, then with every mode there is; and each call on a fiber.
 const SAFEPOINTS: &[&str] = &[
     "jit:*,every-safepoint,verify",
     "jit:*,every-safepoint,barrier-slow,verify",
     "jit:*,every-safepoint,move-always,verify",
     "jit:*,gc-stress=all",
+    "jit:*,fibers,every-safepoint,verify",
 ];
 
 /// Subjects that run what depends on the processor with code for older ones.

@@ -1,8 +1,13 @@
 //! What a subject shows of a run: one outcome per step, then the exported state and the heap graph.
 
+mod executed;
 mod heap;
 
+pub(crate) use executed::hash;
+pub use executed::{Executed, INSTRUCTIONS, MAX_CONTEXTS};
 pub use heap::HeapCounters;
+
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
@@ -152,6 +157,10 @@ pub struct Counters {
     pub frame_only_survivors: u64,
     /// Of those, read again afterwards (interpreter's survey).
     pub frame_only_reread: u64,
+    /// Instructions on references and objects that were executed (interpreter only).
+    pub executed: Executed,
+    /// Shapes of the cycles that were reachable when the program had its heap collected, as hashes (interpreter only).
+    pub cycle_shapes: BTreeSet<u32>,
     /// All counters of the JIT's heap.
     pub heap: HeapCounters,
     /// What happened to fibers.
@@ -192,6 +201,8 @@ impl Counters {
         self.collections += other.collections;
         self.frame_only_survivors += other.frame_only_survivors;
         self.frame_only_reread += other.frame_only_reread;
+        self.executed.merge(&other.executed);
+        self.cycle_shapes.extend(&other.cycle_shapes);
         self.heap.add(&other.heap);
         self.fibers.add(&other.fibers);
     }

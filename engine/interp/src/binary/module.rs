@@ -79,6 +79,8 @@ pub(crate) enum Phase {
     Decode,
     Validate,
     Translate,
+    /// With code that tells which of its stretches are entered.
+    Cover,
 }
 
 /// Takes a module's bytes through the phases up to `phase`.
@@ -225,7 +227,7 @@ impl Decoder {
         if let Some(error) = self.invalid.or(limit).or(self.untranslated) {
             return Err(error);
         }
-        self.module.is_complete = self.phase == Phase::Translate;
+        self.module.is_complete = self.phase >= Phase::Translate;
         Ok(Module(Arc::new(self.module)))
     }
 
@@ -483,13 +485,14 @@ impl Decoder {
         }
         let mut untranslated = None;
         let mut translator = None;
-        if typing.is_some() && self.phase == Phase::Translate && !is_limited && self.untranslated.is_none() {
+        if typing.is_some() && self.phase >= Phase::Translate && !is_limited && self.untranslated.is_none() {
             translator = match expr {
                 ExprContext::Function { defined, locals } => self
                     .defined_funcs
                     .get(defined)
                     .and_then(|&ty| self.module.func_type(ty))
-                    .map(|ty| Translator::function(&self.module, ty, locals)),
+                    .map(|ty| Translator::function(&self.module, ty, locals))
+                    .map(|body| if self.phase == Phase::Cover { body.covering() } else { body }),
                 ExprContext::Constant(ty, _) => Some(Translator::constant(&self.module, ty)),
             };
         }

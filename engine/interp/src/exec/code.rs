@@ -6,6 +6,7 @@
 //! Invariant (the translator's): each slot named by an operation is below [`Body::frame_size`], each branch target
 //! inside the body, each module index inside its index space.
 
+use super::cover::Stretch;
 use crate::syntax::opcodes::{MemoryAccess, Numeric, opcode_tables};
 use crate::syntax::types::RefType;
 
@@ -36,6 +37,8 @@ macro_rules! define_code {
             Throw, ThrowRef,
             // d: index of the cast's type in `ref_types`.
             BrOnCast, BrOnCastFail,
+            // b: a stretch of code that control enters here (see `cover`).
+            Cover,
             // Moves. Const: value in a (low) and b (high). CopyRange: d.. := a.., b slots, d < a.
             Const, Copy, CopyRange,
             // d := if slot (d + 2) then a else b; the wide form for two-slot values at d, d + 2 with condition d + 4.
@@ -132,13 +135,15 @@ pub(crate) struct Handler {
 }
 
 /// A function body or constant expression in internal code.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Body {
     pub(crate) ops: Vec<Op>,
     /// Branch tables' targets, wide constants.
     pub(crate) pool: Vec<u32>,
     /// Types of tests and casts, with the module's type indices.
     pub(crate) ref_types: Vec<RefType>,
+    /// Stretches of code, where it is asked which have been executed.
+    pub(crate) stretches: Vec<Stretch>,
     /// Exception handlers.
     pub(crate) handlers: Vec<Handler>,
     /// Where the innermost handler in force changes: first operation and handler, by operation.

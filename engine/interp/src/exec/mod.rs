@@ -4,6 +4,7 @@
 pub(crate) mod aggregate;
 pub(crate) mod code;
 pub(crate) mod constant;
+pub(crate) mod cover;
 pub(crate) mod exception;
 pub(crate) mod fiber;
 pub(crate) mod fused;

@@ -448,6 +448,13 @@ impl Store {
                 // Spec: unreachable, blocks and branches.
                 Code::Unreachable => trap!(Unreachable),
                 Code::Loop => charged!(self.meter.charge(1, Point::Control)),
+                Code::Cover => {
+                    if let Some(stretch) = body.stretches.get(op.b as usize) {
+                        stretch.enter();
+                    }
+                    // It stands for no instruction.
+                    count -= 1;
+                }
                 Code::Br => pc = op.b as usize,
                 Code::BrIf => {
                     if reg!(op.a) as u32 != 0 {

@@ -7,7 +7,7 @@
 use super::heap::{Heap, Payload, object_size};
 use super::store::Store;
 use super::types::Types;
-use super::value::{Bits, ExternRef, Ref, Value};
+use super::value::{Bits, ExternRef, ObjectAddr, Ref, Value};
 use crate::exec::run::Machine;
 
 /// What a collection left alive.
@@ -30,6 +30,20 @@ impl Store {
         let types = &self.types;
         self.heap.sweep(|object| types.get(object.ty).map_or(0, |ty| object_size(ty, &object.payload)));
         LiveSet { objects: self.heap.stats.objects, bytes: self.heap.stats.bytes }
+    }
+
+    /// The objects reachable from `extra_roots` and the roots of the store, in no particular order; frees nothing.
+    pub fn reachable_objects(&mut self, extra_roots: &[Value]) -> Vec<ObjectAddr> {
+        let mut work = self.store_roots();
+        work.extend(self.frame_roots());
+        work.extend(extra_roots.iter().filter_map(object_of));
+        let marked = mark(&self.types, &mut self.heap, work, |_| {});
+        for &index in &marked {
+            if let Some(object) = self.heap.get_mut(index) {
+                object.marked = false;
+            }
+        }
+        marked.into_iter().map(ObjectAddr).collect()
     }
 
     /// Counts objects reachable from `extra_roots` and the roots of the store, and frees nothing.

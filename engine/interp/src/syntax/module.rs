@@ -1,6 +1,7 @@
 //! Modules (spec: Structure / Modules): what the decoder produces and instantiation reads. Immutable
 //! and shared; function bodies are here already in internal code.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::features::Features;
@@ -107,7 +108,7 @@ pub(crate) struct Data {
 }
 
 /// The content of a module. Index spaces list imports first.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct ModuleData {
     pub(crate) groups: Vec<RecGroup>,
     /// For each type index, its group and the position in it.
@@ -175,6 +176,18 @@ impl Module {
     /// interpreter gives [`crate::ErrorKind::Unsupported`].
     pub fn new(bytes: &[u8], features: &Features) -> Result<Module> {
         crate::binary::module::decode(bytes, features, Phase::Translate)
+    }
+
+    /// The same as [`Module::new`], with code that tells what of it has been executed: see [`Module::covered`].
+    pub fn covering(bytes: &[u8], features: &Features) -> Result<Module> {
+        crate::binary::module::decode(bytes, features, Phase::Cover)
+    }
+
+    /// What of the functions has been executed, in any instance: ranges of the module's bytes, in order, in which the offsets of
+    /// executed instructions lie. Empty unless the module comes from [`Module::covering`]. Instructions that follow one that has
+    /// trapped, up to the next branch, call or label, count as executed.
+    pub fn covered(&self) -> impl Iterator<Item = Range<usize>> + '_ {
+        self.0.bodies.iter().flat_map(|body| &body.stretches).filter_map(|stretch| stretch.entered())
     }
 
     /// Only judges a binary module: the same errors as [`Module::new`], but for limits of execution.

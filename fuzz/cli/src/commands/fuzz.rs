@@ -189,12 +189,18 @@ fn table(summary: &Summary) -> String {
     for (name, totals) in &summary.by_generator {
         let _ = writeln!(
             text,
-            "  {name:<10} {:>7} cases  median {} instructions, {} allocations; {:.1} % read an object that only a frame \
-             kept alive through a collection",
+            "  {name:<10} {:>7} cases ({} returned, {} trapped or threw, {:.1} % cut short)  median {} instructions, {} \
+             allocations; {:.1} % read an object that only a frame kept alive through a collection; {:.1} % had a cycle at \
+             one, of {} shapes in all",
             totals.cases,
+            totals.returned,
+            totals.trapped,
+            percent(totals.cut_short, totals.cases),
             totals.median_instructions,
             totals.median_allocations,
-            percent(totals.useful, totals.cases)
+            percent(totals.useful, totals.cases),
+            percent(totals.cyclic, totals.cases),
+            totals.cycle_shapes
         );
     }
     let _ = writeln!(
@@ -202,6 +208,9 @@ fn table(summary: &Summary) -> String {
         "  collections {}, objects kept by frames only {}",
         summary.collections, summary.frame_only_survivors
     );
+    if let Some(text_of_instructions) = instructions(summary) {
+        let _ = writeln!(text, "  {text_of_instructions}");
+    }
     if let Some(text_of_fibers) = fibers(&summary.subject_fibers) {
         let _ = writeln!(text, "  {text_of_fibers}");
     }
@@ -230,6 +239,19 @@ fn table(summary: &Summary) -> String {
         );
     }
     text
+}
+
+/// How many of the instructions that count were executed in cases that all subjects agree on, and the rarest.
+fn instructions(summary: &Summary) -> Option<String> {
+    let executed = summary.contexts.values().filter(|contexts| **contexts > 0).count();
+    let (name, fewest) = summary.contexts.iter().min_by_key(|(_, contexts)| **contexts)?;
+    (executed > 0).then(|| {
+        format!(
+            "{executed} of {} instructions on references, objects, tables and exceptions executed and compared; the rarest, \
+             {name}, between {fewest} pairs of others",
+            summary.contexts.len()
+        )
+    })
 }
 
 /// What happened to fibers: what the schedule says is the same on each subject, what collectors did is added up.

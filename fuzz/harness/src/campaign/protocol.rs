@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::Observation;
-use crate::observe::{Counters, FiberCounters, HeapCounters};
+use crate::observe::{Counters, FiberCounters, HeapCounters, Outcome};
 
 /// A request to a worker.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -56,6 +56,8 @@ pub struct Report {
     pub findings: Vec<FindingRecord>,
     /// Comparisons that permitted differences cut short, by kind.
     pub discards: BTreeMap<String, u64>,
+    /// How the calls ended on the first subject.
+    pub ends: Ends,
     /// The interpreter's counters, or the first subject's.
     pub reference: Counters,
     /// Collections over all subjects.
@@ -68,6 +70,33 @@ pub struct Report {
     pub heaps: Vec<HeapCounters>,
     /// What happened to each subject's fibers, in the same order.
     pub fibers: Vec<FiberCounters>,
+}
+
+/// How the steps of a case ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ends {
+    /// All did what they were for.
+    #[default]
+    Returned,
+    /// Some trapped or threw, the others returned.
+    Trapped,
+    /// Some ended otherwise.
+    Otherwise,
+}
+
+impl Ends {
+    /// Of these outcomes.
+    pub fn of(outcomes: &[Outcome]) -> Ends {
+        let returned = |outcome: &Outcome| matches!(outcome, Outcome::Done | Outcome::Returned { .. });
+        let trapped = |outcome: &Outcome| matches!(outcome, Outcome::Trapped(_) | Outcome::Thrown { .. });
+        if outcomes.iter().all(returned) {
+            Ends::Returned
+        } else if outcomes.iter().all(|outcome| returned(outcome) || trapped(outcome)) {
+            Ends::Trapped
+        } else {
+            Ends::Otherwise
+        }
+    }
 }
 
 /// A finding on its way to disk and to people.

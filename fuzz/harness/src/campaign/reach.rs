@@ -18,7 +18,7 @@ use crate::subject::{collector_of, stress};
 pub struct Unreached {
     /// The subject.
     pub subject: String,
-    /// The counter's name in [`assay_gc::Stats::each`], or what of fibers was counted.
+    /// The counter's name in [`assay_gc::Stats::each`], what of fibers was counted, or an instruction.
     pub counter: &'static str,
 }
 
@@ -47,8 +47,16 @@ pub fn unreached(summary: &Summary) -> Vec<Unreached> {
             }
         }
     }
+    // The interpreter alone tells what was executed.
+    if summary.subjects.iter().any(|subject| subject == "interp") && summary.subjects.len() > 1 {
+        let idle = summary.executed.contexts().filter(|(_, contexts)| *contexts == 0);
+        missing.extend(idle.map(|(counter, _)| Unreached { subject: EACH_PAIR.to_owned(), counter }));
+    }
     missing
 }
+
+/// Stands for the subject where a case counts only if no pair of subjects stopped comparing in it.
+const EACH_PAIR: &str = "each pair of subjects";
 
 /// What must have happened to fibers: collections found them suspended and, where objects move, updated them.
 fn of_fibers(fibers: &FiberCounters, constraints: &Constraints) -> Vec<(&'static str, u64)> {
@@ -111,6 +119,8 @@ fn wanted(constraints: &Constraints, stress: &Stress) -> Vec<&'static str> {
 mod tests {
     use assay_gc::{CodeShape, Stats};
 
+    use crate::observe::Executed;
+
     use super::*;
     use crate::observe::HeapCounters;
 
@@ -159,6 +169,11 @@ mod tests {
         let subject = format!("jit:{},opt=none", constraints().name);
         let mut summary = Summary { subjects: vec!["interp".into(), subject.clone()], ..Summary::default() };
         let missing = unreached(&summary);
+        let idle = Unreached { subject: EACH_PAIR.to_owned(), counter: "return_call_ref" };
+        assert!(missing.contains(&idle), "{missing:?}");
+        summary.executed = Executed::all();
+        let missing = unreached(&summary);
+        assert!(!missing.contains(&idle));
         let collections = Unreached { subject: subject.clone(), counter: "collections" };
         assert!(missing.contains(&collections), "{missing:?}");
         assert_eq!(collections.to_string(), format!("{subject}: collections is 0"));

@@ -1,13 +1,13 @@
 //! What a campaign did, added up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::protocol::Report;
-use crate::observe::{FiberCounters, HeapCounters};
+use super::protocol::{Ends, Report};
+use crate::observe::{Executed, FiberCounters, HeapCounters};
 
 /// Totals of a campaign.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -34,6 +34,11 @@ pub struct Summary {
     pub subject_heaps: Vec<HeapCounters>,
     /// What happened to each subject's fibers.
     pub subject_fibers: Vec<FiberCounters>,
+    /// What was executed in cases that no comparison was cut short in: each pair of subjects agrees on its results.
+    #[serde(skip)]
+    pub executed: Executed,
+    /// The number of different contexts of each instruction of `executed`.
+    pub contexts: BTreeMap<&'static str, usize>,
     /// Distinct findings: key → how often, where, what.
     pub findings: BTreeMap<String, FoundAgain>,
 }
@@ -45,6 +50,18 @@ pub struct GeneratorTotals {
     pub cases: u64,
     /// Cases in which an object survived a collection while only a frame reached it, and was read afterwards.
     pub useful: u64,
+    /// Cases with a cycle among the reachable objects when the program had its heap collected.
+    pub cyclic: u64,
+    /// Different shapes of such cycles.
+    pub cycle_shapes: usize,
+    #[serde(skip)]
+    shapes: BTreeSet<u32>,
+    /// Cases in which a comparison was cut short.
+    pub cut_short: u64,
+    /// Cases in which some call trapped, or threw to the host.
+    pub trapped: u64,
+    /// Cases whose calls all returned.
+    pub returned: u64,
     /// Executed instructions (interpreter) of each case; the median is printed.
     #[serde(skip)]
     pub instructions: Vec<u64>,
@@ -92,9 +109,18 @@ impl Summary {
         for (total, fibers) in self.subject_fibers.iter_mut().zip(&report.fibers) {
             total.add(fibers);
         }
+        if report.discards.is_empty() {
+            self.executed.merge(&report.reference.executed);
+        }
         let totals = self.by_generator.entry(generator.to_owned()).or_default();
         totals.cases += 1;
         totals.useful += u64::from(report.reference.frame_only_reread > 0);
+        let shapes = &report.reference.cycle_shapes;
+        totals.cyclic += u64::from(!shapes.is_empty());
+        totals.shapes.extend(shapes);
+        totals.cut_short += u64::from(!report.discards.is_empty());
+        totals.trapped += u64::from(report.ends == Ends::Trapped);
+        totals.returned += u64::from(report.ends == Ends::Returned);
         totals.instructions.push(report.reference.instructions);
         totals.allocations.push(report.reference.allocations);
     }
@@ -102,10 +128,12 @@ impl Summary {
     /// Sets the medians, the time, and turns microseconds into milliseconds; once, at the end.
     pub fn close(&mut self, elapsed: Duration) {
         self.seconds = elapsed.as_secs_f64();
+        self.contexts = self.executed.contexts().collect();
         for millis in &mut self.subject_millis {
             *millis /= 1000;
         }
         for totals in self.by_generator.values_mut() {
+            totals.cycle_shapes = totals.shapes.len();
             totals.median_instructions = median(&mut totals.instructions);
             totals.median_allocations = median(&mut totals.allocations);
         }

@@ -11,7 +11,7 @@ use crate::subject::Subject;
 use crate::{Case, Observation, generate};
 
 use super::findings;
-use super::protocol::{FindingRecord, Reply, Report, Request};
+use super::protocol::{Ends, FindingRecord, Reply, Report, Request};
 
 /// A worker's settings.
 #[derive(Clone, Debug, Default)]
@@ -63,6 +63,7 @@ pub fn examine(subjects: &mut [Box<dyn Subject>], case: &Case) -> Report {
             .iter()
             .map(|(kind, n)| (kind.to_string(), *n))
             .collect::<BTreeMap<_, _>>(),
+        ends: observations.first().map(|o| Ends::of(&o.outcomes)).unwrap_or_default(),
         reference: observations.first().map(|o| o.counters.clone()).unwrap_or_default(),
         collections: observations.iter().map(|o| o.counters.collections).sum(),
         frame_only_survivors: observations.iter().skip(1).map(|o| o.counters.frame_only_survivors).sum(),

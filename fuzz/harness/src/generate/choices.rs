@@ -173,6 +173,11 @@ impl<'a, 'u> Choices<'a, 'u> {
         }
     }
 
+    /// 128 bits.
+    pub(crate) fn v128(&mut self) -> i128 {
+        i128::from(self.i64()) << 64 | i128::from(self.i64() as u64)
+    }
+
     fn bits(&mut self, bytes: usize) -> u64 {
         (0..bytes).fold(0, |bits, _| bits << 8 | u64::from(self.byte()))
     }

@@ -6,6 +6,7 @@ use arbitrary::Unstructured;
 use wasmparser::{CompositeInnerType, Operator, Parser, Payload, Validator, WasmFeatures};
 
 use super::{GeneratorEntry, from_seed, registry, seed_bytes};
+use crate::observe::Executed;
 use crate::subject::InterpSubject;
 use crate::{Action, Case, Expect, Outcome, Resource, Source, Subject};
 
@@ -57,7 +58,7 @@ fn cases_of_short_inputs_are_valid() {
 #[test]
 fn typed_cases_emit_every_instruction_of_the_set() {
     let mut seen = BTreeSet::new();
-    for seed in 0..150 {
+    for seed in 0..200 {
         let case = from_seed("objects", seed).unwrap();
         for module in modules(&case) {
             let text = wasmprinter::print_bytes(module).unwrap();
@@ -209,6 +210,32 @@ fn typed_cases_do_enough() {
     assert!((1..calls / 5).contains(&trapped), "{figures}");
 }
 
+/// What a campaign must reach, and by how much: the instructions on references, objects, tables and exceptions and the tail
+/// calls are executed in few cases, between different others; and programs build cycles of many shapes.
+#[test]
+fn typed_cases_execute_every_instruction_and_build_cycles() {
+    const SEEDS: usize = 150;
+    let mut interp = InterpSubject::new();
+    let mut executed = Executed::default();
+    let (mut cyclic, mut shapes) = (0, BTreeSet::new());
+    for seed in 0..SEEDS as u64 {
+        let counters = interp.observe(&from_seed("objects", seed).unwrap()).counters;
+        executed.merge(&counters.executed);
+        cyclic += usize::from(!counters.cycle_shapes.is_empty());
+        shapes.extend(counters.cycle_shapes);
+    }
+    let mut rare: Vec<(&str, usize)> = executed.contexts().filter(|(_, contexts)| *contexts < 10).collect();
+    rare.sort_by_key(|(_, contexts)| *contexts);
+    println!("cycles in {cyclic} of {SEEDS}, of {} shapes; fewer than 10 contexts: {rare:?}", shapes.len());
+    let never: Vec<_> = rare.iter().filter(|(_, contexts)| *contexts == 0).collect();
+    assert!(never.is_empty(), "never executed: {never:?}");
+    assert!(
+        cyclic >= SEEDS * 6 / 10 && shapes.len() >= SEEDS / 5,
+        "{cyclic} with cycles, {} shapes",
+        shapes.len()
+    );
+}
+
 /// Most of wasm-smith's cases run into something soon, but each case that has a function to call calls it.
 #[test]
 fn smith_cases_run() {
@@ -342,6 +369,20 @@ const EXPECTED: &[&str] = &[
     "call_ref",
     "call_indirect",
     "call",
+    "return_call",
+    "return_call_indirect",
+    "return_call_ref",
+    "try_table",
+    "catch",
+    "catch_ref",
+    "catch_all",
+    "catch_all_ref",
+    "throw",
+    "throw_ref",
+    "i64x2.extract_lane",
+    "exnref",
+    "nullexnref",
+    "nullref",
     "any.convert_extern",
     "extern.convert_any",
     "table.get",

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+mod cycles;
 mod reach;
 
 use assay_interp as wasm;
@@ -18,9 +19,11 @@ use crate::graph::{
     ObjectKind, RawValue, StorageShape, SubTypeShape, TypeKey, TypeKeys, TypeView,
 };
 use crate::observe::{
-    Counters, FiberCounters, HeapCounters, Outcome, RejectStage, Resource, TraceEvent, TrapKind, Value,
+    Counters, Executed, FiberCounters, HeapCounters, Outcome, RejectStage, Resource, TraceEvent, TrapKind,
+    Value,
 };
 use crate::{Case, Observation};
+use cycles::Cycles;
 use reach::Reach;
 
 /// Limits that both executors must share.
@@ -68,7 +71,7 @@ impl Subject for InterpSubject {
     }
 
     fn observe(&mut self, case: &Case) -> Observation {
-        script::run(&mut Interp::new(), case)
+        script::run(&mut Interp { covers: true, ..Interp::new() }, case)
     }
 }
 
@@ -97,6 +100,10 @@ struct Interp {
     host: Shared,
     /// While the reachable bytes are measured.
     reach: Option<Rc<RefCell<Reach>>>,
+    /// Whether what was executed of the modules is told in the end, and they.
+    covers: bool,
+    modules: Vec<(Vec<u8>, Module)>,
+    cycles: Rc<RefCell<Cycles>>,
     /// Host functions in order of creation; their place is their number.
     host_funcs: Vec<FuncAddr>,
     keys: TypeKeys<TypeId>,
@@ -111,7 +118,12 @@ impl Executor for Interp {
     type Id = ObjectAddr;
 
     fn module(&mut self, bytes: &[u8]) -> Result<Module, Outcome> {
-        Module::new(bytes, &FEATURES).map_err(|e| outcome(&e))
+        if !self.covers {
+            return Module::new(bytes, &FEATURES).map_err(|e| outcome(&e));
+        }
+        let module = Module::covering(bytes, &FEATURES).map_err(|e| outcome(&e))?;
+        self.modules.push((bytes.to_vec(), module.clone()));
+        Ok(module)
     }
 
     fn check(&mut self, bytes: &[u8]) -> Outcome {
@@ -140,7 +152,11 @@ impl Executor for Interp {
                 let ty = wasm::FuncType::new(types(params), types(results));
                 let number = self.host_funcs.len();
                 let (host, reach) = (self.host.clone(), self.reach.clone());
+                let cycles = self.covers.then(|| self.cycles.clone());
                 let function = move |store: &mut Store, args: &[wasm::Value]| {
+                    if let (HostOp::Gc, Some(cycles)) = (op, &cycles) {
+                        cycles.borrow_mut().look(store, &kept_roots(&host));
+                    }
                     let results = call(&host, store, name, op, args);
                     if let Some(reach) = &reach {
                         reach.borrow_mut().called(op, store, &host);
@@ -312,7 +328,13 @@ impl Executor for Interp {
 
     fn counters(&mut self) -> Counters {
         let stats = self.store.stats();
+        let mut executed = Executed::default();
+        for (bytes, module) in &self.modules {
+            executed.see(bytes, module.covered().map(|range| range.start as u64..range.end as u64));
+        }
         Counters {
+            executed,
+            cycle_shapes: std::mem::take(&mut self.cycles.borrow_mut().shapes),
             instructions: stats.instructions,
             allocations: stats.allocations,
             collections: 0,
@@ -338,6 +360,9 @@ impl Interp {
             store: Store::new(config),
             host: Rc::default(),
             reach: None,
+            covers: false,
+            modules: Vec::new(),
+            cycles: Rc::default(),
             host_funcs: Vec::new(),
             keys: TypeKeys::default(),
             fibers: FiberCounters::default(),

@@ -1,6 +1,7 @@
 //! The JIT engine as a subject, under a configuration.
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -21,7 +22,8 @@ use crate::graph::{
     ObjectKind, RawValue, StorageShape, SubTypeShape, TypeKey, TypeKeys, TypeView,
 };
 use crate::observe::{
-    Counters, FiberCounters, HeapCounters, Outcome, RejectStage, Resource, TraceEvent, TrapKind, Value,
+    Counters, Executed, FiberCounters, HeapCounters, Outcome, RejectStage, Resource, TraceEvent, TrapKind,
+    Value,
 };
 use crate::{Case, Observation};
 
@@ -449,6 +451,8 @@ impl Executor for Jit {
         let stats = self.store.heap_stats();
         let fibers = self.store.fiber_stats();
         Counters {
+            executed: Executed::default(),
+            cycle_shapes: BTreeSet::new(),
             instructions: 0,
             // Inline allocations are not counted one by one.
             allocations: stats.slow_allocations.max(u64::from(stats.bytes_allocated > 0)),

@@ -161,6 +161,9 @@ impl Translator<'_> {
             }
             return Ok(());
         }
+        if self.covers {
+            self.cover(&instr, at);
+        }
         match instr {
             Instr::Unreachable => {
                 self.emit(Code::Unreachable, 0, 0, 0);

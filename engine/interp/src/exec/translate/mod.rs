@@ -12,9 +12,10 @@ mod instructions;
 mod vectors;
 
 use super::code::{Body, Code, Op};
+use super::cover::{Stretch, ends_stretch};
 use super::exception::NO_HANDLER;
 use crate::error::{Error, Result};
-use crate::syntax::instructions::BlockType;
+use crate::syntax::instructions::{BlockType, Instr};
 use crate::syntax::module::ModuleData;
 use crate::syntax::types::{CompositeType, FieldType, FuncType, RefType, TypeIndex, ValType};
 
@@ -109,6 +110,9 @@ pub(crate) struct Translator<'m> {
     labels: Vec<Label<'m>>,
     /// Blocks opened inside unreachable code, or none while the code is reachable.
     skipping: Option<u32>,
+    /// Whether code tells which of its stretches are entered, and whether the last one goes on.
+    covers: bool,
+    in_stretch: bool,
     /// Operations before this one may be jumped over, so they must not be changed.
     barrier: usize,
     at: usize,
@@ -138,6 +142,12 @@ impl<'m> Translator<'m> {
         t
     }
 
+    /// The body's code tells which of its stretches are entered.
+    pub(crate) fn covering(mut self) -> Translator<'m> {
+        self.covers = true;
+        self
+    }
+
     fn new(module: &'m ModuleData, results: Vec<ValType>) -> Translator<'m> {
         let function = Label {
             kind: Kind::Function,
@@ -159,6 +169,8 @@ impl<'m> Translator<'m> {
             pending: Vec::new(),
             labels: vec![function],
             skipping: None,
+            covers: false,
+            in_stretch: false,
             barrier: 0,
             at: 0,
         }
@@ -193,6 +205,19 @@ impl<'m> Translator<'m> {
 
     fn crash(&self, message: &'static str) -> Error {
         Error::crash_at(self.at, message)
+    }
+
+    /// Counts an instruction to a stretch of code.
+    fn cover(&mut self, instr: &Instr, at: usize) {
+        match self.body.stretches.last_mut() {
+            Some(stretch) if self.in_stretch => stretch.extend(at),
+            _ => {
+                let index = self.body.stretches.len() as u32;
+                self.body.stretches.push(Stretch::new(at));
+                self.emit(Code::Cover, 0, 0, index);
+            }
+        }
+        self.in_stretch = !ends_stretch(instr);
     }
 
     // Emission.

@@ -21,7 +21,8 @@ pub(super) fn storage_size(storage: StorageType) -> u32 {
         StorageType::I8 => 1,
         StorageType::I16 => 2,
         StorageType::Val(ValType::I32 | ValType::F32) => 4,
-        StorageType::Val(_) => 8,
+        StorageType::Val(ValType::V128) => 16,
+        StorageType::Val(ValType::I64 | ValType::F64 | ValType::Ref(_)) => 8,
     }
 }
 

@@ -109,7 +109,8 @@ impl Generator<'_, '_> {
             ValType::I64 => self.f.op().i64_const(i64::from(SENTINEL) << 32 | i64::from(SENTINEL)),
             ValType::F32 => self.f.op().f32_const(f32::from_bits(SENTINEL as u32).into()),
             ValType::F64 => self.f.op().f64_const(12345.678.into()),
-            _ => self.f.op().i32_const(SENTINEL),
+            ValType::V128 => self.f.op().v128_const(i128::from(SENTINEL) << 64 | i128::from(SENTINEL)),
+            ValType::I32 | ValType::Ref(_) => self.f.op().i32_const(SENTINEL),
         };
     }
 

@@ -1,7 +1,7 @@
 //! The typed generator: a module whose functions build real object graphs, change them and read them back.
 //!
 //! Reading order: `types` (the type graph), `parts` (globals, tables, segments), `walkers` (checksums), `makers` (functions
-//! that every program has), `throws`, `references`, `convert`, `construct`, `outside` and `numeric` (expressions), `workloads` (loops that are
+//! that every program has), `throws`, `tails`, `references`, `convert`, `construct`, `outside` and `numeric` (expressions), `knots` (cycles), `workloads` (loops that are
 //! hard on collectors), `statements` (entry functions), `script` (the case), `limits` (its heap limit), `emit` (bytes).
 //!
 //! Invariant: modules are valid by construction, end within the fuel of the schedule, and trap only where a statement
@@ -20,6 +20,7 @@ mod bulk;
 mod construct;
 mod convert;
 mod emit;
+mod knots;
 mod limits;
 mod makers;
 mod numeric;
@@ -30,6 +31,7 @@ mod references;
 mod script;
 pub(in crate::generate) use script::step;
 mod statements;
+mod tails;
 mod throws;
 mod types;
 mod walkers;
@@ -52,6 +54,7 @@ pub fn generate(input: &mut Unstructured<'_>) -> Case {
         held: 0,
         fibers,
     };
+    generator.payload_types();
     generator.parts();
     generator.collection_points();
     generator.walkers();
@@ -59,6 +62,7 @@ pub fn generate(input: &mut Unstructured<'_>) -> Case {
     generator.makers();
     generator.callees();
     generator.throwers();
+    generator.tails();
     generator.workloads();
     generator.entries();
     generator.finish_table();

@@ -26,7 +26,37 @@ impl Generator<'_, '_> {
             ValType::I32 => self.i32(depth - 1),
             ValType::I64 => self.i64(depth - 1),
             ValType::F32 => self.f32(depth - 1),
-            _ => self.f64(depth - 1),
+            ValType::V128 => self.v128(depth - 1),
+            ValType::F64 | ValType::Ref(_) => self.f64(depth - 1),
+        }
+    }
+
+    /// A vector; no floats, whose NaNs would differ.
+    fn v128(&mut self, depth: usize) {
+        match self.c.below(8) {
+            0 => {
+                self.numeric(ValType::I64, depth);
+                self.f.op().i64x2_splat();
+            }
+            1 => {
+                self.numeric(ValType::I32, depth);
+                self.f.op().i32x4_splat();
+            }
+            2 | 3 => {
+                self.numeric(ValType::V128, depth);
+                self.numeric(ValType::V128, depth);
+                let which = self.c.below(6);
+                let mut op = self.f.op();
+                match which {
+                    0 => op.i64x2_add(),
+                    1 => op.i32x4_mul(),
+                    2 => op.v128_xor(),
+                    3 => op.i8x16_swizzle(),
+                    4 => op.i16x8_sub_sat_s(),
+                    _ => op.i8x16_max_u(),
+                };
+            }
+            _ => self.read_number(StorageType::Val(ValType::V128), depth),
         }
     }
 
@@ -57,7 +87,11 @@ impl Generator<'_, '_> {
                 let bits = self.c.f32();
                 self.f.op().f32_const(Ieee32::new(bits));
             }
-            _ => {
+            ValType::V128 => {
+                let bits = self.c.v128();
+                self.f.op().v128_const(bits);
+            }
+            ValType::F64 | ValType::Ref(_) => {
                 let bits = self.c.f64();
                 self.f.op().f64_const(Ieee64::new(bits));
             }

@@ -31,6 +31,9 @@ impl Generator<'_, '_> {
     /// A reference to a function.
     pub(super) fn function_reference(&mut self, want: RefType, depth: usize) {
         let slots = self.p.table_functions.len();
+        if want.heap_type == heap(Abstract::NoFunc) {
+            return self.null(want);
+        }
         if want.heap_type == heap(Abstract::Func) || self.p.callbacks.is_empty() {
             match self.c.below(3) {
                 0 if slots > 0 && want.nullable => {
@@ -54,6 +57,9 @@ impl Generator<'_, '_> {
 
     /// A reference of the external hierarchy.
     pub(super) fn extern_reference(&mut self, want: RefType, depth: usize) {
+        if want.heap_type == heap(Abstract::NoExtern) {
+            return self.null(want);
+        }
         if let (Some((local, have)), true) = (self.related_local(want, false), self.c.chance(1, 3)) {
             return self.converted(have, want, |g| {
                 g.f.op().local_get(local);

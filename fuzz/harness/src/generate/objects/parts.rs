@@ -6,7 +6,7 @@ use wasm_encoder::{
 
 use super::Generator;
 use super::program::{Constant, Data, Element, Global, Items, Table};
-use super::types::{ANYREF, EXTERNREF, FUNCREF, Top, heap, nullable};
+use super::types::{ANYREF, EXNREF, EXTERNREF, FUNCREF, Top, heap, nullable};
 
 impl Generator<'_, '_> {
     /// Fills the index spaces beside functions. Table 0 is completed when all functions are known.
@@ -34,8 +34,10 @@ impl Generator<'_, '_> {
             let exported = mutable || self.c.chance(1, 2);
             self.global(ValType::Ref(ty), mutable, exported);
         }
-        if self.c.chance(1, 3) {
-            self.global(ValType::F64, true, true);
+        for (one_in, ty) in [(3, ValType::F64), (4, ValType::V128), (3, ValType::Ref(EXNREF))] {
+            if self.c.chance(1, one_in) {
+                self.global(ty, true, true);
+            }
         }
 
         (self.p.common_globals, self.p.common_tables) = (self.p.globals.len(), self.p.tables.len());
@@ -123,7 +125,10 @@ impl Generator<'_, '_> {
             return;
         }
         let top = self.p.types.top(want.heap_type);
-        if want.nullable && (depth == 0 || top == Top::Func || self.c.chance(1, 6)) {
+        let is_bottom = want.heap_type == heap(Abstract::None) || want.heap_type == heap(Abstract::NoExtern);
+        if want.nullable
+            && (depth == 0 || is_bottom || matches!(top, Top::Func | Top::Exn) || self.c.chance(1, 6))
+        {
             InstructionSink::new(code).ref_null(want.heap_type);
             return;
         }
@@ -204,7 +209,8 @@ impl Generator<'_, '_> {
             ValType::I32 => sink.i32_const(self.c.i32()),
             ValType::I64 => sink.i64_const(self.c.i64()),
             ValType::F32 => sink.f32_const(Ieee32::new(self.c.f32())),
-            _ => sink.f64_const(Ieee64::new(self.c.f64())),
+            ValType::V128 => sink.v128_const(self.c.v128()),
+            ValType::F64 | ValType::Ref(_) => sink.f64_const(Ieee64::new(self.c.f64())),
         };
     }
 }

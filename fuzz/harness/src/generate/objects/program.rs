@@ -6,6 +6,7 @@
 use wasm_encoder::{RefType, ValType};
 
 use super::body::{Body, Cost};
+use super::tails::Hop;
 use super::types::{EXTERNREF, Types};
 
 /// Imports from module `assay`, in index order.
@@ -149,6 +150,10 @@ pub(super) struct Program {
     pub(super) payload: Vec<ValType>,
     /// `() -> ()`: throw.
     pub(super) throwers: Vec<u32>,
+    /// `(exnref) -> i64`: what the exception holds.
+    pub(super) unthrow: u32,
+    /// Functions that end in tail calls.
+    pub(super) hops: Vec<Hop>,
     /// `() -> ()`: suspends the fiber; and `(i32) -> i32`: exhausts the call stack.
     pub(super) pause: u32,
     pub(super) deep: u32,

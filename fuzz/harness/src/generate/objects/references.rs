@@ -100,6 +100,7 @@ impl Generator<'_, '_> {
             }
             Top::Func => self.function_reference(want, depth),
             Top::Extern => self.extern_reference(want, depth),
+            Top::Exn => self.exception_reference(want, depth),
         }
         if self.c.chance(1, 6) {
             self.hold();
@@ -355,6 +356,7 @@ impl Generator<'_, '_> {
             Top::Any => Abstract::None,
             Top::Func => Abstract::NoFunc,
             Top::Extern => Abstract::NoExtern,
+            Top::Exn => Abstract::NoExn,
         };
         let ty = if self.c.chance(1, 2) { heap(bottom) } else { want.heap_type };
         self.f.op().ref_null(ty);
@@ -367,7 +369,7 @@ impl Generator<'_, '_> {
             || types.heap_subtype(want.heap_type, have.heap_type)
     }
 
-    fn readable_locals(&self) -> impl Iterator<Item = (u32, RefType)> + '_ {
+    pub(super) fn readable_locals(&self) -> impl Iterator<Item = (u32, RefType)> + '_ {
         self.f.locals.iter().enumerate().filter_map(|(index, local)| match local.ty {
             ValType::Ref(ty) if local.ready && local.readable => Some((index as u32, ty)),
             _ => None,

@@ -6,7 +6,7 @@ use super::Generator;
 use super::numeric::at;
 use super::program::{Entry, FUNCTIONS, KEEP, LOG_F32, LOG_F64, LOG_I32, LOG_I64, LOG_REF, OBJECTS, WAIT};
 use super::references::HELD;
-use super::types::{ANYREF, EXTERNREF, heap, non_null, nullable};
+use super::types::{ANYREF, EXNREF, EXTERNREF, heap, non_null, nullable};
 
 /// Code bytes of all entry functions together, about; compilation is most of a case's time.
 const ENTRIES_LIMIT: usize = 560;
@@ -38,6 +38,8 @@ enum Statement {
     Keep,
     Wait,
     Catch,
+    Exception,
+    Tail,
     Function,
     Workload,
 }
@@ -65,6 +67,8 @@ const STATEMENTS: &[(usize, Statement)] = &[
     (2, Statement::Keep),
     (2, Statement::Wait),
     (4, Statement::Catch),
+    (2, Statement::Exception),
+    (4, Statement::Tail),
     (4, Statement::Function),
     (2, Statement::Workload),
 ];
@@ -115,7 +119,6 @@ impl Generator<'_, '_> {
         } else {
             self.c.pick(&self.p.types.arrays)
         });
-        // Their locals come first and in this order: `knot` counts on it.
         let anchors: Vec<(u32, RefType)> = anchors
             .into_iter()
             .map(|ty| {
@@ -319,7 +322,8 @@ impl Generator<'_, '_> {
             }
             Statement::ReadTwice => self.read_twice(),
             Statement::Numbers => {
-                let ty = self.c.pick(&[ValType::I32, ValType::I64, ValType::F64, ValType::F32]);
+                let ty =
+                    self.c.pick(&[ValType::I32, ValType::I64, ValType::F64, ValType::F32, ValType::V128]);
                 self.numeric(ty, 4);
                 self.consume(ty);
                 self.fold();
@@ -343,6 +347,13 @@ impl Generator<'_, '_> {
                 self.fold();
             }
             Statement::Catch => self.catch(),
+            Statement::Exception => {
+                self.reference(EXNREF, 2);
+                self.hold();
+                self.consume(ValType::Ref(EXNREF));
+                self.fold();
+            }
+            Statement::Tail => self.tail(),
             Statement::Function => {
                 let ty = ValType::Ref(
                     self.c.pick(&[RefType::FUNCREF, nullable(HeapType::Concrete(self.p.types.callback))]),
@@ -407,50 +418,6 @@ impl Generator<'_, '_> {
         self.value(self.p.types.element(ty).element_type.unpack(), 2);
         self.maybe_hold();
         self.f.op().array_set(ty);
-        self.end();
-    }
-
-    /// Ties a cycle through the node and the array that every entry function has in its first two locals.
-    fn knot(&mut self) {
-        let node_local = self.sum + 1;
-        let array_local = self.sum + 2;
-        let (node, next) = (self.p.types.node, self.p.types.next);
-        let any =
-            self.p.types.fields(node).iter().position(|field| {
-                field.mutable && field.element_type == StorageType::Val(ValType::Ref(ANYREF))
-            });
-        match self.c.below(3) {
-            0 => {
-                self.f.op().local_get(node_local);
-                self.f.op().local_get(node_local);
-                self.f.op().struct_set(node, next);
-            }
-            1 => {
-                self.f.op().local_get(node_local);
-                self.reference(non_null(HeapType::Concrete(node)), 2);
-                self.f.op().struct_set(node, next);
-                self.f.op().local_get(node_local);
-                self.f.op().struct_get(node, next);
-                let second = self.f.local(ValType::Ref(nullable(HeapType::Concrete(node))));
-                self.f.set(second);
-                self.f.op().local_get(second);
-                self.f.op().local_get(node_local);
-                self.f.op().struct_set(node, next);
-            }
-            _ => {}
-        }
-        if let Some(any) = any {
-            self.f.op().local_get(node_local);
-            self.f.op().local_get(array_local);
-            self.f.op().struct_set(node, any as u32);
-        }
-        self.f.op().local_get(array_local);
-        self.f.op().array_len();
-        self.if_(BlockType::Empty);
-        self.f.op().local_get(array_local);
-        self.f.op().i32_const(0);
-        self.f.op().local_get(node_local);
-        self.f.op().array_set(self.p.types.any_array);
         self.end();
     }
 

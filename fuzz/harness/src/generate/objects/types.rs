@@ -27,12 +27,13 @@ pub(super) const EXNREF: RefType = RefType::EXNREF;
 pub(super) const FUNCREF: RefType = RefType::FUNCREF;
 pub(super) const EXTERNREF: RefType = RefType::EXTERNREF;
 
-/// The three hierarchies of reference types.
+/// The four hierarchies of reference types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Top {
     Any,
     Func,
     Extern,
+    Exn,
 }
 
 /// What a type is made of.
@@ -164,6 +165,7 @@ impl Types {
                     StorageType::Val(ValType::I32),
                     StorageType::Val(ValType::I64),
                     StorageType::Val(ValType::F64),
+                    StorageType::Val(ValType::V128),
                 ]);
                 (Shape::Array(mutable(storage)), None)
             }
@@ -245,6 +247,7 @@ impl Types {
             (6, value(ValType::I64)),
             (4, value(ValType::F32)),
             (5, value(ValType::F64)),
+            (3, value(ValType::V128)),
             (13, reference(Abstract::Any)),
             (6, reference(Abstract::Eq)),
             (5, reference(Abstract::I31)),
@@ -252,6 +255,11 @@ impl Types {
             (4, reference(Abstract::Array)),
             (6, reference(Abstract::Extern)),
             (4, reference(Abstract::Func)),
+            (3, reference(Abstract::Exn)),
+            (1, reference(Abstract::None)),
+            (1, reference(Abstract::NoFunc)),
+            (1, reference(Abstract::NoExtern)),
+            (1, reference(Abstract::NoExn)),
             (22, Kind::Concrete),
             (6, Kind::NonNull),
             (3, Kind::NonNullI31),
@@ -419,6 +427,7 @@ impl Types {
             HeapType::Abstract { ty, .. } => match ty {
                 Abstract::Func | Abstract::NoFunc => Top::Func,
                 Abstract::Extern | Abstract::NoExtern => Top::Extern,
+                Abstract::Exn | Abstract::NoExn => Top::Exn,
                 _ => Top::Any,
             },
         }
@@ -426,7 +435,9 @@ impl Types {
 
     /// Heap type matching, as far as generated modules use it. Twins never reach this.
     pub(super) fn heap_subtype(&self, sub: HeapType, sup: HeapType) -> bool {
-        use Abstract::{Any, Array, Eq, Func, I31, None as Bottom, Struct};
+        use Abstract::{
+            Any, Array, Eq, Exn, Extern, Func, I31, NoExn, NoExtern, NoFunc, None as Bottom, Struct,
+        };
         if sub == sup {
             return true;
         }
@@ -443,9 +454,13 @@ impl Types {
                 I31 | Struct | Array => matches!(sup, Eq | Any),
                 Eq => sup == Any,
                 Bottom => matches!(sup, I31 | Struct | Array | Eq | Any),
+                NoFunc => sup == Func,
+                NoExtern => sup == Extern,
+                NoExn => sup == Exn,
                 _ => false,
             },
             (HeapType::Abstract { ty: Bottom, .. }, HeapType::Concrete(_)) => self.top(sup) == Top::Any,
+            (HeapType::Abstract { ty: NoFunc, .. }, HeapType::Concrete(_)) => self.top(sup) == Top::Func,
             _ => false,
         }
     }

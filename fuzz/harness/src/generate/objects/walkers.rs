@@ -10,7 +10,7 @@ use wasm_encoder::{
 use super::Generator;
 use super::body::Cost;
 use super::program::BUDGET;
-use super::types::{ANYREF, Top, heap, non_null};
+use super::types::{ANYREF, EXNREF, Top, heap, non_null};
 
 /// Visits of one checksum.
 pub(super) const VISITS: i32 = 40;
@@ -22,6 +22,7 @@ impl Generator<'_, '_> {
     /// Declares the walkers, so that any function may call them, and defines them.
     pub(super) fn walkers(&mut self) {
         self.p.walk = self.p.declare(&[ValType::Ref(ANYREF)], &[ValType::I64]);
+        self.p.unthrow = self.p.declare(&[ValType::Ref(EXNREF)], &[ValType::I64]);
         let types: Vec<u32> = self.p.types.structs.iter().chain(&self.p.types.arrays).copied().collect();
         for &ty in &types {
             let param = ValType::Ref(non_null(HeapType::Concrete(ty)));
@@ -30,6 +31,8 @@ impl Generator<'_, '_> {
         }
         let walk = self.p.walk;
         self.define(walk, usize::MAX, |g| g.dispatcher());
+        let unthrow = self.p.unthrow;
+        self.define(unthrow, usize::MAX, |g| g.unthrow());
         for (ty, function) in self.p.walkers.clone() {
             self.define(function, usize::MAX, |g| {
                 if g.p.types.is_struct(ty) { g.struct_walker(ty) } else { g.array_walker(ty) }
@@ -38,6 +41,7 @@ impl Generator<'_, '_> {
         for (_, function) in self.p.walkers.clone() {
             self.p.function_mut(function).cost = Cost { work: 60 * VISITS as usize, collections: 0 };
         }
+        self.p.function_mut(unthrow).cost = Cost { work: 60 * VISITS as usize, collections: 0 };
         self.p.function_mut(walk).cost = Cost { work: 80 * VISITS as usize, collections: 0 };
     }
 
@@ -184,8 +188,13 @@ impl Generator<'_, '_> {
             ValType::F64 => {
                 self.f.op().i64_reinterpret_f64();
             }
+            ValType::V128 => {
+                let local = self.f.scratch(ValType::V128);
+                self.f.op().local_tee(local).i64x2_extract_lane(0);
+                self.f.op().local_get(local).i64x2_extract_lane(1).i64_const(7).i64_mul().i64_xor();
+            }
             ValType::Ref(ty) => self.walk_reference(ty),
-            _ => {
+            ValType::I32 => {
                 self.f.op().i64_extend_i32_s();
             }
         }
@@ -208,6 +217,9 @@ impl Generator<'_, '_> {
                     self.f.op().ref_test_non_null(HeapType::Concrete(self.p.types.callback));
                 }
                 self.f.op().i64_extend_i32_u();
+            }
+            Top::Exn => {
+                self.f.op().call(self.p.unthrow);
             }
         }
     }
@@ -234,7 +246,7 @@ impl Generator<'_, '_> {
                 self.checksum(have);
                 self.f.op().i64_add();
             }
-            1 => {
+            1 if self.p.types.top(have.heap_type) != Top::Exn => {
                 self.f.op().local_tee(local);
                 self.checksum(have);
                 self.f.op().local_get(local);
