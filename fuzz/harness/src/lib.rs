@@ -11,6 +11,7 @@ pub mod compare;
 pub mod generate;
 pub mod graph;
 mod limits;
+pub mod mutate;
 pub mod observe;
 pub mod reduce;
 pub mod subject;
