@@ -8,12 +8,16 @@
 pub mod campaign;
 pub mod case;
 pub mod compare;
+pub mod decode;
+pub mod embedding;
+pub mod feedback;
 pub mod generate;
 pub mod graph;
 mod limits;
 pub mod mutate;
 pub mod observe;
 pub mod reduce;
+pub mod scripts;
 pub mod subject;
 pub mod validate;
 

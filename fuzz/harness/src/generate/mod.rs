@@ -12,7 +12,7 @@ pub(crate) use choices::{Choices, SplitMix64};
 mod choices;
 pub mod input;
 pub mod objects;
-mod schedule;
+pub(crate) mod schedule;
 pub mod smith;
 #[cfg(test)]
 mod tests;
