@@ -11,6 +11,7 @@ pub(crate) use choices::{Choices, SplitMix64};
 
 mod choices;
 pub mod input;
+pub mod interleave;
 pub mod objects;
 pub(crate) mod schedule;
 pub mod smith;
