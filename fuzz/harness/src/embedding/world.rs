@@ -211,6 +211,14 @@ impl World {
         Ok(func)
     }
 
+    /// One of these, mostly of store `id`; the byte is taken even if there is none.
+    fn pick<T: Copy>(&self, of: &[Of<T>], id: u64) -> Option<Of<T>> {
+        let byte = self.byte();
+        let own: Vec<Of<T>> = of.iter().copied().filter(|item| item.0 == id).collect();
+        let from = if byte >= 224 || own.is_empty() { of } else { &own };
+        from.get(byte % from.len().max(1)).copied()
+    }
+
     /// A value that some call gave, or a new one.
     fn value(&self) -> Val {
         let values = lock(&self.shared.values);
@@ -340,7 +348,7 @@ impl World {
     }
 
     fn call(&mut self, at: usize, id: u64) -> Result<(), String> {
-        let Some(&(owner, func)) = self.funcs.get(self.below(self.funcs.len())) else { return Ok(()) };
+        let Some((owner, func)) = self.pick(&self.funcs, id) else { return Ok(()) };
         let number = Val::I32(self.byte() as i32);
         let mut args = vec![self.value_for(at), number];
         if self.byte() % 16 == 0 {
@@ -375,7 +383,7 @@ impl World {
             self.globals.extend(made.map(|global| (id, global)));
             return Ok(());
         }
-        let (owner, global) = self.globals[self.below(self.globals.len())];
+        let Some((owner, global)) = self.pick(&self.globals, id) else { return Ok(()) };
         let store = &mut self.places[at].store;
         let set = global.set(store, &value);
         if self.judge("Global::set", owner != id, set)?.is_some() {
@@ -408,7 +416,8 @@ impl World {
             self.tables.extend(made.map(|table| (id, table)));
             return Ok(());
         }
-        let (owner, table) = self.tables[lock(&self.shared.bytes).below(self.tables.len())];
+        let Some((owner, table)) = self.pick(&self.tables, id) else { return Ok(()) };
+        let store = &mut self.places[at].store;
         if what % 8 == 1 {
             let before = table.size(store);
             let grown = table.grow(store, number, &value);
@@ -440,7 +449,8 @@ impl World {
             self.memories.extend(made.map(|memory| (id, memory)));
             return Ok(());
         }
-        let (owner, memory) = self.memories[lock(&self.shared.bytes).below(self.memories.len())];
+        let Some((owner, memory)) = self.pick(&self.memories, id) else { return Ok(()) };
+        let store = &mut self.places[at].store;
         if what % 8 == 1 {
             let grown = memory.grow(store, number % 8);
             self.judge("Memory::grow", owner != id, grown)?;
@@ -491,15 +501,14 @@ impl World {
     fn fiber(&mut self, at: usize, id: u64) -> Result<(), String> {
         let (what, number) = (self.byte(), self.byte());
         if self.fibers.is_empty() || what % 4 == 0 {
-            let Some(&(owner, func)) = self.funcs.get(self.below(self.funcs.len())) else { return Ok(()) };
+            let Some((owner, func)) = self.pick(&self.funcs, id) else { return Ok(()) };
             let args = [self.value_for(at), Val::I32(number as i32)];
             let made = Fiber::new(&mut self.places[at].store, func, &args);
             let made = self.judge("Fiber::new", owner != id, made)?;
             self.fibers.extend(made.map(|fiber| (id, fiber)));
             return Ok(());
         }
-        let which = self.below(self.fibers.len());
-        let (owner, fiber) = self.fibers[which];
+        let Some((owner, fiber)) = self.pick(&self.fibers, id) else { return Ok(()) };
         let store = &mut self.places[at].store;
         store.set_fuel(FUEL);
         if what % 16 == 1 {
@@ -515,14 +524,17 @@ impl World {
         if let Some(Turn::Done(ended)) = self.judge("Fiber::resume", foreign, turn)? {
             let results = self.judge("a fiber", false, ended)?;
             self.keep(results.into_iter().flatten());
-            self.fibers.swap_remove(which);
+            // One that has ended is resumed once more now and then.
+            if self.byte() % 4 != 0 {
+                self.fibers.retain(|of| *of != (owner, fiber));
+            }
         }
         Ok(())
     }
 
     fn exception(&mut self, at: usize, id: u64) -> Result<(), String> {
         let value = self.value_for(at);
-        let (owner, tag) = self.tags[self.below(self.tags.len())];
+        let Some((owner, tag)) = self.pick(&self.tags, id) else { return Ok(()) };
         let made = Exception::new(&mut self.places[at].store, tag, &[value]);
         let made = self.judge("Exception::new", owner != id, made)?;
         self.exceptions.extend(made);
