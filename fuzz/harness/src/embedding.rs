@@ -138,11 +138,15 @@ pub struct Done {
 
 /// Whether an error may come of a script.
 fn is_permitted(kind: &ErrorKind) -> bool {
-    match kind {
-        ErrorKind::Corrupt(_) | ErrorKind::Internal(_) | ErrorKind::Machine(_) => false,
-        ErrorKind::Malformed { .. } | ErrorKind::Invalid { .. } | ErrorKind::Unsupported { .. } => false,
-        _ => true,
-    }
+    !matches!(
+        kind,
+        ErrorKind::Corrupt(_)
+            | ErrorKind::Internal(_)
+            | ErrorKind::Machine(_)
+            | ErrorKind::Malformed { .. }
+            | ErrorKind::Invalid { .. }
+            | ErrorKind::Unsupported { .. }
+    )
 }
 
 #[cfg(test)]
@@ -175,7 +179,7 @@ mod tests {
         let engines = Engines::default();
         for length in 0..60 {
             run(&seed_bytes(9)[..length], &engines).unwrap();
-            run(&vec![length as u8; 100], &engines).unwrap();
+            run(&[length as u8; 100], &engines).unwrap();
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The harness: cases, subjects, observations, comparison, generators, reduction. It knows nothing of libFuzzer.
 //!
 //! The way of the data: [`generate`] or a `.wast` file → [`Case`] → each [`subject::Subject`] → [`Observation`] →
-//! [`compare`] → finding → [`reduce`] → report.
+//! [`compare`] → finding → [`reduce`] → report. Beside it stand what fuzz targets need: [`mutate`], [`feedback`],
+//! [`scripts`], [`embedding`], [`decode`], [`validate`].
 
 #![forbid(unsafe_code)]
 

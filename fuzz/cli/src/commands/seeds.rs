@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use assay_harness::Case;
 use assay_harness::generate::input::Input;
 use assay_harness::generate::{from_seed, seed_bytes};
 use assay_spec_tests::suite;
@@ -42,25 +43,19 @@ pub(crate) fn run(arguments: &SeedsArguments) -> Result<Exit, Failure> {
         let inputs = (0..count).map(|seed| Input::decode(&bytes(seed)[..LONGEST * 3 / 4]).encode());
         write(arguments, target, inputs)?;
     }
-    let cases = (0..count / 4).filter_map(|seed| from_seed("objects", seed as u64));
-    let texts = cases.map(|case| case.to_wast().into_bytes());
+    // Headers, and scripts and modules that fit.
+    let headers = (0..).filter_map(|seed| from_seed("objects", seed)).map(|case| {
+        let header = Case { schedule: case.schedule, steps: Vec::new() };
+        header.to_wast().into_bytes()
+    });
     let files = suite::embedded();
     let scripts = files.iter().filter(|file| file.dir == "core/gc").map(|file| file.text.as_bytes().to_vec());
-    let short = |inputs: &mut dyn Iterator<Item = Vec<u8>>| -> Vec<Vec<u8>> {
-        inputs
-            .map(|mut input| {
-                input.truncate(LONGEST);
-                input
-            })
-            .take(count / 4)
-            .collect()
-    };
     let modules = suite::modules(&files);
-    let spread = modules.len().div_ceil(count.max(1));
-    let mut modules = modules.into_iter().step_by(spread.max(1));
-    let mut inputs = short(&mut texts.into_iter());
-    inputs.extend(short(&mut scripts.into_iter()));
-    inputs.extend(short(&mut modules));
+    let spread = (modules.len() / count.max(1)).max(1);
+    let fits = |input: &Vec<u8>| input.len() <= LONGEST;
+    let mut inputs: Vec<Vec<u8>> = headers.take(count / 4).collect();
+    inputs.extend(scripts.filter(fits).take(count / 4));
+    inputs.extend(modules.into_iter().step_by(spread).filter(fits).take(count / 2));
     write(arguments, "decode", inputs.into_iter())?;
     Ok(Exit::Fine)
 }

@@ -165,7 +165,7 @@ impl World {
         });
         store.set_fuel(FUEL);
         let any = reference(AbstractHeapType::Any);
-        let func = FuncType { params: [any.clone()].into(), results: [].into() };
+        let func = FuncType { params: [any].into(), results: [].into() };
         let group = engine.register(&[assay_runtime::SubType {
             is_final: true,
             supertype: None,
@@ -199,7 +199,7 @@ impl World {
     fn host_function(&mut self, at: usize) -> Result<Func, Error> {
         let shared = self.shared.clone();
         let any = reference(AbstractHeapType::Any);
-        let ty = FuncType { params: [any.clone(), ValType::I32].into(), results: [any].into() };
+        let ty = FuncType { params: [any, ValType::I32].into(), results: [any].into() };
         let own = self.places[at].store.id();
         let callable: Vec<Func> = self.funcs.iter().filter(|of| of.0 == own).map(|of| of.1).collect();
         let tag = self.places[at].tag;
@@ -301,7 +301,7 @@ impl World {
             16 => self.exception(at, id)?,
             17 => {
                 let kind = match self.byte() {
-                    byte if byte % 3 == 0 => CollectKind::Full,
+                    byte if byte.is_multiple_of(3) => CollectKind::Full,
                     byte if byte % 3 == 1 => CollectKind::Minor,
                     byte => CollectKind::Slice { objects: byte as u32 },
                 };
@@ -334,7 +334,7 @@ impl World {
                 self.judge("open", false, opened)?;
             }
             // Handles outlive their store.
-            22 if self.byte() % 4 == 0 => drop(self.places.remove(at)),
+            22 if self.byte().is_multiple_of(4) => drop(self.places.remove(at)),
             _ => {
                 let mut values = lock(&self.shared.values);
                 if !values.is_empty() {
@@ -351,7 +351,7 @@ impl World {
         let Some((owner, func)) = self.pick(&self.funcs, id) else { return Ok(()) };
         let number = Val::I32(self.byte() as i32);
         let mut args = vec![self.value_for(at), number];
-        if self.byte() % 16 == 0 {
+        if self.byte().is_multiple_of(16) {
             args.pop();
         }
         let store = &mut self.places[at].store;
@@ -368,7 +368,7 @@ impl World {
 
     fn global(&mut self, at: usize, id: u64) -> Result<(), String> {
         let value = self.value_for(at);
-        if self.globals.is_empty() || self.byte() % 4 == 0 {
+        if self.globals.is_empty() || self.byte().is_multiple_of(4) {
             let heap = [
                 AbstractHeapType::Any,
                 AbstractHeapType::Eq,
@@ -407,7 +407,7 @@ impl World {
         let (what, number) = (self.byte(), self.byte() as u64);
         let number = if what >= 240 { number << 56 } else { number % 24 };
         let store = &mut self.places[at].store;
-        if self.tables.is_empty() || what % 8 == 0 {
+        if self.tables.is_empty() || what.is_multiple_of(8) {
             let heap = [AbstractHeapType::Any, AbstractHeapType::Func, AbstractHeapType::Extern];
             let element = RefType { nullable: true, heap: HeapType::Abstract(heap[what / 8 % 3]) };
             let ty = TableType { element, min: number, max: None, is_64: what % 16 == 8 };
@@ -443,7 +443,7 @@ impl World {
     fn memory(&mut self, at: usize, id: u64) -> Result<(), String> {
         let (what, number) = (self.byte(), self.byte() as u64);
         let store = &mut self.places[at].store;
-        if self.memories.is_empty() || what % 8 == 0 {
+        if self.memories.is_empty() || what.is_multiple_of(8) {
             let made = Memory::new(store, MemoryType { min: number % 20, max: None, is_64: what % 16 == 8 });
             let made = self.judge("Memory::new", false, made)?;
             self.memories.extend(made.map(|memory| (id, memory)));
@@ -500,7 +500,7 @@ impl World {
 
     fn fiber(&mut self, at: usize, id: u64) -> Result<(), String> {
         let (what, number) = (self.byte(), self.byte());
-        if self.fibers.is_empty() || what % 4 == 0 {
+        if self.fibers.is_empty() || what.is_multiple_of(4) {
             let Some((owner, func)) = self.pick(&self.funcs, id) else { return Ok(()) };
             let args = [self.value_for(at), Val::I32(number as i32)];
             let made = Fiber::new(&mut self.places[at].store, func, &args);
@@ -525,7 +525,7 @@ impl World {
             let results = self.judge("a fiber", false, ended)?;
             self.keep(results.into_iter().flatten());
             // One that has ended is resumed once more now and then.
-            if self.byte() % 4 != 0 {
+            if !self.byte().is_multiple_of(4) {
                 self.fibers.retain(|of| *of != (owner, fiber));
             }
         }

@@ -34,7 +34,7 @@ pub(crate) struct Choices<'a, 'u> {
 
 enum Bytes<'a, 'u> {
     Stream(&'a mut Unstructured<'u>, SplitMix64),
-    Sections(Cursors),
+    Sections(Box<Cursors>),
 }
 
 impl<'a, 'u> Choices<'a, 'u> {
@@ -44,7 +44,7 @@ impl<'a, 'u> Choices<'a, 'u> {
 
     /// Those of sections, from the first section at first.
     pub(crate) fn of_sections(input: &Input) -> Self {
-        Choices { bytes: Bytes::Sections(Cursors::new(input)) }
+        Choices { bytes: Bytes::Sections(Box::new(Cursors::new(input))) }
     }
 
     /// What follows comes from this section, where it was left; without effect on a stream.

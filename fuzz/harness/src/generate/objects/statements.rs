@@ -153,6 +153,11 @@ impl Generator<'_, '_> {
             self.f.op().call(LOG_I64);
             self.trap();
         }
+        // An exception that reaches the host.
+        if self.options.catch > 0 && self.c.chance(1, 6) {
+            let thrower = self.c.pick(&self.p.throwers);
+            self.call(thrower);
+        }
         // The comparison of the case ends there, so seldom.
         if self.fibers && self.c.chance(1, 14) {
             self.f.op().i32_const(0).call(self.p.deep).drop();
