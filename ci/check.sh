@@ -41,7 +41,7 @@ stage_fuzz() {
 stage_validate() { cargo run --locked --release --quiet -- validate --time 30s --out target/ci-disagreements; }
 
 # Each libFuzzer target under AddressSanitizer, which wants nightly (or RUSTC_BOOTSTRAP on stable).
-stage_libfuzzer() { ci/fuzz-smoke.sh 30; }
+stage_libfuzzer() { ci/fuzz-smoke.sh 8; }
 
 # The checked memory, AddressSanitizer and valgrind over the collectors.
 stage_memory() { ci/gc-memory.sh; }

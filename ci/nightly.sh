@@ -11,5 +11,5 @@ ci/break-it.sh
 cargo bench --locked -p assay-interp-benches -- --quiet
 # That the measuring works; its numbers want an idle machine.
 ci/measure-collectors.sh --quick --repeat 1 --out target/nightly-collectors
-ci/fuzz-smoke.sh 1800
+ci/fuzz-smoke.sh 600 32
 ci/fibers-asan.sh

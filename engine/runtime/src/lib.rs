@@ -85,6 +85,7 @@ pub use instance::Instance;
 pub use link::Linker;
 pub use memory::Memory;
 pub use module::Module;
+pub use roots::RootCounts;
 pub use store::{Store, StoreInner};
 pub use table::Table;
 pub use typed::{TypedFunc, WasmList, WasmValue};

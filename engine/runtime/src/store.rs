@@ -29,7 +29,7 @@ use crate::handle::{Handles, Rooted};
 use crate::instance::InstanceData;
 use crate::memory::MemoryData;
 use crate::pinned::Pinned;
-use crate::roots::Roots;
+use crate::roots::{RootCounts, Roots};
 use crate::table::TableData;
 use crate::{Engine, Error, ErrorKind, Frame, Inspector, Module, Resource, Usage};
 
@@ -129,6 +129,7 @@ pub(crate) struct State {
     /// Keeps host-made types alive.
     groups: HashMap<TypeId, RecGroup>,
     host_values: HostValues,
+    pub(crate) root_counts: RootCounts,
 }
 
 /// A function type as calls need it.
@@ -231,6 +232,7 @@ impl State {
             signatures: HashMap::new(),
             groups: HashMap::new(),
             host_values: HostValues { sweep_at: 1024, ..HostValues::default() },
+            root_counts: RootCounts::default(),
         };
         state.add_funcs([invalid]);
         state
@@ -412,6 +414,10 @@ impl StoreInner {
     /// The heap's counters.
     pub fn heap_stats(&self) -> Stats {
         self.heap.stats()
+    }
+    /// What the heap's roots held.
+    pub fn root_counts(&self) -> RootCounts {
+        self.state.root_counts
     }
     /// Bytes of the heap in use, garbage included.
     pub fn heap_used(&self) -> u64 {

@@ -56,6 +56,8 @@ enum Command {
     Fuzz(commands::fuzz::FuzzArguments),
     /// Compare the interpreter's validator with wasmparser, on files or on mutated modules.
     Validate(commands::validate::ValidateArguments),
+    /// Write inputs to start libFuzzer's targets with.
+    Seeds(commands::seeds::SeedsArguments),
     /// Serve cases to a campaign over pipes.
     #[command(hide = true)]
     Worker(commands::worker::WorkerArguments),
@@ -85,6 +87,7 @@ fn main() -> std::process::ExitCode {
         Command::Reduce(arguments) => commands::reduce::run(&arguments),
         Command::Fuzz(arguments) => commands::fuzz::run(&arguments),
         Command::Validate(arguments) => commands::validate::run(&arguments),
+        Command::Seeds(arguments) => commands::seeds::run(&arguments),
         Command::Worker(arguments) => commands::worker::run(&arguments),
     });
     let exit = match outcome {

@@ -259,3 +259,21 @@ fn two_campaigns_do_not_share_a_folder() {
     first.wait().expect("dead");
     assert_eq!(second, 2);
 }
+
+/// Each target of libFuzzer has inputs to start with.
+#[test]
+fn seeds_are_written_for_every_target() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("seeds").display().to_string();
+    assert_eq!(code(&["seeds", "--count", "8", &out]), 0);
+    let targets = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz_targets")).unwrap();
+    let files = targets.map(|entry| entry.unwrap().path());
+    let names: Vec<_> = files.filter(|path| path.extension().is_some_and(|end| end == "rs")).collect();
+    assert!(names.len() >= 10, "{names:?}");
+    for target in names {
+        let name = target.file_stem().unwrap().to_str().unwrap();
+        let inputs: Vec<_> = fs::read_dir(Path::new(&out).join(name)).unwrap().map(Result::unwrap).collect();
+        assert!((4..=8).contains(&inputs.len()), "{name}: {} inputs", inputs.len());
+        assert!(inputs.iter().all(|input| input.metadata().unwrap().len() <= 4096), "{name}");
+    }
+}

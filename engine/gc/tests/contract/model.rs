@@ -11,6 +11,14 @@ use assay_gc::{
     SubType, TypeId, TypeRegistry, ValType, size_class,
 };
 
+/// Where a mutator's choices come from.
+pub(crate) trait Choose {
+    fn next(&mut self) -> u64;
+    fn below(&mut self, n: usize) -> usize {
+        (self.next() % n as u64) as usize
+    }
+}
+
 /// A seeded generator (SplitMix64).
 pub(crate) struct Random(pub(crate) u64);
 
@@ -23,6 +31,12 @@ impl Random {
     }
     pub(crate) fn below(&mut self, n: usize) -> usize {
         (self.next() % n as u64) as usize
+    }
+}
+
+impl Choose for Random {
+    fn next(&mut self) -> u64 {
+        Random::next(self)
     }
 }
 
@@ -169,7 +183,7 @@ impl World {
 
     /// A collection of some kind.
     #[allow(dead_code, reason = "of the suites that share this model only some use it")]
-    pub(crate) fn collect_as(&mut self, random: &mut Random) {
+    pub(crate) fn collect_as(&mut self, random: &mut impl Choose) {
         let kind = match random.below(6) {
             0 => CollectKind::Full,
             1..4 => CollectKind::Minor,
@@ -345,7 +359,7 @@ impl World {
     }
 
     /// One random action of a mutator.
-    pub(crate) fn step(&mut self, random: &mut Random) -> Result<(), AllocError> {
+    pub(crate) fn step(&mut self, random: &mut impl Choose) -> Result<(), AllocError> {
         let slot = random.below(32);
         match random.below(10) {
             0..4 => {
@@ -387,7 +401,7 @@ impl World {
     }
 
     /// Copies a range between two arrays of one type, perhaps the same.
-    fn copy(&mut self, random: &mut Random) {
+    fn copy(&mut self, random: &mut impl Choose) {
         let (dst, Value::Object(to)) = self.root(random.below(32)) else { return };
         let (src, Value::Object(from)) = self.root(random.below(32)) else { return };
         let ty = self.objects[to].ty;

@@ -4,6 +4,7 @@ pub(crate) mod diff;
 pub(crate) mod fuzz;
 pub(crate) mod reduce;
 pub(crate) mod run;
+pub(crate) mod seeds;
 pub(crate) mod spec;
 pub(crate) mod validate;
 pub(crate) mod wast;

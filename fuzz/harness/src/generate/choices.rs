@@ -1,9 +1,11 @@
 //! Choices from the input bytes, and from a fixed sequence when they are used up.
 //!
 //! The fixed tail makes short inputs give programs as rich as long ones, and changing one byte of the input leaves the
-//! tail alone. No choice can fail.
+//! tail alone. No choice can fail. The bytes are one stream, or those of an [`Input`]'s sections.
 
 use arbitrary::Unstructured;
+
+use super::input::{Cursors, Input, Section};
 
 /// A 64-bit generator by Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators" (2014). Its sequence is
 /// part of what a seed means, so it stays as it is.
@@ -25,22 +27,42 @@ impl SplitMix64 {
     }
 }
 
-/// The stream of choices of one case.
+/// The choices of one case.
 pub(crate) struct Choices<'a, 'u> {
-    input: &'a mut Unstructured<'u>,
-    tail: SplitMix64,
+    bytes: Bytes<'a, 'u>,
+}
+
+enum Bytes<'a, 'u> {
+    Stream(&'a mut Unstructured<'u>, SplitMix64),
+    Sections(Box<Cursors>),
 }
 
 impl<'a, 'u> Choices<'a, 'u> {
     pub(crate) fn new(input: &'a mut Unstructured<'u>) -> Self {
-        Choices { input, tail: SplitMix64::new(0) }
+        Choices { bytes: Bytes::Stream(input, SplitMix64::new(0)) }
+    }
+
+    /// Those of sections, from the first section at first.
+    pub(crate) fn of_sections(input: &Input) -> Self {
+        Choices { bytes: Bytes::Sections(Box::new(Cursors::new(input))) }
+    }
+
+    /// What follows comes from this section, where it was left; without effect on a stream.
+    pub(crate) fn enter(&mut self, section: Section) {
+        match &mut self.bytes {
+            Bytes::Stream(..) => {}
+            Bytes::Sections(cursors) => cursors.enter(section),
+        }
     }
 
     /// The next byte.
     pub(crate) fn byte(&mut self) -> u8 {
-        match self.input.bytes(1) {
-            Ok(bytes) => bytes[0],
-            Err(_) => (self.tail.next() >> 24) as u8,
+        match &mut self.bytes {
+            Bytes::Stream(input, tail) => match input.bytes(1) {
+                Ok(bytes) => bytes[0],
+                Err(_) => (tail.next() >> 24) as u8,
+            },
+            Bytes::Sections(cursors) => cursors.byte(),
         }
     }
 

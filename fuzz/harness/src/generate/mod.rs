@@ -1,7 +1,7 @@
 //! Generators: bytes to cases. The same bytes always give the same case, and every byte string gives a valid one.
 //!
 //! [`objects`] is the typed generator: programs that build, change and read back real object graphs while collections
-//! are forced. [`smith`] is wasm-smith, tuned towards GC instructions. [`registry`] is the only list of them. Both choose
+//! are forced; its [`input`] is a list of sections. [`smith`] is wasm-smith, tuned towards GC instructions. [`registry`] is the only list of them. Both choose
 //! the schedule of collections in `schedule`.
 
 use arbitrary::Unstructured;
@@ -10,8 +10,10 @@ use crate::Case;
 pub(crate) use choices::{Choices, SplitMix64};
 
 mod choices;
+pub mod input;
+pub mod interleave;
 pub mod objects;
-mod schedule;
+pub(crate) mod schedule;
 pub mod smith;
 #[cfg(test)]
 mod tests;

@@ -18,7 +18,7 @@ const MODES: &[(&str, usize)] =
     &[("settle", 2), ("barrier-slow", 8), ("move-always", 8), ("no-poison", 6), ("verify", 12)];
 
 /// A schedule that says when to collect and nothing else.
-pub(super) fn collections(c: &mut Choices<'_, '_>) -> Schedule {
+pub(crate) fn collections(c: &mut Choices<'_, '_>) -> Schedule {
     let mut schedule = Schedule { modes: modes(c), ..Schedule::default() };
     match c.below(16) {
         0..6 => {}

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use arbitrary::Unstructured;
 use wasmparser::{CompositeInnerType, Operator, Parser, Payload, Validator, WasmFeatures};
 
-use super::{GeneratorEntry, from_seed, registry, seed_bytes};
+use super::input::Input;
+use super::{GeneratorEntry, from_seed, objects, registry, seed_bytes};
 use crate::observe::Executed;
 use crate::subject::InterpSubject;
 use crate::{Action, Case, Expect, Outcome, Resource, Source, Subject};
@@ -254,6 +255,28 @@ fn smith_cases_run() {
         }
     }
     assert!(ran >= 80 && returned >= 50, "{ran} cases ran something, {returned} calls returned");
+}
+
+/// With the option for it most cases catch, and some let exceptions out.
+#[test]
+fn cases_can_be_biased_to_exceptions() {
+    let mut interp = InterpSubject::new();
+    let (mut catching, mut thrown) = ([0; 2], [0; 2]);
+    const SEEDS: usize = 60;
+    for seed in 0..SEEDS as u64 {
+        for (which, catch) in [0, 50].into_iter().enumerate() {
+            let case = objects::of(&Input::decode(&seed_bytes(seed)), &objects::Options { catch });
+            for module in modules(&case) {
+                let text = wasmprinter::print_bytes(module).unwrap();
+                catching[which] += text.matches("try_table").count();
+                Validator::new_with_features(WasmFeatures::WASM3).validate_all(module).unwrap();
+            }
+            let outcomes = interp.observe(&case).outcomes;
+            thrown[which] += usize::from(outcomes.iter().any(|o| matches!(o, Outcome::Thrown { .. })));
+        }
+    }
+    println!("{catching:?} handlers, {thrown:?} of {SEEDS} cases let exceptions out");
+    assert!(catching[1] > catching[0] * 3 && thrown[0] == 0 && thrown[1] > SEEDS / 10);
 }
 
 /// About one case in six has a limit, most of those a step that it cannot suffice for; the others have neither.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use assay_gc::Stats;
+use assay_runtime::RootCounts;
 use serde::{Deserialize, Serialize};
 
 /// What a heap counted, by the names of [`Stats::each`]; empty for subjects without such a heap.
@@ -20,9 +21,30 @@ impl HeapCounters {
         HeapCounters(counters)
     }
 
+    /// Besides, what the roots held.
+    pub fn with_roots(mut self, roots: &RootCounts) -> HeapCounters {
+        let RootCounts { globals, tables, segments, handles, frames, suspended } = *roots;
+        for (name, count) in [
+            ("held_by_globals", globals),
+            ("held_by_tables", tables),
+            ("held_by_segments", segments),
+            ("held_by_handles", handles),
+            ("held_by_frames", frames),
+            ("held_by_suspended_frames", suspended),
+        ] {
+            self.0.insert(name.to_owned(), count);
+        }
+        self
+    }
+
     /// The counter of that name; 0 if there is none.
     pub fn get(&self, name: &str) -> u64 {
         self.0.get(name).copied().unwrap_or(0)
+    }
+
+    /// All counts, in an order that is always the same.
+    pub fn counts(&self) -> impl Iterator<Item = u64> {
+        self.0.values().copied()
     }
 
     /// Adds another heap's.

@@ -459,7 +459,7 @@ impl Executor for Jit {
             collections: stats.collections,
             frame_only_survivors: stats.survived_from_frames_only,
             frame_only_reread: 0,
-            heap: HeapCounters::of(&stats),
+            heap: HeapCounters::of(&stats).with_roots(&self.store.root_counts()),
             fibers: FiberCounters {
                 resumes: fibers.resumes,
                 yields: fibers.yields,

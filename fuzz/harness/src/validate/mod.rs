@@ -11,7 +11,7 @@ mod instructions;
 mod kind;
 mod locals;
 mod matching;
-mod mutate;
+pub(crate) mod mutate;
 mod seeds;
 mod settled;
 mod sites;
@@ -387,7 +387,7 @@ pub fn input(bytes: &[u8], seeds: &Seeds) -> Input {
         let (module, kinds) = match origin {
             Origin::Whole => break,
             Origin::Types => types_of(&base, legacy, &mut choices),
-            Origin::Bytes => (bytes_of(&base, &mut choices), Vec::new()),
+            Origin::Bytes => (mutated_bytes(&base, &mut choices), Vec::new()),
         };
         if module != base {
             let base = if seed.is_some() { Base::Seed } else { Base::Module(base) };
@@ -424,7 +424,7 @@ fn types_of(base: &[u8], legacy: bool, choices: &mut Choices<'_, '_>) -> (Vec<u8
 }
 
 /// One to three mutations on bytes.
-fn bytes_of(base: &[u8], choices: &mut Choices<'_, '_>) -> Vec<u8> {
+pub(crate) fn mutated_bytes(base: &[u8], choices: &mut Choices<'_, '_>) -> Vec<u8> {
     let mut module = base.to_vec();
     for _ in 0..=choices.below(3) {
         // Behind the magic number and the version as a rule: they are soon tested.

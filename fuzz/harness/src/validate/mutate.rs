@@ -33,7 +33,7 @@ pub(super) fn normal(module: &[u8]) -> Option<Vec<u8>> {
 
 /// Changes one site of `module`, with legacy exceptions if it may have them; none if the module cannot be parsed, has nothing
 /// to change, or the change is none (an index becomes itself, two equal items are swapped).
-pub(super) fn mutate(module: &[u8], legacy: bool, choices: &mut Choices<'_, '_>) -> Option<(Kind, Vec<u8>)> {
+pub(crate) fn mutate(module: &[u8], legacy: bool, choices: &mut Choices<'_, '_>) -> Option<(Kind, Vec<u8>)> {
     let mut counter = Mutator::new(module, Spaces::of(module)?, legacy, None, choices);
     let unchanged = counter.encode()?;
     let Mutator { spaces, sites, .. } = counter;

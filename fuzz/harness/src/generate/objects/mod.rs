@@ -11,6 +11,7 @@ use arbitrary::Unstructured;
 use wasm_encoder::BlockType;
 
 use super::choices::Choices;
+use super::input::{Input, Section};
 use crate::Case;
 use body::Body;
 use program::{CALL, GC, Program};
@@ -40,10 +41,25 @@ mod workloads;
 /// Collections that one call of an entry function forces, at most (an estimate).
 const COLLECTION_LIMIT: usize = 14;
 
+/// What the bytes do not say.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Statements out of a hundred that throw and catch, beside the usual ones.
+    pub catch: usize,
+}
+
 /// Makes a case of the bytes.
 pub fn generate(input: &mut Unstructured<'_>) -> Case {
-    let mut choices = Choices::new(input);
+    let bytes = input.bytes(input.len()).unwrap_or_default();
+    of(&Input::decode(bytes), &Options::default())
+}
+
+/// Makes a case of the input.
+pub fn of(input: &Input, options: &Options) -> Case {
+    let mut choices = Choices::of_sections(input);
+    choices.enter(Section::Types);
     let types = types::Types::generate(&mut choices);
+    choices.enter(Section::Script);
     let fibers = choices.chance(1, 4);
     let mut generator = Generator {
         c: choices,
@@ -53,20 +69,29 @@ pub fn generate(input: &mut Unstructured<'_>) -> Case {
         leaf_nesting: 0,
         held: 0,
         fibers,
+        options,
     };
+    generator.c.enter(Section::Parts);
     generator.payload_types();
     generator.parts();
+    generator.c.enter(Section::Points);
     generator.collection_points();
     generator.walkers();
     generator.lists();
+    generator.c.enter(Section::Makers);
     generator.makers();
+    generator.c.enter(Section::Callees);
     generator.callees();
+    generator.c.enter(Section::Throwers);
     generator.throwers();
     generator.tails();
+    generator.c.enter(Section::Workloads);
     generator.workloads();
+    generator.c.enter(Section::Script);
     generator.entries();
     generator.finish_table();
     let (schedule, calls) = generator.script();
+    generator.c.enter(Section::Limits);
     let limits = if fibers { None } else { generator.limits(calls.len()) };
     let module = emit::encode(&mut generator.p);
     let case = script::case(schedule, module, calls);
@@ -89,6 +114,7 @@ struct Generator<'a, 'u> {
     held: usize,
     /// Whether the case's last calls are fibers.
     fibers: bool,
+    options: &'a Options,
 }
 
 impl Generator<'_, '_> {

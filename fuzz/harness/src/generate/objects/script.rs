@@ -4,6 +4,7 @@ use wasm_encoder::ValType;
 
 use super::Generator;
 use crate::generate::choices::Choices;
+use crate::generate::input::Section;
 use crate::generate::schedule;
 use crate::graph::NodeRef;
 use crate::{Action, Case, Expect, Schedule, Source, Step, Value};
@@ -14,12 +15,14 @@ pub(in crate::generate) const FUEL: u64 = 3_000_000;
 impl Generator<'_, '_> {
     /// The schedule, and the steps that follow the module's.
     pub(super) fn script(&mut self) -> (Schedule, Vec<Step>) {
+        self.c.enter(Section::Schedule);
         let mut schedule = Schedule {
             origin: Some("generator objects".to_owned()),
             fuel: Some(FUEL),
             observe_state: true,
             ..schedule::collections(&mut self.c)
         };
+        self.c.enter(Section::Script);
         let mut steps = Vec::new();
         let calls = if self.fibers { self.c.range(2, 6) } else { self.p.entries.len() + self.c.below(3) };
         for call in 0..calls {
@@ -35,6 +38,7 @@ impl Generator<'_, '_> {
         }
         if self.fibers {
             schedule.fibers = steps.len() as u32;
+            self.c.enter(Section::Schedule);
             schedule.turns = schedule::turns(&mut self.c, schedule.fibers);
         }
         (schedule, steps)

@@ -7,6 +7,7 @@ use super::numeric::at;
 use super::program::{Entry, FUNCTIONS, KEEP, LOG_F32, LOG_F64, LOG_I32, LOG_I64, LOG_REF, OBJECTS, WAIT};
 use super::references::HELD;
 use super::types::{ANYREF, EXNREF, EXTERNREF, heap, non_null, nullable};
+use crate::generate::input::{STATEMENTS, Section};
 
 /// Code bytes of all entry functions together, about; compilation is most of a case's time.
 const ENTRIES_LIMIT: usize = 560;
@@ -44,7 +45,7 @@ enum Statement {
     Workload,
 }
 
-const STATEMENTS: &[(usize, Statement)] = &[
+const KINDS: &[(usize, Statement)] = &[
     (12, Statement::Held),
     (7, Statement::Assign),
     (4, Statement::Redefine),
@@ -76,10 +77,10 @@ const STATEMENTS: &[(usize, Statement)] = &[
 impl Generator<'_, '_> {
     /// Defines the entry functions.
     pub(super) fn entries(&mut self) {
-        self.held = self.c.below(HELD.len() + 2);
         let node = nullable(HeapType::Concrete(self.p.types.node));
         let count = self.c.range(1, 3);
         for index in 0..count {
+            self.c.enter(Section::Entry(index));
             let mut params = Vec::new();
             for _ in 0..self.c.below(4) {
                 params.push(self.c.pick(&[
@@ -104,13 +105,14 @@ impl Generator<'_, '_> {
                 ]));
             }
             let function = self.p.declare(&params, &results);
-            self.define(function, ENTRIES_LIMIT / count, |g| g.entry(&results));
+            self.define(function, ENTRIES_LIMIT / count, |g| g.entry(index, &results));
             self.p.entries.push(Entry { name: format!("f{index}"), function });
         }
+        self.c.enter(Section::Script);
     }
 
-    /// The body of an entry function.
-    fn entry(&mut self, results: &[ValType]) {
+    /// The body of entry function `index`.
+    fn entry(&mut self, index: usize, results: &[ValType]) {
         self.sum = self.f.scratch(ValType::I64);
         let types = &self.p.types;
         let mut anchors = vec![types.node, types.any_array];
@@ -137,18 +139,27 @@ impl Generator<'_, '_> {
         }
         self.knot();
         let mut count = 0;
-        while count < 16 && self.f.room() && self.f.cost().work < WORK_LIMIT {
-            if count % 2 == 0 {
+        while count < STATEMENTS && self.f.room() && self.f.cost().work < WORK_LIMIT {
+            self.c.enter(Section::Statement(index, count));
+            // Turns that are said anew, so that a statement means the same behind others.
+            self.held = self.c.below(HELD.len() + 2);
+            if self.c.chance(1, 2) {
                 self.held();
             } else {
                 self.statement(2);
             }
             count += 1;
         }
+        self.c.enter(Section::Entry(index));
         if self.c.chance(1, 12) {
             self.f.op().local_get(self.sum);
             self.f.op().call(LOG_I64);
             self.trap();
+        }
+        // An exception that reaches the host.
+        if self.options.catch > 0 && self.c.chance(1, 6) {
+            let thrower = self.c.pick(&self.p.throwers);
+            self.call(thrower);
         }
         // The comparison of the case ends there, so seldom.
         if self.fibers && self.c.chance(1, 14) {
@@ -230,7 +241,10 @@ impl Generator<'_, '_> {
     }
 
     fn statement(&mut self, depth: usize) {
-        let statement = self.c.weighted(STATEMENTS);
+        let statement = match self.options.catch {
+            catch if catch > 0 && self.c.chance(catch, 100) => Statement::Catch,
+            _ => self.c.weighted(KINDS),
+        };
         match statement {
             Statement::Held => self.held(),
             Statement::Assign => {
