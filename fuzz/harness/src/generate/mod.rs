@@ -1,7 +1,7 @@
 //! Generators: bytes to cases. The same bytes always give the same case, and every byte string gives a valid one.
 //!
 //! [`objects`] is the typed generator: programs that build, change and read back real object graphs while collections
-//! are forced. [`smith`] is wasm-smith, tuned towards GC instructions. [`registry`] is the only list of them. Both choose
+//! are forced. [`linking`] makes several modules whose instances share objects. [`smith`] is wasm-smith, tuned towards GC instructions. [`registry`] is the only list of them. Both choose
 //! the schedule of collections in `schedule`.
 
 use arbitrary::Unstructured;
@@ -10,6 +10,7 @@ use crate::Case;
 pub(crate) use choices::{Choices, SplitMix64};
 
 mod choices;
+pub mod linking;
 pub mod objects;
 mod schedule;
 pub mod smith;
@@ -33,6 +34,11 @@ pub fn registry() -> &'static [GeneratorEntry] {
             name: "objects",
             about: "typed programs over object graphs, with collections while references are only on the stack",
             generate: objects::generate,
+        },
+        GeneratorEntry {
+            name: "linking",
+            about: "several modules and instances that share objects, functions, tables and tags through imports",
+            generate: linking::generate,
         },
         GeneratorEntry {
             name: "smith",
