@@ -1,6 +1,8 @@
 //! Expressions: nodes from wherever there are some, field values, functions, what an object's type is.
 
-use wasm_encoder::{AbstractHeapType as Abstract, BlockType, HeapType, Ieee64, RefType, StorageType, ValType};
+use wasm_encoder::{
+    AbstractHeapType as Abstract, BlockType, HeapType, Ieee64, RefType, StorageType, ValType,
+};
 
 use super::Generator;
 use super::module::{Entity, HOST_VALUE, Item, KEPT, Role};
@@ -9,7 +11,7 @@ use super::world::{heap, non_null, nullable};
 pub(super) const ANY: ValType = ValType::Ref(RefType::ANYREF);
 
 /// Bytes of code after which only leaves are emitted.
-const ROOM: usize = 420;
+const ROOM: usize = 300;
 
 impl Generator<'_, '_> {
     /// One of the module's own indices of a common type.

@@ -93,7 +93,8 @@ impl Generator<'_, '_> {
 
     /// Imports something at a type that it does not match, or that is not there.
     fn wrong_import(&mut self) {
-        let offer = self.offers[self.c.below(self.offers.len())].clone();
+        let offers: Vec<Offer> = self.known_offers().cloned().collect();
+        let offer = offers[self.c.below(offers.len())].clone();
         let (mut field, mut entity) = (offer.field.clone(), offer.entity.clone());
         match self.c.below(8) {
             0 => field.push('?'),
@@ -106,8 +107,7 @@ impl Generator<'_, '_> {
 
     fn other_kind(&mut self, offer: &Offer) -> Entity {
         let others: Vec<Entity> = self
-            .offers
-            .iter()
+            .known_offers()
             .map(|other| other.entity.clone())
             .filter(|other| std::mem::discriminant(other) != std::mem::discriminant(&offer.entity))
             .collect();

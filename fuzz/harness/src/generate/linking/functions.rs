@@ -33,7 +33,7 @@ impl Generator<'_, '_> {
         if self.defines(Role::Thrower) {
             self.thrower();
         }
-        for _ in 0..self.c.range(1, 3) {
+        for _ in 0..self.c.range(1, 2) {
             self.callback();
         }
     }
@@ -318,14 +318,14 @@ impl Generator<'_, '_> {
 
     /// Exported functions `(i32) -> (i64, ref)` of statements; the last of them may trap at its end.
     pub(super) fn entries(&mut self) {
-        for entry in 0..self.c.range(2, 3) {
+        for entry in 0..2 {
             let result = self.c.pick(&[ANY, self.world.node_ref()]);
             let body = self.body(1, |g| {
                 if let Some(budget) = g.some(Role::Budget) {
                     g.f.op().i32_const(BUDGET).global_set(budget.index);
                 }
                 g.f.calls = true;
-                let n = g.c.range(3, 7);
+                let n = g.c.range(3, 6);
                 g.statements(n);
                 if g.c.chance(1, 7) {
                     g.trap();
@@ -375,8 +375,14 @@ impl Generator<'_, '_> {
             if element == RefType::FUNCREF {
                 self.m.functions_at(item.index, at, &fits[..len]);
             } else {
-                let items: Vec<Vec<u8>> =
-                    fits[..len].iter().map(|f| self.constant(|g| { g.f.op().ref_func(*f); })).collect();
+                let items: Vec<Vec<u8>> = fits[..len]
+                    .iter()
+                    .map(|f| {
+                        self.constant(|g| {
+                            g.f.op().ref_func(*f);
+                        })
+                    })
+                    .collect();
                 let element = self.m.view.reference(&mut self.c, element);
                 self.m.objects_at(Some((item.index, at)), element, &items);
             }

@@ -22,7 +22,7 @@ impl Generator<'_, '_> {
     pub(super) fn imports(&mut self) {
         for role in Role::ALL {
             let offers: Vec<Offer> =
-                self.offers.iter().filter(|offer| offer.role == role).cloned().collect();
+                self.known_offers().filter(|offer| offer.role == role).cloned().collect();
             if offers.is_empty() {
                 continue;
             }
@@ -38,6 +38,14 @@ impl Generator<'_, '_> {
                 self.item(role, entity, index, export);
             }
         }
+    }
+
+    /// What is offered of types that the module declares; all are but decoys.
+    pub(super) fn known_offers(&self) -> impl Iterator<Item = &Offer> {
+        self.offers.iter().filter(|offer| match offer.entity {
+            Entity::Typed(ty) => self.m.view.declares(ty),
+            _ => true,
+        })
     }
 
     /// A type that something of type `entity` can be imported at.
@@ -57,9 +65,10 @@ impl Generator<'_, '_> {
                 let min = self.c.range(1, *min as usize) as u32;
                 Entity::Table { element: *element, min, max: *max + self.c.below(2) as u32 }
             }
-            Entity::Memory { min, max } => {
-                Entity::Memory { min: self.c.below(*min as usize + 1) as u32, max: *max + self.c.below(2) as u32 }
-            }
+            Entity::Memory { min, max } => Entity::Memory {
+                min: self.c.below(*min as usize + 1) as u32,
+                max: *max + self.c.below(2) as u32,
+            },
             Entity::Function(..) | Entity::Tag(_) | Entity::Global { .. } => entity.clone(),
         }
     }

@@ -94,9 +94,19 @@ pub(super) enum Entity {
     Typed(u32),
     /// A function of a final type of its own group.
     Function(Vec<ValType>, Vec<ValType>),
-    Global { ty: ValType, mutable: bool },
-    Table { element: RefType, min: u32, max: u32 },
-    Memory { min: u32, max: u32 },
+    Global {
+        ty: ValType,
+        mutable: bool,
+    },
+    Table {
+        element: RefType,
+        min: u32,
+        max: u32,
+    },
+    Memory {
+        min: u32,
+        max: u32,
+    },
     /// Of a function type without results.
     Tag(Vec<ValType>),
 }
@@ -183,9 +193,7 @@ impl Module {
     fn entity(&mut self, c: &mut Choices<'_, '_>, entity: &Entity) -> EntityType {
         match entity {
             Entity::Typed(ty) => EntityType::Function(self.view.index(c, *ty)),
-            Entity::Function(params, results) => {
-                EntityType::Function(self.view.function(c, params, results))
-            }
+            Entity::Function(params, results) => EntityType::Function(self.view.function(c, params, results)),
             Entity::Global { ty, mutable } => EntityType::Global(GlobalType {
                 val_type: self.view.value(c, *ty),
                 mutable: *mutable,

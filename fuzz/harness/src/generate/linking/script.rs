@@ -95,8 +95,9 @@ impl Generator<'_, '_> {
         if defined {
             steps.push(step(Action::Define { name: Some(format!("d{number}")), source: source.clone() }));
         }
-        let register =
-            |instance: &str| step(Action::Register { as_name: name.clone(), module: Some(instance.to_owned()) });
+        let register = |instance: &str| {
+            step(Action::Register { as_name: name.clone(), module: Some(instance.to_owned()) })
+        };
         steps.push(instance(&name));
         steps.push(register(&name));
         linked.push(Linked { name: name.clone(), entries: self.m.entries.clone() });

@@ -3,7 +3,10 @@
 //! Invariant: nothing traps but the last statement of an entry function, and callbacks are called only where the budget
 //! bounds them.
 
-use wasm_encoder::{AbstractHeapType as Abstract, BlockType, Catch, CompositeInnerType, HeapType, MemArg, MemArgTarget, RefType, ValType};
+use wasm_encoder::{
+    AbstractHeapType as Abstract, BlockType, Catch, CompositeInnerType, HeapType, MemArg, MemArgTarget,
+    RefType, ValType,
+};
 
 use super::Generator;
 use super::expressions::ANY;
@@ -30,7 +33,7 @@ enum Statement {
 }
 
 /// Bytes of code after which no statement begins.
-const ROOM: usize = 1100;
+const ROOM: usize = 700;
 
 impl Generator<'_, '_> {
     pub(super) fn statements(&mut self, n: usize) {
@@ -295,7 +298,12 @@ impl Generator<'_, '_> {
             _ => {
                 let (node, a) = (self.ty(self.world.node()), self.f.a);
                 self.node(2);
-                self.f.op().local_tee(a).ref_is_null().if_(BlockType::Result(ANY)).ref_null(heap(Abstract::None));
+                self.f
+                    .op()
+                    .local_tee(a)
+                    .ref_is_null()
+                    .if_(BlockType::Result(ANY))
+                    .ref_null(heap(Abstract::None));
                 self.f.op().else_().local_get(a).struct_get(node, CONTENT).end().local_tee(x);
                 self.f.op().ref_test_non_null(HeapType::Concrete(holder));
                 self.f.op().if_(BlockType::Result(ValType::Ref(RefType::FUNCREF)));
@@ -327,8 +335,13 @@ impl Generator<'_, '_> {
             Entity::Typed(ty) => self.world.callbacks.contains(&ty),
             _ => false,
         };
-        let callbacks: Vec<u32> =
-            self.m.of(Role::Callback).iter().filter(|item| takes_nodes(item)).map(|item| item.index).collect();
+        let callbacks: Vec<u32> = self
+            .m
+            .of(Role::Callback)
+            .iter()
+            .filter(|item| takes_nodes(item))
+            .map(|item| item.index)
+            .collect();
         if callbacks.is_empty() || self.c.chance(3, 4) { None } else { Some(self.c.pick(&callbacks)) }
     }
 
@@ -447,11 +460,8 @@ impl Generator<'_, '_> {
         self.f.op().block(BlockType::Empty).block(payload).block(payload);
         self.f.block(ValType::Ref(RefType::EXNREF));
         let all = if self.c.chance(3, 4) { Catch::AllRef { label: 0 } } else { Catch::All { label: 3 } };
-        let catches = [
-            Catch::One { tag: second.index, label: 1 },
-            Catch::One { tag: first.index, label: 2 },
-            all,
-        ];
+        let catches =
+            [Catch::One { tag: second.index, label: 1 }, Catch::One { tag: first.index, label: 2 }, all];
         self.f.op().try_table(BlockType::Empty, catches);
         self.number();
         self.f.op().call(thrower.index).end().br(3).end();

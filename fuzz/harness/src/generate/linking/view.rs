@@ -71,13 +71,13 @@ impl View {
     /// A group that is no part of what modules have in common.
     fn stranger(&mut self, c: &mut Choices<'_, '_>) {
         let params = [ValType::F32, ValType::I64, ValType::F64];
-        let types = [
-            function(&params[..c.below(4)], &[]),
-            function(&params[..c.below(4)], &[ValType::I32]),
-        ];
+        let types = [function(&params[..c.below(4)], &[]), function(&params[..c.below(4)], &[ValType::I32])];
         let types = types.into_iter().take(c.range(1, 2));
-        let defs = types
-            .map(|composite_type| SubType { is_final: true, supertype_idxs: Vec::new().into(), composite_type });
+        let defs = types.map(|composite_type| SubType {
+            is_final: true,
+            supertype_idxs: Vec::new().into(),
+            composite_type,
+        });
         self.push(defs.collect());
     }
 
@@ -109,7 +109,12 @@ impl View {
     }
 
     /// The index of a final function type in a group of its own.
-    pub(super) fn function(&mut self, c: &mut Choices<'_, '_>, params: &[ValType], results: &[ValType]) -> u32 {
+    pub(super) fn function(
+        &mut self,
+        c: &mut Choices<'_, '_>,
+        params: &[ValType],
+        results: &[ValType],
+    ) -> u32 {
         let known = self.functions.iter().find(|(p, r, _)| p == params && r == results);
         if let Some((.., index)) = known {
             return *index;

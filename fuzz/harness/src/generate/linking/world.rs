@@ -9,8 +9,8 @@
 use std::ops::Range;
 
 use wasm_encoder::{
-    AbstractHeapType as Abstract, ArrayType, CompositeInnerType, CompositeType, FieldType, FuncType, HeapType,
-    RefType, StorageType, StructType, SubType, ValType,
+    AbstractHeapType as Abstract, ArrayType, CompositeInnerType, CompositeType, FieldType, FuncType,
+    HeapType, RefType, StorageType, StructType, SubType, ValType,
 };
 
 use crate::generate::choices::Choices;
@@ -213,7 +213,9 @@ impl World {
             StorageType::Val(ValType::Ref(ty)) if !field.mutable && ty == nullable(heap(Abstract::Eq)) => {
                 c.pick(&[nullable(HeapType::I31), nullable(heap(Abstract::Struct)), ty])
             }
-            StorageType::Val(ValType::Ref(ty)) if !field.mutable && ty == nullable(heap(Abstract::Struct)) => {
+            StorageType::Val(ValType::Ref(ty))
+                if !field.mutable && ty == nullable(heap(Abstract::Struct)) =>
+            {
                 nullable(HeapType::Concrete(c.pick(&self.chain)))
             }
             _ => return field,
@@ -229,8 +231,9 @@ impl World {
         let copied = |index: u32| if of.contains(&index) { index - of.start + start } else { index };
         let mut copy: Vec<SubType> =
             of.clone().map(|index| renamed(&self.defs[index as usize], &mut { copied })).collect();
-        let extended =
-            |copy: &[SubType], at: usize| copy.iter().any(|def| def.supertype_idxs.contains(&(start + at as u32)));
+        let extended = |copy: &[SubType], at: usize| {
+            copy.iter().any(|def| def.supertype_idxs.contains(&(start + at as u32)))
+        };
         let at = c.below(copy.len());
         let done = match edit {
             Edit::Finality if copy[at].is_final || !extended(&copy, at) => {
@@ -238,7 +241,8 @@ impl World {
                 true
             }
             Edit::Mutability if !extended(&copy, at) => {
-                let inherited = self.supertype(of.start + at as u32).map_or(0, |base| self.fields(base).len());
+                let inherited =
+                    self.supertype(of.start + at as u32).map_or(0, |base| self.fields(base).len());
                 match &mut copy[at].composite_type.inner {
                     CompositeInnerType::Struct(ty) if ty.fields.len() > inherited => {
                         let field = c.range(inherited, ty.fields.len() - 1);
@@ -320,7 +324,9 @@ pub(super) fn function(params: &[ValType], results: &[ValType]) -> CompositeType
 pub(super) fn renamed(def: &SubType, index: &mut impl FnMut(u32) -> u32) -> SubType {
     let supertype_idxs: Vec<u32> = def.supertype_idxs.iter().map(|base| index(*base)).collect();
     let mut field = |field: &FieldType| match field.element_type {
-        StorageType::Val(ty) => FieldType { element_type: StorageType::Val(renamed_value(ty, index)), ..*field },
+        StorageType::Val(ty) => {
+            FieldType { element_type: StorageType::Val(renamed_value(ty, index)), ..*field }
+        }
         StorageType::I8 | StorageType::I16 => *field,
     };
     let composite_type = match &def.composite_type.inner {
