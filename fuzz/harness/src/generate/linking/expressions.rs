@@ -209,7 +209,7 @@ impl Generator<'_, '_> {
         if depth == 0 || self.f.len() > ROOM || self.f.constant {
             return self.i31();
         }
-        match self.c.below(8) {
+        match self.c.below(9) {
             0 => self.i31(),
             1 => self.bag(depth - 1),
             2 | 3 => self.fresh(self.world.holder, depth - 1),
@@ -217,11 +217,11 @@ impl Generator<'_, '_> {
                 let token = i32::from(self.c.byte());
                 self.f.op().i32_const(token).call(HOST_VALUE).any_convert_extern();
             }
-            5 => match self.declared(|g, ty| !g.world.is_func(ty) && ty >= g.world.first_decoy) {
+            5 | 6 => match self.declared(|g, ty| !g.world.is_func(ty) && ty >= g.world.first_decoy) {
                 Some(ty) if self.is_struct(ty) => self.fresh(ty, 0),
                 _ => self.node(depth - 1),
             },
-            6 => {
+            7 => {
                 let x = self.f.x;
                 self.f.op().local_get(x);
             }

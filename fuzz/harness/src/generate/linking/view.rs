@@ -1,5 +1,5 @@
 //! A module's own type section: the common groups in another order, with other groups and empty ones between, some
-//! groups twice; decoys in some modules only.
+//! groups twice; decoys not in all modules.
 
 use std::ops::Range;
 
@@ -24,7 +24,7 @@ impl View {
         let mut view = View { own: vec![Vec::new(); world.defs.len()], ..View::default() };
         let decoy = |group: &Range<u32>| group.start >= world.first_decoy;
         let mut left: Vec<&Range<u32>> =
-            world.groups.iter().filter(|group| !decoy(group) || c.chance(1, 2)).collect();
+            world.groups.iter().filter(|group| !decoy(group) || c.chance(2, 3)).collect();
         while !left.is_empty() {
             match c.below(8) {
                 0 => view.groups.push(Vec::new()),

@@ -70,8 +70,13 @@ impl World {
         world.callback_subtypes(c);
         world.chain(c);
         world.first_decoy = world.defs.len() as u32;
-        for _ in 0..c.range(1, 3) {
-            let edit = c.pick(&[Edit::Finality, Edit::Mutability, Edit::Position, Edit::Longer]);
+        for _ in 0..c.range(2, 3) {
+            let edit = c.weighted(&[
+                (3, Edit::Finality),
+                (2, Edit::Mutability),
+                (2, Edit::Position),
+                (1, Edit::Longer),
+            ]);
             world.decoy(c, edit);
         }
         world
