@@ -27,7 +27,7 @@ pub(crate) struct FuzzArguments {
     /// Child workers [default: one per core].
     #[arg(long)]
     jobs: Option<usize>,
-    /// Generators, taken in turn [default: objects four times, then smith].
+    /// Generators, taken in turn [default: objects four times, then linking, then smith].
     #[arg(long = "generator", value_name = "NAME")]
     generators: Vec<String>,
     /// Subjects [default: interp, and jit with each collector, opt none and speed].
@@ -121,7 +121,8 @@ fn as_failure(error: CampaignError) -> Failure {
 
 fn generators(asked: &[String]) -> Result<Vec<String>, Failure> {
     if asked.is_empty() {
-        return Ok(["objects", "objects", "objects", "objects", "smith"].map(str::to_owned).to_vec());
+        let turns = ["objects", "objects", "objects", "objects", "linking", "smith"];
+        return Ok(turns.map(str::to_owned).to_vec());
     }
     let known: Vec<&str> = generate::registry().iter().map(|g| g.name).collect();
     match asked.iter().find(|name| !known.contains(&name.as_str())) {

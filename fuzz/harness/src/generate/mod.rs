@@ -1,7 +1,8 @@
 //! Generators: bytes to cases. The same bytes always give the same case, and every byte string gives a valid one.
 //!
 //! [`objects`] is the typed generator: programs that build, change and read back real object graphs while collections
-//! are forced; its [`input`] is a list of sections. [`smith`] is wasm-smith, tuned towards GC instructions. [`registry`] is the only list of them. Both choose
+//! are forced; its [`input`] is a list of sections. [`linking`] makes several modules whose
+//! instances share objects. [`smith`] is wasm-smith, tuned towards GC instructions. [`registry`] is the only list of them. All choose
 //! the schedule of collections in `schedule`.
 
 use arbitrary::Unstructured;
@@ -12,6 +13,7 @@ pub(crate) use choices::{Choices, SplitMix64};
 mod choices;
 pub mod input;
 pub mod interleave;
+pub mod linking;
 pub mod objects;
 pub(crate) mod schedule;
 pub mod smith;
@@ -35,6 +37,11 @@ pub fn registry() -> &'static [GeneratorEntry] {
             name: "objects",
             about: "typed programs over object graphs, with collections while references are only on the stack",
             generate: objects::generate,
+        },
+        GeneratorEntry {
+            name: "linking",
+            about: "several modules and instances that share objects, functions, tables and tags through imports",
+            generate: linking::generate,
         },
         GeneratorEntry {
             name: "smith",

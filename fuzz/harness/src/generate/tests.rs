@@ -13,7 +13,9 @@ use crate::{Action, Case, Expect, Outcome, Resource, Source, Subject};
 
 fn modules(case: &Case) -> impl Iterator<Item = &[u8]> {
     case.steps.iter().filter_map(|step| match &step.action {
-        Action::Module { source: Source::Binary(bytes), .. } => Some(&bytes[..]),
+        Action::Module { source: Source::Binary(bytes), .. }
+        | Action::Define { source: Source::Binary(bytes), .. }
+        | Action::Link { source: Source::Binary(bytes) } => Some(&bytes[..]),
         _ => None,
     })
 }

@@ -117,6 +117,28 @@ fn invalid_modules_are_left_alone() {
     assert_eq!(reduce(&case, &mut |candidate| !candidate.steps.is_empty()), case);
 }
 
+/// A trap that takes several modules: what the others do not need goes, each module stays valid.
+#[test]
+fn a_case_of_several_modules_is_reduced() {
+    let mut interp = crate::subject::InterpSubject::new();
+    let mut mismatch = |case: &Case| {
+        let outcomes = crate::Subject::observe(&mut interp, case).outcomes;
+        // A step that the case no longer makes sense of is no finding.
+        let trapped = crate::Outcome::Trapped(crate::TrapKind::IndirectCallTypeMismatch);
+        outcomes.contains(&trapped) && !outcomes.iter().any(|o| matches!(o, crate::Outcome::BadStep(_)))
+    };
+    let case = (0..100)
+        .filter_map(|seed| crate::generate::from_seed("linking", seed))
+        .find(|case| mismatch(case))
+        .unwrap();
+    let small = reduce(&case, &mut mismatch);
+    assert!(mismatch(&small));
+    assert!(module_bytes(&small) * 10 < module_bytes(&case), "{}", small.to_wast());
+    let modules = (0..small.steps.len()).filter(|step| module_at(&small, *step).is_some());
+    assert_eq!(valid_modules(&small).len(), modules.count(), "{}", small.to_wast());
+    assert_eq!(Case::parse(&small.to_wast(), "small").unwrap().steps.len(), small.steps.len());
+}
+
 /// A case without steps under a schedule.
 fn scheduled(schedule: Schedule) -> Case {
     Case { schedule, steps: Vec::new() }
