@@ -13,6 +13,7 @@ pub mod graph;
 mod limits;
 pub mod observe;
 pub mod reduce;
+pub mod selfcheck;
 pub mod subject;
 pub mod validate;
 
