@@ -16,7 +16,7 @@ use super::module::{Shape, Top};
 /// Words that stand for what has no bits of its own.
 #[derive(Clone, Copy)]
 pub(super) enum Word {
-    Start = 0x6173_7361_7901,
+    Start = 0x6173_7361,
     Null,
     I31,
     Object,

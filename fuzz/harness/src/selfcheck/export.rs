@@ -1,7 +1,7 @@
 //! Expected values of a self-checking case, from the interpreter, and its text.
 
 use super::{LeftOut, SelfChecking, transform};
-use crate::case::{Action, Case, Expect, Pattern};
+use crate::case::{Action, Case, Expect, Pattern, Source};
 use crate::observe::{Outcome, Resource, TrapKind};
 use crate::subject::{InterpSubject, Subject};
 
@@ -31,6 +31,7 @@ pub fn export(case: &Case, garbage: u32) -> Result<Exported, LeftOut> {
     // Garbage changes no value, so the run does without it.
     let SelfChecking { case: mut quick, mut dropped } = transform(case, 0)?;
     let SelfChecking { case: mut full, .. } = transform(case, garbage)?;
+    full.steps.iter_mut().for_each(|step| spell(&mut step.action));
     quick.schedule.fuel = Some(FUEL);
     full.schedule.fuel = None;
     for _ in 0..ROUNDS {
@@ -74,10 +75,21 @@ impl Exported {
             "{header};; Written by assay {} (assay export): self-checking, expected values from its reference interpreter.\n\
              ;; Needs nothing but a .wast runner; for engines before WebAssembly 3.0 became their default, with\n\
              ;; GC, function references, exceptions and tail calls on. Collections are forced by garbage: {} dead\n\
-             ;; arrays of 1,000 bytes each time, so cap the heap (at 128 KiB, say).\n{script}",
+             ;; arrays of 1,000 bytes each time, so cap the heap (at 192 KiB, say).\n{script}",
             env!("CARGO_PKG_VERSION"),
             self.garbage,
         )
+    }
+}
+
+/// Encodes a module as its text would be, so that the case is written with readable modules.
+fn spell(action: &mut Action) {
+    if let Action::Module { source: Source::Binary(bytes), .. }
+    | Action::Define { source: Source::Binary(bytes), .. } = action
+        && let Ok(text) = wasmprinter::print_bytes(&*bytes)
+        && let Ok(again) = wat::parse_str(text)
+    {
+        *bytes = again;
     }
 }
 

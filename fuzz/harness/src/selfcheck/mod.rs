@@ -35,8 +35,8 @@ pub use export::{Exported, export};
 use crate::Case;
 use crate::case::{Action, Source};
 
-/// Dead arrays of 1,000 bytes that stand for a collection, unless told otherwise: more than a heap of 128 KiB holds.
-pub const GARBAGE: u32 = 136;
+/// Dead arrays of 1,000 bytes that stand for a collection, unless told otherwise: more than a heap of 192 KiB holds.
+pub const GARBAGE: u32 = 200;
 
 /// A case in its self-checking form.
 #[derive(Clone, Debug, PartialEq)]
