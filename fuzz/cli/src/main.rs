@@ -36,6 +36,7 @@ const EXAMPLES: &str = "Examples:
   assay validate --time 60s                   two validators on mutated modules
   assay run -C collector=copying prog.wat --invoke main 42
   assay diff prog.wasm                        call each export on every subject and compare
+  assay export --out exported --cases 300      self-checking scripts for other engines
   assay reduce findings/valuemismatch-….wast  a smaller case with the same finding
 
 Exit codes: 0 fine, 1 a finding or a failed check, 2 wrong use or bad input, 3 an internal error.";
@@ -54,6 +55,8 @@ enum Command {
     Reduce(commands::reduce::ReduceArguments),
     /// Generate cases, run them on subjects, compare, and write down each finding.
     Fuzz(commands::fuzz::FuzzArguments),
+    /// Write self-checking .wast files, for any engine with a .wast runner.
+    Export(commands::export::ExportArguments),
     /// Compare the interpreter's validator with wasmparser, on files or on mutated modules.
     Validate(commands::validate::ValidateArguments),
     /// Write inputs to start libFuzzer's targets with.
@@ -86,6 +89,7 @@ fn main() -> std::process::ExitCode {
         Command::Diff(arguments) => commands::diff::run(&arguments),
         Command::Reduce(arguments) => commands::reduce::run(&arguments),
         Command::Fuzz(arguments) => commands::fuzz::run(&arguments),
+        Command::Export(arguments) => commands::export::run(&arguments),
         Command::Validate(arguments) => commands::validate::run(&arguments),
         Command::Seeds(arguments) => commands::seeds::run(&arguments),
         Command::Worker(arguments) => commands::worker::run(&arguments),

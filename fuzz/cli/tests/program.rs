@@ -277,3 +277,71 @@ fn seeds_are_written_for_every_target() {
         assert!(inputs.iter().all(|input| input.metadata().unwrap().len() <= 4096), "{name}");
     }
 }
+
+#[test]
+fn export_writes_scripts_that_check_themselves() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out").display().to_string();
+    let output = assay(&["export", "--out", &out, "--seed", "3", "--cases", "4", "--garbage", "2", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let summary: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let written = wasts(Path::new(&out));
+    assert_eq!(summary["exported"], written.len() as u64);
+    let text = fs::read_to_string(&written[0]).unwrap();
+    assert!(text.contains("generator objects, seed ") && text.contains("Written by assay "), "{text:.400}");
+    assert!(!text.contains("(import"));
+    assert_eq!(code(&["wast", &out, "--subject", "interp", "--subject", "jit:copying,every-alloc"]), 0);
+    // A wrong number is noticed.
+    let from = text.find("(i64.const").map(|at| text[..at].len());
+    assert!(from.is_some());
+    let tampered = text.replacen(
+        "(assert_return (invoke $m0 \"assay_state\") (i64.const ",
+        "(assert_return (invoke $m0 \"assay_state\") (i64.const 1",
+        1,
+    );
+    assert_ne!(tampered, text);
+    assert_eq!(code(&["wast", &file(dir.path(), "tampered.wast", &tampered), "--subject", "interp"]), 1);
+    // Files instead of generated cases.
+    let given = file(
+        dir.path(),
+        "given.wast",
+        "(module (func (export \"f\") (result i32) (i32.const 4)))\n(invoke \"f\")",
+    );
+    assert_eq!(code(&["export", "--out", &out, &given]), 0);
+    assert!(Path::new(&out).join("given.wast").exists());
+}
+
+#[test]
+fn export_refuses_what_it_cannot_use() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out").display().to_string();
+    assert_eq!(code(&["export"]), 2);
+    assert_eq!(code(&["export", "--out", "/proc/nowhere"]), 2);
+    assert_eq!(code(&["export", "--out", &out, "--generator", "nothing"]), 2);
+    assert_eq!(code(&["export", "--out", &out, "there/is/no.wast"]), 2);
+    assert_eq!(code(&["export", "--out", &out, &file(dir.path(), "bad.wast", "(module")]), 2);
+    let outside = "(module (import \"env\" \"f\" (func)) (func (export \"f\")))\n(invoke \"f\")";
+    let output = assay(&["export", "--out", &out, &file(dir.path(), "outside.wast", outside)]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("left out: import from outside: 1"));
+}
+
+#[test]
+fn a_campaign_over_self_checking_forms_agrees() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out").display().to_string();
+    let output = assay(&[
+        "fuzz",
+        "--self-checking",
+        "--seed",
+        "7",
+        "--cases",
+        "5",
+        "--jobs",
+        "1",
+        "--json",
+        "--out",
+        &out,
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+}

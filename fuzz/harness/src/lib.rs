@@ -19,6 +19,7 @@ pub mod mutate;
 pub mod observe;
 pub mod reduce;
 pub mod scripts;
+pub mod selfcheck;
 pub mod subject;
 pub mod validate;
 

@@ -49,6 +49,10 @@ pub(crate) struct FuzzArguments {
     /// sweeping, freeing of cycles and of large objects, hitting its heap limit.
     #[arg(long)]
     require_reach: bool,
+    /// Run the self-checking form of each generated case, so that subjects are compared by digests that the programs
+    /// compute themselves.
+    #[arg(long)]
+    self_checking: bool,
     /// Print the summary as JSON.
     #[arg(long)]
     json: bool,
@@ -64,7 +68,10 @@ pub(crate) fn run(arguments: &FuzzArguments) -> Result<Exit, Failure> {
     let jobs = arguments.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let out = std::path::absolute(&arguments.out)
         .map_err(|error| Failure::bad_input(format!("{}: {error}", arguments.out.display())))?;
-    let worker = subjects::worker_command(&specs, Some(out.join("findings")), arguments.memory_mib)?;
+    let mut worker = subjects::worker_command(&specs, Some(out.join("findings")), arguments.memory_mib)?;
+    if arguments.self_checking {
+        worker.args.push("--self-checking".to_owned());
+    }
     let config = CampaignConfig {
         time: arguments.time,
         cases: arguments.cases,
@@ -119,7 +126,7 @@ fn as_failure(error: CampaignError) -> Failure {
     }
 }
 
-fn generators(asked: &[String]) -> Result<Vec<String>, Failure> {
+pub(crate) fn generators(asked: &[String]) -> Result<Vec<String>, Failure> {
     if asked.is_empty() {
         let turns = ["objects", "objects", "objects", "objects", "linking", "smith"];
         return Ok(turns.map(str::to_owned).to_vec());

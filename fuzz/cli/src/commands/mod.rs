@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub(crate) mod diff;
+pub(crate) mod export;
 pub(crate) mod fuzz;
 pub(crate) mod reduce;
 pub(crate) mod run;

@@ -21,13 +21,19 @@ pub(crate) struct WorkerArguments {
     /// Limit of writable memory, 0 = none.
     #[arg(long, default_value_t = 0)]
     memory_mib: u64,
+    /// Generated cases take their self-checking form.
+    #[arg(long)]
+    self_checking: bool,
 }
 
 /// Serves until standard input ends.
 pub(crate) fn run(arguments: &WorkerArguments) -> Result<Exit, Failure> {
     let mut subjects = subjects::parse(&arguments.subjects)?;
-    let config =
-        WorkerConfig { findings: arguments.findings.clone(), memory_limit: arguments.memory_mib << 20 };
+    let config = WorkerConfig {
+        findings: arguments.findings.clone(),
+        memory_limit: arguments.memory_mib << 20,
+        self_checking: arguments.self_checking,
+    };
     worker::serve(&mut subjects, &config, BufReader::new(io::stdin()), io::stdout())
         .map_err(|error| Failure::internal(format!("worker pipe: {error}")))?;
     Ok(Exit::Fine)

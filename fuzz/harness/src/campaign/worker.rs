@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use crate::compare::{self, Finding};
 use crate::subject::Subject;
-use crate::{Case, Observation, generate};
+use crate::{Case, Observation, generate, selfcheck};
 
 use super::findings;
 use super::protocol::{Ends, FindingRecord, Reply, Report, Request};
@@ -20,6 +20,8 @@ pub struct WorkerConfig {
     pub findings: Option<PathBuf>,
     /// Bytes of memory that the process may have writable, 0 = no limit.
     pub memory_limit: u64,
+    /// Whether generated cases take their self-checking form.
+    pub self_checking: bool,
 }
 
 /// Serves requests until `input` ends.
@@ -90,6 +92,14 @@ fn answer(subjects: &mut [Box<dyn Subject>], config: &WorkerConfig, request: Req
             let Some(case) = generate::from_seed(&generator, seed) else {
                 return Reply::Refused(format!("no generator named {generator:?}"));
             };
+            let case = if config.self_checking {
+                match selfcheck::for_campaign(&case) {
+                    Ok(case) => case,
+                    Err(reason) => return Reply::Examined(Box::new(without(reason))),
+                }
+            } else {
+                case
+            };
             if let Err(error) = findings::write_whole(&running, &case.to_wast_binary()) {
                 return Reply::Refused(format!("cannot write {}: {error}", running.display()));
             }
@@ -103,6 +113,14 @@ fn answer(subjects: &mut [Box<dyn Subject>], config: &WorkerConfig, request: Req
             Ok(case) => Reply::Observed(subjects.iter_mut().map(|s| s.observe(&case)).collect()),
             Err(why) => Reply::Refused(why),
         },
+    }
+}
+
+/// The report of a case without self-checking form.
+fn without(reason: selfcheck::LeftOut) -> Report {
+    Report {
+        discards: BTreeMap::from([(format!("no self-checking form: {reason}"), 1)]),
+        ..Report::default()
     }
 }
 

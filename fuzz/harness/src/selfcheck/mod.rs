@@ -1,0 +1,90 @@
+//! Self-checking cases: modules that walk their own object graph and return digests of it, as plain numbers.
+//!
+//! ```text
+//! case ─ transform ─ case without imports of the harness ─ interpreter ─ expected numbers ─ .wast for any engine
+//! ```
+//! [`transform`] works on the bytes of any module: `module` reads them (`numbers` names the types), `imports` replaces the
+//! host's functions by functions of the module, `floats` makes NaNs canonical, `digest` adds the walk, `calls` the exports that
+//! the new `script` calls, `rewrite` puts it together. [`export`] runs the result and writes the expectations down.
+//!
+//! A transformed case is a program of its own, not the same one: what the interpreter finds there is what is
+//! expected. Fibers become calls in order, limits of heap and the calls that are to exhaust something go; a collection that
+//! the program asks for becomes garbage, so that an engine with little heap collects by itself. Digests see every value, the
+//! runtime types as far as the module at hand knows them, sharing and cycles, within bounds that stand in `additions`; they do
+//! not see how many objects are alive.
+
+use wasmparser::Validator;
+
+mod additions;
+mod calls;
+mod digest;
+mod error;
+mod export;
+mod floats;
+mod imports;
+mod module;
+mod numbers;
+mod rewrite;
+mod script;
+#[cfg(test)]
+mod tests;
+
+pub use error::LeftOut;
+pub use export::{Exported, export};
+
+use crate::Case;
+use crate::case::{Action, Source};
+
+/// Dead arrays of 1,000 bytes that stand for a collection, unless told otherwise: more than a heap of 192 KiB holds.
+pub const GARBAGE: u32 = 200;
+
+/// A case in its self-checking form.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SelfChecking {
+    /// The case; its calls expect anything so far.
+    pub case: Case,
+    /// Why calls were left out, one each.
+    pub dropped: Vec<LeftOut>,
+}
+
+/// The self-checking form of a case, `garbage` dead arrays of 1,000 bytes for each collection it asks for. The
+/// same case gives the same form.
+///
+/// # Errors
+/// Why it has none.
+pub fn transform(case: &Case, garbage: u32) -> Result<SelfChecking, LeftOut> {
+    script::transform(case, garbage)
+}
+
+/// The form that a campaign gives to the project's own subjects: little garbage, since a schedule can say when they
+/// collect, and fuel for the digests.
+///
+/// # Errors
+/// Why it has none.
+pub fn for_campaign(case: &Case) -> Result<Case, LeftOut> {
+    let SelfChecking { mut case, .. } = transform(case, 2)?;
+    case.schedule.fuel = case.schedule.fuel.map(|fuel| fuel + DIGEST_FUEL);
+    case.schedule.collect_every.get_or_insert(COLLECT_EVERY);
+    Ok(case)
+}
+
+/// Fuel that the digests of one call use up, at most.
+const DIGEST_FUEL: u64 = 2_000_000;
+
+/// Allocations between two collections of a case that says nothing of its own.
+const COLLECT_EVERY: u32 = 17;
+
+/// Whether each module of a case is valid WebAssembly 3.0; the first one's error.
+///
+/// # Errors
+/// wasmparser's.
+pub fn validate(case: &Case) -> Result<(), wasmparser::BinaryReaderError> {
+    for step in &case.steps {
+        if let Action::Module { source: Source::Binary(bytes), .. }
+        | Action::Define { source: Source::Binary(bytes), .. } = &step.action
+        {
+            Validator::new_with_features(module::features()).validate_all(bytes)?;
+        }
+    }
+    Ok(())
+}
