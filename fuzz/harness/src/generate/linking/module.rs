@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use wasm_encoder::{
-    CodeSection, ConstExpr, DataCountSection, DataSection, ElementSection, Elements, EntityType, ExportKind,
-    ExportSection, FunctionSection, GlobalSection, GlobalType, ImportSection, MemorySection, MemoryType,
-    RefType, StartSection, TableSection, TableType, TagKind, TagSection, TagType, ValType,
+    CodeSection, ConstExpr, DataSection, ElementSection, Elements, EntityType, ExportKind, ExportSection,
+    FunctionSection, GlobalSection, GlobalType, ImportSection, MemorySection, MemoryType, RefType, Section,
+    StartSection, TableSection, TableType, TagKind, TagSection, TagType, ValType,
 };
 
 use super::body::Body;
@@ -296,25 +296,34 @@ impl Module {
         self.items.iter().filter(|item| item.role == role).cloned().collect()
     }
 
+    /// The module's bytes, without empty sections, so that its text gives the same bytes again.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut elements = self.elements.clone();
-        elements.declared(Elements::Functions(Cow::Borrowed(&self.referenced)));
+        if !self.referenced.is_empty() {
+            elements.declared(Elements::Functions(Cow::Borrowed(&self.referenced)));
+        }
         let mut module = wasm_encoder::Module::new();
         module.section(&self.view.section());
         module.section(&self.imports);
-        module.section(&self.functions);
-        module.section(&self.tables);
-        module.section(&self.memories);
-        module.section(&self.tags);
-        module.section(&self.globals);
-        module.section(&self.exports);
+        section(&mut module, self.functions.is_empty(), &self.functions);
+        section(&mut module, self.tables.is_empty(), &self.tables);
+        section(&mut module, self.memories.is_empty(), &self.memories);
+        section(&mut module, self.tags.is_empty(), &self.tags);
+        section(&mut module, self.globals.is_empty(), &self.globals);
+        section(&mut module, self.exports.is_empty(), &self.exports);
         if let Some(function_index) = self.start {
             module.section(&StartSection { function_index });
         }
-        module.section(&elements);
-        module.section(&DataCountSection { count: self.data.len() });
-        module.section(&self.code);
-        module.section(&self.data);
+        section(&mut module, elements.is_empty(), &elements);
+        section(&mut module, self.code.is_empty(), &self.code);
+        section(&mut module, self.data.is_empty(), &self.data);
         module.finish()
+    }
+}
+
+/// Adds a section that is not empty.
+fn section(module: &mut wasm_encoder::Module, empty: bool, section: &impl Section) {
+    if !empty {
+        module.section(section);
     }
 }
