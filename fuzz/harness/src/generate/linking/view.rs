@@ -75,7 +75,7 @@ impl View {
         let types = types.into_iter().take(c.range(1, 2));
         let defs = types.map(|composite_type| SubType {
             is_final: true,
-            supertype_idxs: Vec::new().into(),
+            supertype_idxs: Vec::new(),
             composite_type,
         });
         self.push(defs.collect());
@@ -124,7 +124,7 @@ impl View {
         let index = self.next;
         self.push(vec![SubType {
             is_final: true,
-            supertype_idxs: Vec::new().into(),
+            supertype_idxs: Vec::new(),
             composite_type: function(&own_params, &own_results),
         }]);
         self.functions.push((params.to_vec(), results.to_vec(), index));

@@ -143,7 +143,7 @@ impl World {
                 _ => structure(functions.clone()),
             };
             let is_final = what >= 3 && c.chance(1, 2);
-            self.defs.push(SubType { is_final, supertype_idxs: Vec::new().into(), composite_type: ty });
+            self.defs.push(SubType { is_final, supertype_idxs: Vec::new(), composite_type: ty });
         }
         (self.chain, self.makers, self.callbacks) = (vec![node], vec![maker], vec![callback]);
         (self.bag, self.holder) = (bag, holder);
@@ -201,7 +201,7 @@ impl World {
     }
 
     fn extend(&mut self, base: u32, composite_type: CompositeType) -> u32 {
-        self.defs.push(SubType { is_final: false, supertype_idxs: vec![base].into(), composite_type });
+        self.defs.push(SubType { is_final: false, supertype_idxs: vec![base], composite_type });
         self.defs.len() as u32 - 1
     }
 
@@ -280,7 +280,7 @@ impl World {
         if !done {
             copy.push(SubType {
                 is_final: true,
-                supertype_idxs: Vec::new().into(),
+                supertype_idxs: Vec::new(),
                 composite_type: structure(Vec::new()),
             });
         }
@@ -344,7 +344,7 @@ pub(super) fn renamed(def: &SubType, index: &mut impl FnMut(u32) -> u32) -> SubT
         }
         CompositeInnerType::Cont(_) => unreachable!("no continuations are made"),
     };
-    SubType { is_final: def.is_final, supertype_idxs: supertype_idxs.into(), composite_type }
+    SubType { is_final: def.is_final, supertype_idxs, composite_type }
 }
 
 /// The same of a value type.
