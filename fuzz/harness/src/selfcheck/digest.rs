@@ -150,6 +150,8 @@ impl Digest {
         let mut body = Function::new([]);
         body.instructions()
             .local_get(0)
+            .i64_const(23)
+            .i64_rotl()
             .local_get(1)
             .i64_xor()
             .i64_const(0xd6e8_feb8_6659_fd93u64.cast_signed())
