@@ -25,7 +25,8 @@ pub(crate) struct SeedsArguments {
 const LONGEST: usize = 4096;
 
 /// Targets whose inputs are any bytes.
-const PLAIN: [&str; 7] = ["collectors", "fibers", "smith", "validate", "wast_mutate", "heap", "embedding"];
+const PLAIN: [&str; 8] =
+    ["collectors", "fibers", "linking", "smith", "validate", "wast_mutate", "heap", "embedding"];
 
 /// Writes the inputs.
 pub(crate) fn run(arguments: &SeedsArguments) -> Result<Exit, Failure> {
