@@ -13,6 +13,7 @@ stage_format() {
 
 stage_clippy() {
     cargo clippy --locked --all-targets -- -D warnings
+    cargo clippy --locked -p assay-fuzz --all-targets -- -D warnings
     # What watches the heap's memory is off by default.
     cargo clippy --locked -p assay-gc --all-targets --all-features -- -D warnings
 }

@@ -27,5 +27,13 @@ for target in fuzz/fuzz_targets/*.rs; do
         options+=(-dict="fuzz/fuzz_targets/$name.dict")
     fi
     mkdir -p "fuzz/corpus/$name"
-    "${cargo[@]}" fuzz run -O -s address "$name" "fuzz/corpus/$name" "target/fuzz-seeds/$name" -- "${options[@]}"
+    log=target/fuzz-$name.log
+    # libFuzzer says at the end how many inputs it ran: a target that skips all of them has not been tested.
+    "${cargo[@]}" fuzz run -O -s address "$name" "fuzz/corpus/$name" "target/fuzz-seeds/$name" -- \
+        "${options[@]}" -print_final_stats=1 2>&1 | tee "$log"
+    runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+    if [ "${runs:-0}" -lt "$count" ]; then
+        echo "$name: ${runs:-no} inputs in $seconds s, fewer than there are seeds ($count)" >&2
+        exit 1
+    fi
 done

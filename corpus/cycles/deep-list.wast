@@ -1,6 +1,7 @@
 ;;! title = "a list of 10,000 cells, straight and with its end tied to its middle, overflows a recursive marker"
 ;;! observe_state = false
 ;;! collect_every = 250
+;;! modes = ["verify"]
 
 ;; The graph is not observed: it is larger than an observer needs to hold.
 (module

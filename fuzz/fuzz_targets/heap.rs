@@ -2,7 +2,8 @@
 //!
 //! The mutator is the one of the collectors' contract suite: it allocates inline and by the slow path, writes with barriers,
 //! copies ranges, drops roots. It can find: objects that are lost, split, merged, kept or overwritten, in any order of
-//! collections and modes, at any limit. It cannot find what generated code does wrong.
+//! collections and modes, at any limit. It cannot find what generated code does wrong, nor anything about objects that are
+//! too large for the collectors' size classes: its arrays have fewer than 20 elements.
 #![no_main]
 
 #[path = "../../engine/gc/tests/contract/model.rs"]

@@ -1,4 +1,4 @@
-//! `cargo fuzz run wast_mutate`: scripts of the official suite that are about references, and those of the corpus, with
+//! `cargo fuzz run wast_mutate`: scripts of the official suite that are about objects and exceptions, and those of the corpus, with
 //! changed types, instructions, bytes, arguments, calls and schedules.
 //!
 //! It can find: faults a step beside what people thought of testing, in constructs that no generator emits and in modules
@@ -23,7 +23,9 @@ fn seeds() -> Vec<Case> {
     let corpus = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../corpus"));
     let embedded = suite::embedded().into_iter().filter(|file| FOLDERS.contains(&file.dir.as_str()));
     let files = embedded.chain(suite::directory(corpus).unwrap_or_default());
-    files.filter_map(|file| file.case().ok()).collect()
+    let cases: Vec<Case> = files.filter_map(|file| file.case().ok()).collect();
+    assert!(cases.len() > 20, "nothing to mutate: {} scripts", cases.len());
+    cases
 }
 
 static SCRIPTS: OnceLock<Vec<Case>> = OnceLock::new();

@@ -56,6 +56,8 @@ pub struct Report {
     pub findings: Vec<FindingRecord>,
     /// Comparisons that permitted differences cut short, by kind.
     pub discards: BTreeMap<String, u64>,
+    /// Whether the case was given to the subjects.
+    pub ran: bool,
     /// How the calls ended on the first subject.
     pub ends: Ends,
     /// The interpreter's counters, or the first subject's.
@@ -76,11 +78,11 @@ pub struct Report {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ends {
     /// All did what they were for.
-    #[default]
     Returned,
     /// Some trapped or threw, the others returned.
     Trapped,
-    /// Some ended otherwise.
+    /// Some ended otherwise, or nothing was run.
+    #[default]
     Otherwise,
 }
 

@@ -109,7 +109,7 @@ impl Summary {
         for (total, fibers) in self.subject_fibers.iter_mut().zip(&report.fibers) {
             total.add(fibers);
         }
-        if report.discards.is_empty() {
+        if report.discards.is_empty() && report.findings.is_empty() {
             self.executed.merge(&report.reference.executed);
         }
         let totals = self.by_generator.entry(generator.to_owned()).or_default();
@@ -121,8 +121,10 @@ impl Summary {
         totals.cut_short += u64::from(!report.discards.is_empty());
         totals.trapped += u64::from(report.ends == Ends::Trapped);
         totals.returned += u64::from(report.ends == Ends::Returned);
-        totals.instructions.push(report.reference.instructions);
-        totals.allocations.push(report.reference.allocations);
+        if report.ran {
+            totals.instructions.push(report.reference.instructions);
+            totals.allocations.push(report.reference.allocations);
+        }
     }
 
     /// Sets the medians, the time, and turns microseconds into milliseconds; once, at the end.

@@ -35,6 +35,7 @@ pub fn serve(
     mut output: impl Write,
 ) -> io::Result<()> {
     limit_process(config.memory_limit)?;
+    subjects.iter_mut().for_each(|subject| subject.tell_reach());
     let names = subjects.iter().map(|s| s.name().to_owned()).collect();
     send(&mut output, &Reply::Ready { subjects: names })?;
     for line in input.lines() {
@@ -65,6 +66,7 @@ pub fn examine(subjects: &mut [Box<dyn Subject>], case: &Case) -> Report {
             .iter()
             .map(|(kind, n)| (kind.to_string(), *n))
             .collect::<BTreeMap<_, _>>(),
+        ran: true,
         ends: observations.first().map(|o| Ends::of(&o.outcomes)).unwrap_or_default(),
         reference: observations.first().map(|o| o.counters.clone()).unwrap_or_default(),
         collections: observations.iter().map(|o| o.counters.collections).sum(),
@@ -92,21 +94,21 @@ fn answer(subjects: &mut [Box<dyn Subject>], config: &WorkerConfig, request: Req
             let Some(case) = generate::from_seed(&generator, seed) else {
                 return Reply::Refused(format!("no generator named {generator:?}"));
             };
-            let case = if config.self_checking {
+            let (case, left_out) = if config.self_checking {
                 match selfcheck::for_campaign(&case) {
-                    Ok(case) => case,
+                    Ok(form) => form,
                     Err(reason) => return Reply::Examined(Box::new(without(reason))),
                 }
             } else {
-                case
+                (case, Vec::new())
             };
             if let Err(error) = findings::write_whole(&running, &case.to_wast_binary()) {
                 return Reply::Refused(format!("cannot write {}: {error}", running.display()));
             }
-            examine_and_save(subjects, config, case)
+            examine_and_save(subjects, config, case, &left_out)
         }
         Request::Examine { path } => match read_case(&path) {
-            Ok(case) => examine_and_save(subjects, config, case),
+            Ok(case) => examine_and_save(subjects, config, case, &[]),
             Err(why) => Reply::Refused(why),
         },
         Request::Observe { path } => match read_case(&path) {
@@ -124,8 +126,17 @@ fn without(reason: selfcheck::LeftOut) -> Report {
     }
 }
 
-fn examine_and_save(subjects: &mut [Box<dyn Subject>], config: &WorkerConfig, case: Case) -> Reply {
-    let report = examine(subjects, &case);
+/// `left_out` are the steps that the case had before it became self-checking, and has not now.
+fn examine_and_save(
+    subjects: &mut [Box<dyn Subject>],
+    config: &WorkerConfig,
+    case: Case,
+    left_out: &[selfcheck::LeftOut],
+) -> Reply {
+    let mut report = examine(subjects, &case);
+    for reason in left_out {
+        *report.discards.entry(format!("not in the self-checking form: {reason}")).or_default() += 1;
+    }
     if let Some(dir) = &config.findings {
         for finding in &report.findings {
             if let Err(error) = findings::save(dir, &case, finding) {

@@ -42,7 +42,7 @@ pub enum Section {
     Makers,
     /// Functions that are called by reference, and those that return fresh objects.
     Callees,
-    /// The tag and what throws it.
+    /// What throws, and functions that end in tail calls.
     Throwers,
     /// The workloads.
     Workloads,

@@ -219,6 +219,7 @@ fn typed_cases_do_enough() {
 fn typed_cases_execute_every_instruction_and_build_cycles() {
     const SEEDS: usize = 150;
     let mut interp = InterpSubject::new();
+    interp.tell_reach();
     let mut executed = Executed::default();
     let (mut cyclic, mut shapes) = (0, BTreeSet::new());
     for seed in 0..SEEDS as u64 {

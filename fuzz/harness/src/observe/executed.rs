@@ -112,7 +112,7 @@ impl Executed {
                 while at >= range.end {
                     match ranges.next() {
                         Some(next) => range = next,
-                        None => return self.add(before, None),
+                        None => return self.add(before, Some(hash(&std::mem::discriminant(&operator)))),
                     }
                 }
                 let seen = Seen {

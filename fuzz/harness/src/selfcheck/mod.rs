@@ -10,7 +10,8 @@
 //! A transformed case is a program of its own, not the same one: what the interpreter finds there is what is
 //! expected. Fibers become calls in order, limits of heap and the calls that are to exhaust something go; a collection that
 //! the program asks for becomes garbage, so that an engine with little heap collects by itself. Digests see every value, the
-//! runtime types as far as the module at hand knows them, sharing and cycles, within bounds that stand in `additions`; they do
+//! runtime types as far as the module at hand knows them, sharing and cycles, within bounds that stand in `additions`. Of
+//! exceptions that stand in fields, globals and tables they see only whether they are null, of functions only the type; they do
 //! not see how many objects are alive.
 
 use wasmparser::Validator;
@@ -57,15 +58,15 @@ pub fn transform(case: &Case, garbage: u32) -> Result<SelfChecking, LeftOut> {
 }
 
 /// The form that a campaign gives to the project's own subjects: little garbage, since a schedule can say when they
-/// collect, and fuel for the digests.
+/// collect, and fuel for the digests. With it, the steps that it leaves out.
 ///
 /// # Errors
 /// Why it has none.
-pub fn for_campaign(case: &Case) -> Result<Case, LeftOut> {
-    let SelfChecking { mut case, .. } = transform(case, 2)?;
+pub fn for_campaign(case: &Case) -> Result<(Case, Vec<LeftOut>), LeftOut> {
+    let SelfChecking { mut case, dropped, .. } = transform(case, 2)?;
     case.schedule.fuel = case.schedule.fuel.map(|fuel| fuel + DIGEST_FUEL);
     case.schedule.collect_every.get_or_insert(COLLECT_EVERY);
-    Ok(case)
+    Ok((case, dropped))
 }
 
 /// Fuel that the digests of one call use up, at most.

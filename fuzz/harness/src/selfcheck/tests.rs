@@ -206,8 +206,17 @@ fn generated_cases_hold_on_both_executors() {
         let case = generate::from_seed("objects", seed).expect("a generator");
         let exported = export(&case, 4).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
         holds(&format!("objects {seed}"), &exported);
-        validate(&for_campaign(&case).expect("a form")).expect("valid");
+        validate(&for_campaign(&case).expect("a form").0).expect("valid");
     }
+    let mut linked = 0;
+    for seed in 0..seeds / 5 {
+        let case = generate::from_seed("linking", seed).expect("a generator");
+        if let Ok(exported) = export(&case, 4) {
+            holds(&format!("linking {seed}"), &exported);
+            linked += 1;
+        }
+    }
+    assert!(linked >= seeds / 10, "{linked}");
     let mut smith = 0;
     for seed in 0..seeds / 5 {
         let case = generate::from_seed("smith", seed).expect("a generator");

@@ -37,12 +37,14 @@ pub(super) const DEFAULT_GC_HEAP: u64 = 256 << 20;
 
 /// The interpreter.
 #[derive(Clone, Debug, Default)]
-pub struct InterpSubject {}
+pub struct InterpSubject {
+    tells_reach: bool,
+}
 
 impl InterpSubject {
     /// The interpreter with the harness's limits.
     pub fn new() -> Self {
-        InterpSubject {}
+        InterpSubject::default()
     }
 }
 
@@ -70,8 +72,12 @@ impl Subject for InterpSubject {
         }
     }
 
+    fn tell_reach(&mut self) {
+        self.tells_reach = true;
+    }
+
     fn observe(&mut self, case: &Case) -> Observation {
-        script::run(&mut Interp { covers: true, ..Interp::new() }, case)
+        script::run(&mut Interp { covers: self.tells_reach, ..Interp::new() }, case)
     }
 }
 

@@ -54,6 +54,8 @@ pub trait Subject: Send {
     fn name(&self) -> &str;
     /// What it claims; a smoke test makes it prove each.
     fn supports(&self) -> Features;
+    /// From now on counters tell which instructions are executed and which cycles are built, if the subject can: that costs time.
+    fn tell_reach(&mut self) {}
     /// Runs `case`. A fresh store each time; nothing is kept between cases.
     fn observe(&mut self, case: &Case) -> Observation;
 }

@@ -1,7 +1,7 @@
 //! The cycles that a program has built by the time it has its heap collected, by their shapes.
 //!
 //! A cycle is a strongly connected part of the graph of reachable objects, with more than one object or one that refers
-//! to itself. Its shape says of each object what it is, how many fields or elements it has, and where in it the
+//! to itself. Its shape says of each object what it is, how many fields (or whether no, one or more elements) it has, and where in it the
 //! references into the cycle stand; which types there are and what else the objects hold is no part of it.
 
 use std::collections::{BTreeSet, HashMap};
@@ -46,7 +46,8 @@ impl Cycles {
                     .iter()
                     .map(|&at| {
                         let array = matches!(store.object_kind(objects[at]), Some(wasm::ObjectKind::Array));
-                        hash(&(array, store.object_len(objects[at])))
+                        let len = store.object_len(objects[at]).unwrap_or(0);
+                        hash(&(array, if array { len.min(2) } else { len }))
                     })
                     .collect();
                 self.shapes.insert(shape(&part, &what, &edges));
