@@ -34,7 +34,7 @@ const HEADER: usize = 3;
 pub enum Section {
     /// The type graph.
     Types,
-    /// Globals, tables and segments.
+    /// What exceptions hold; globals, tables and segments.
     Parts,
     /// Points where others go first, walkers, functions on lists.
     Points,
