@@ -69,7 +69,7 @@ const KINDS: &[(usize, Statement)] = &[
     (2, Statement::Wait),
     (4, Statement::Catch),
     (2, Statement::Exception),
-    (4, Statement::Tail),
+    (7, Statement::Tail),
     (4, Statement::Function),
     (2, Statement::Workload),
 ];
@@ -367,7 +367,7 @@ impl Generator<'_, '_> {
                 self.consume(ValType::Ref(EXNREF));
                 self.fold();
             }
-            Statement::Tail => self.tail(),
+            Statement::Tail if !self.p.hops.is_empty() => self.tail(),
             Statement::Function => {
                 let ty = ValType::Ref(
                     self.c.pick(&[RefType::FUNCREF, nullable(HeapType::Concrete(self.p.types.callback))]),
@@ -386,7 +386,7 @@ impl Generator<'_, '_> {
                 self.call(workload);
                 self.fold();
             }
-            Statement::If | Statement::Loop | Statement::Workload => self.struct_set(),
+            Statement::If | Statement::Loop | Statement::Workload | Statement::Tail => self.struct_set(),
         }
     }
 

@@ -26,8 +26,11 @@ pub(super) struct Hop {
 }
 
 impl Generator<'_, '_> {
-    /// Defines the two functions.
+    /// Defines the two functions, in some of the cases.
     pub(super) fn tails(&mut self) {
+        if !self.c.chance(1, 3) {
+            return;
+        }
         let list = ValType::Ref(nullable(HeapType::Concrete(self.p.types.node)));
         let mut hops = Vec::new();
         for most in [3, 14] {
