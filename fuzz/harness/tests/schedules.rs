@@ -125,14 +125,24 @@ fn schedules_change_no_observation() {
 
 #[test]
 fn a_short_campaign_reaches_what_each_collector_is_for() {
-    let mut subjects: Vec<Box<dyn Subject>> =
-        defaults().iter().flat_map(|name| parse(name).expect("a subject")).collect();
-    let mut summary =
-        Summary { subjects: subjects.iter().map(|s| s.name().to_owned()).collect(), ..Summary::default() };
+    let subjects = || -> Vec<Box<dyn Subject>> {
+        defaults().iter().flat_map(|name| parse(name).expect("a subject")).collect()
+    };
+    let names = subjects().iter().map(|subject| subject.name().to_owned()).collect();
+    let mut summary = Summary { subjects: names, ..Summary::default() };
     assert!(!unreached(&summary).is_empty());
-    for seed in 0..30 {
-        let case = generate::from_seed("objects", seed).expect("a case");
-        let report = worker::examine(&mut subjects, &case);
+    // In two threads, like a campaign's jobs.
+    let run = |part: u64| -> Vec<_> {
+        let mut subjects = subjects();
+        let seeds = (0..30).filter(|seed| seed % 2 == part);
+        let case = |seed| (seed, generate::from_seed("objects", seed).expect("a case"));
+        seeds.map(case).map(|(seed, case)| (seed, worker::examine(&mut subjects, &case))).collect()
+    };
+    let (even, odd) = std::thread::scope(|scope| {
+        let odd = scope.spawn(|| run(1));
+        (run(0), odd.join().expect("a thread"))
+    });
+    for (seed, report) in even.into_iter().chain(odd) {
         assert!(report.findings.is_empty(), "seed {seed}: {:#?}", report.findings);
         summary.add("objects", &report);
     }
