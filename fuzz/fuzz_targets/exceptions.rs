@@ -9,9 +9,10 @@ mod glue;
 #[path = "glue/sections.rs"]
 mod sections;
 
+use assay_harness::Features;
 use assay_harness::generate::{input::Input, objects};
 use libfuzzer_sys::fuzz_target;
 
-const OPTIONS: objects::Options = objects::Options { catch: 50 };
+const OPTIONS: objects::Options = objects::Options { catch: 50, within: Features::OF_PROGRAMS };
 
 fuzz_target!(|data: &[u8]| glue::examine(&objects::of(&Input::decode(data), &OPTIONS)));

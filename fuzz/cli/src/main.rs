@@ -23,11 +23,17 @@ use exit::Exit;
 /// sends each write barrier into its slow path (logs without room, marking all the time), `move-always` moves each survivor
 /// at each collection if the collector moves at all, `settle` finishes lazy sweeping at each; `gc-stress` is `every-alloc`
 /// with `settle` and `verify`, `gc-stress=all` every mode.
+///
+/// Other engines are subjects too: `cmd:PROGRAM {}` (any program that runs .wast files), `js:SHELL FLAGS` (node, deno, bun, d8, jsc, …),
+/// `proc:ADAPTER` (a program that speaks docs/protocol.md), `peer:NAME` (see `assay peers list`). All subjects then run
+/// self-checking forms of the cases.
 #[derive(Parser)]
 #[command(name = "assay", version, max_term_width = 110, after_help = EXAMPLES)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    peers: subjects::PeerOptions,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -61,6 +67,11 @@ enum Command {
     Validate(commands::validate::ValidateArguments),
     /// Write inputs to start libFuzzer's targets with.
     Seeds(commands::seeds::SeedsArguments),
+    /// Show other engines that are known, or what one of them has.
+    Peers(commands::peers::PeersArguments),
+    /// Set limits and become another program.
+    #[command(hide = true)]
+    Launch(commands::launch::LaunchArguments),
     /// Serve cases to a campaign over pipes.
     #[command(hide = true)]
     Worker(commands::worker::WorkerArguments),
@@ -82,6 +93,7 @@ fn main() -> std::process::ExitCode {
     quiet_end_of_pipe();
     // clap ends by itself with code 2 on wrong use, 0 on help.
     let arguments = Arguments::parse();
+    subjects::configure(arguments.peers);
     let outcome = std::panic::catch_unwind(|| match arguments.command {
         Command::Run(arguments) => commands::run::run(&arguments),
         Command::Wast(arguments) => commands::wast::run(&arguments),
@@ -92,6 +104,8 @@ fn main() -> std::process::ExitCode {
         Command::Export(arguments) => commands::export::run(&arguments),
         Command::Validate(arguments) => commands::validate::run(&arguments),
         Command::Seeds(arguments) => commands::seeds::run(&arguments),
+        Command::Peers(arguments) => commands::peers::run(&arguments),
+        Command::Launch(arguments) => commands::launch::run(&arguments),
         Command::Worker(arguments) => commands::worker::run(&arguments),
     });
     let exit = match outcome {

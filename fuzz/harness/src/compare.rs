@@ -9,12 +9,16 @@
 //! - one side lacks a feature that a step needs: likewise;
 //! - a module check that one side could not judge (a subject without a validator): that step is discarded;
 //! - a graph beyond the node limit: it is compared up to there;
+//! - what is declared for a peer ([`Permit`](crate::observe::Permit)): its heap, memory or other limits are reached, it keeps what is not reachable,
+//!   it calls traps otherwise; a trap that an engine cannot name fits each of the kinds that it may be;
+//! - of an exception that one side shows nothing of only that it is there;
 //! - texts of refusals and of faulty steps, and counters, are never compared.
 //!
 //! [`check_expectations`] holds outcomes against the script's own assertions.
 
 mod difference;
 mod expect;
+mod permit;
 
 pub use expect::{Verdict, check_expectations};
 
@@ -37,6 +41,17 @@ pub struct Comparison {
     /// Subjects that agree with each other, the reference's group first; a subject whose case was cut short stands with
     /// those it agreed with until then.
     pub groups: Vec<Vec<String>>,
+    /// For each subject but the first, how far it was compared.
+    pub compared: BTreeMap<String, Compared>,
+}
+
+/// How far a subject was compared with another before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compared {
+    /// Steps with outcomes on both sides.
+    pub steps: usize,
+    /// Whether to the end, or to a finding: nothing cut it short.
+    pub whole: bool,
 }
 
 /// Kinds of findings.
@@ -87,6 +102,16 @@ pub enum DiscardKind {
     Unchecked,
     /// A heap graph was cut at the node limit.
     TruncatedGraph,
+    /// A peer's GC heap ran out.
+    PeerHeap,
+    /// A peer's memory or tables ran out.
+    PeerMemory,
+    /// Another limit of a peer.
+    PeerLimits,
+    /// A peer calls a trap otherwise.
+    PeerTrapKinds,
+    /// A peer keeps more objects, as is declared.
+    PeerLeaks,
 }
 
 impl fmt::Display for DiscardKind {
@@ -99,6 +124,11 @@ impl fmt::Display for DiscardKind {
             DiscardKind::Unsupported => "unsupported",
             DiscardKind::Unchecked => "validity unchecked",
             DiscardKind::TruncatedGraph => "graph truncated",
+            DiscardKind::PeerHeap => "heap of a peer exhausted",
+            DiscardKind::PeerMemory => "memory of a peer exhausted",
+            DiscardKind::PeerLimits => "beyond a peer's limits",
+            DiscardKind::PeerTrapKinds => "trap of another name on a peer",
+            DiscardKind::PeerLeaks => "more objects alive on a peer that may leak",
         })
     }
 }
@@ -156,7 +186,10 @@ pub fn compare(case: &Case, observations: &[(&str, &Observation)]) -> Comparison
     for (i, side) in judging.iter().enumerate() {
         let mut own = None;
         for (r, reference) in judging[..i].iter().enumerate() {
-            let Pair { difference, cut, discards } = pair(case, *reference, *side, r == 0);
+            let Pair { difference, cut, discards, steps } = pair(case, *reference, *side, r == 0);
+            let compared = result.compared.entry(side.name.to_owned()).or_default();
+            compared.steps = compared.steps.max(steps);
+            compared.whole |= cut.is_none();
             for kind in discards {
                 *result.discards.entry(kind).or_default() += 1;
             }

@@ -17,6 +17,8 @@ pub mod graph;
 mod limits;
 pub mod mutate;
 pub mod observe;
+pub mod peer;
+pub mod process;
 pub mod reduce;
 pub mod scripts;
 pub mod selfcheck;

@@ -42,6 +42,8 @@ pub enum Outcome {
     },
     /// Trapped.
     Trapped(TrapKind),
+    /// Trapped in one of these ways; the engine does not tell them apart. The text is the engine's. No kinds: any.
+    TrappedSomehow(Vec<TrapKind>, String),
     /// An exception reached the host.
     Thrown {
         /// What it reaches; the exception itself is the first node: its tag, then its payload.
@@ -59,6 +61,8 @@ pub enum Outcome {
     BadStep(String),
     /// The subject lacks a feature that the step needs.
     Unsupported(String),
+    /// The subject runs the script by itself, and says that the step does not end as the script expects; its own words.
+    Refuted(String),
     /// The subject died or broke an internal invariant: always a finding.
     Crashed(String),
 }
@@ -80,6 +84,22 @@ pub enum TrapKind {
     CastFailure,
     AllocationTooLarge,
     UncaughtException,
+}
+
+/// A difference that may be declared for a peer, and is then cut short or overlooked, and counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Permit {
+    /// Its GC heap may run out where others go on: it is capped, or its collector frees no cycles.
+    GcHeap,
+    /// Its linear memories and tables may run out.
+    Memory,
+    /// Objects, arrays and other things have limits of its own: allocations and instantiations may fail.
+    Limits,
+    /// It may call any trap by another name.
+    TrapKinds,
+    /// It keeps objects alive that are not reachable.
+    Leaks,
 }
 
 /// What can run out.
@@ -117,6 +137,9 @@ pub struct Observation {
     pub live_objects: Option<u64>,
     /// Counters; never compared.
     pub counters: Counters,
+    /// Differences that are declared for the subject.
+    #[serde(default)]
+    pub permits: Vec<Permit>,
 }
 
 /// Calls that a trace holds at most; a full trace counts as truncated.

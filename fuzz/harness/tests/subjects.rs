@@ -1,93 +1,9 @@
 //! Each subject proves each feature that it claims, and all of them agree.
 
 use assay_harness::compare::{Verdict, check_expectations, compare};
+use assay_harness::subject::proof::{PROOFS, find_out, prove};
 use assay_harness::subject::{defaults, parse};
-use assay_harness::{Case, Features, Observation, Outcome, Subject};
-
-/// A feature: its name, the claim, and a case that cannot pass without it.
-type Proof = (&'static str, fn(&Features) -> bool, &'static str);
-
-const PROOFS: &[Proof] = &[
-    (
-        "validation",
-        |f| f.validates,
-        r#"(assert_invalid (module (func (result i32))) "type mismatch")
-           (assert_malformed (module binary "\00asm\01\00\00") "unexpected end")"#,
-    ),
-    (
-        "gc",
-        |f| f.gc,
-        r#"(module
-             (type $s (struct (field (mut i32)) (field (ref null $s))))
-             (type $a (array (mut i16)))
-             (func (export "sum") (result i32)
-               (local $x (ref $s))
-               (local.set $x (struct.new $s (i32.const 5) (struct.new $s (i32.const 6) (ref.null $s))))
-               (i32.add (struct.get $s 0 (local.get $x)) (struct.get $s 0 (struct.get $s 1 (local.get $x)))))
-             (func (export "list") (result anyref) (struct.new $s (i32.const 5) (ref.null $s)))
-             (func (export "arr") (result (ref array)) (array.new $a (i32.const -1) (i32.const 3)))
-             (func (export "i31") (param i32) (result i31ref) (ref.i31 (local.get 0)))
-             (func (export "cast") (param anyref) (result i32) (struct.get $s 0 (ref.cast (ref $s) (local.get 0)))))
-           (assert_return (invoke "sum") (i32.const 11))
-           (assert_return (invoke "list") (ref.struct))
-           (assert_return (invoke "arr") (ref.array))
-           (assert_return (invoke "i31" (i32.const -1)) (ref.host 4294967295))
-           (assert_trap (invoke "cast" (ref.null any)) "cast failure")"#,
-    ),
-    (
-        "tail calls",
-        |f| f.tail_calls,
-        r#"(module (func $f (export "f") (param i32) (result i32)
-             (if (result i32) (i32.eqz (local.get 0)) (then (i32.const 7))
-               (else (return_call $f (i32.sub (local.get 0) (i32.const 1)))))))
-           (assert_return (invoke "f" (i32.const 1000000)) (i32.const 7))"#,
-    ),
-    (
-        "memory64",
-        |f| f.memory64,
-        r#"(module (memory i64 1) (func (export "f") (param i64) (result i32) (i32.load (local.get 0))))
-           (assert_return (invoke "f" (i64.const 0)) (i32.const 0))
-           (assert_trap (invoke "f" (i64.const 0x100000000)) "out of bounds memory access")"#,
-    ),
-    (
-        "several memories",
-        |f| f.multi_memory,
-        r#"(module (memory 1) (memory $m 2) (func (export "f") (result i32) (memory.size $m)))
-           (assert_return (invoke "f") (i32.const 2))"#,
-    ),
-    (
-        "simd",
-        |f| f.simd,
-        r#"(module
-             (func (export "f") (param v128) (result v128)
-               (i32x4.add (local.get 0) (i8x16.swizzle (local.get 0) (i32x4.splat (i32.const 0x03020100)))))
-             (func (export "relaxed") (result i32)
-               (i32x4.extract_lane 0 (i32x4.relaxed_trunc_f32x4_s (f32x4.splat (f32.const 7.5))))))
-           (assert_return (invoke "f" (v128.const i32x4 1 2 3 4)) (v128.const i32x4 2 3 4 5))
-           (assert_return (invoke "relaxed") (i32.const 7))"#,
-    ),
-    (
-        "exceptions",
-        |f| f.exceptions,
-        r#"(module
-             (tag $e (param i32))
-             (func $f (export "f") (param i32) (throw $e (local.get 0)))
-             (func (export "g") (param i32) (result i32)
-               (block $caught (result i32)
-                 (try_table (catch $e $caught) (call $f (local.get 0)))
-                 (i32.const 0))))
-           (assert_exception (invoke "f" (i32.const 1)))
-           (assert_return (invoke "g" (i32.const 5)) (i32.const 5))"#,
-    ),
-    (
-        "legacy exceptions",
-        |f| f.legacy_exceptions,
-        r#"(module
-             (tag $e (param i32))
-             (func (export "f") (result i32) try (result i32) i32.const 6 throw $e catch $e end))
-           (assert_return (invoke "f") (i32.const 6))"#,
-    ),
-];
+use assay_harness::{Case, Observation, Outcome, Subject};
 
 /// Objects that only the operand stack keeps alive across a collection, and the host's functions.
 const COLLECTION: &str = r#";;! observe_state = true
@@ -190,11 +106,11 @@ fn observe(subject: &mut dyn Subject, text: &str) -> Observation {
 fn each_subject_proves_what_it_claims() {
     for mut subject in subjects() {
         let features = subject.supports();
-        for (_, claimed, text) in PROOFS {
-            if claimed(&features) {
-                observe(&mut *subject, text);
-            }
+        for proof in PROOFS.iter().filter(|proof| proof.claimed(features)) {
+            observe(&mut *subject, proof.case);
         }
+        prove(&mut *subject).unwrap_or_else(|(name, why)| panic!("{}: {name}: {why}", subject.name()));
+        assert_eq!(find_out(&mut *subject).map(|f| f.gc), Ok(true), "{}", subject.name());
         let seen = observe(&mut *subject, COLLECTION);
         assert_eq!(features.collects, seen.counters.collections > 0, "{}", subject.name());
         assert_eq!(features.liveness, seen.live_objects.is_some(), "{}", subject.name());
@@ -208,17 +124,14 @@ fn each_subject_proves_what_it_claims() {
 fn what_is_not_claimed_is_said_to_be_unsupported() {
     for mut subject in subjects() {
         let features = subject.supports();
-        for (name, claimed, text) in PROOFS {
-            if claimed(&features) {
-                continue;
-            }
-            let case = Case::parse(text, "proof").unwrap();
+        for proof in PROOFS.iter().filter(|proof| !proof.claimed(features)) {
+            let case = Case::parse(proof.case, "proof").unwrap();
             let seen = subject.observe(&case);
             let unsupported = |o: &Outcome| matches!(o, Outcome::Unsupported(_) | Outcome::Unchecked);
             assert!(
                 seen.outcomes.iter().any(unsupported),
                 "{} on {}: {:?}",
-                name,
+                proof.name,
                 subject.name(),
                 seen.outcomes
             );

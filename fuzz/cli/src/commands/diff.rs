@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use assay_harness::{Case, Observation, Outcome, compare, generate};
+use assay_harness::{Case, Observation, Outcome, compare, generate, selfcheck};
 use clap::Args;
 
 use super::fuzz::parse_time;
@@ -35,6 +35,15 @@ pub(crate) fn run(arguments: &DiffArguments) -> Result<Exit, Failure> {
     }
     let mut subjects = subjects::isolated(&arguments.subjects, arguments.case_limit)?;
     subjects::at_least_two(&subjects.iter().map(|s| s.name().to_owned()).collect::<Vec<_>>())?;
+    let case = if subjects.iter().any(|s| s.plain_cases_only()) && !selfcheck::is_plain(&case) {
+        let form = selfcheck::for_peers(&case, subjects::options()?.garbage).map_err(|reason| {
+            Failure::bad_input(format!("{}: no self-checking form: {reason}", arguments.file.display()))
+        })?;
+        println!("in its self-checking form, without {} of its steps", form.1.len());
+        form.0
+    } else {
+        case
+    };
     let observations: Vec<_> = subjects.iter_mut().map(|s| (s.name().to_owned(), s.observe(&case))).collect();
     let named: Vec<_> = observations.iter().map(|(name, seen)| (name.as_str(), seen)).collect();
     // Nothing runs without its module; that it is refused everywhere is no agreement about a program.

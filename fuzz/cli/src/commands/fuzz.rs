@@ -1,11 +1,14 @@
 //! `assay fuzz`: a campaign, its live line and its summary.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use assay_harness::campaign::{Campaign, CampaignConfig, CampaignError, Summary, unreached};
 use assay_harness::generate;
 use assay_harness::observe::{FiberCounters, HeapCounters};
+use assay_harness::subject::proof::PROOFS;
+use assay_harness::{Features, Subject};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -60,8 +63,10 @@ pub(crate) struct FuzzArguments {
 
 /// Runs a campaign.
 pub(crate) fn run(arguments: &FuzzArguments) -> Result<Exit, Failure> {
-    let specs: Vec<String> =
-        subjects::parse(&arguments.subjects)?.iter().map(|s| s.name().to_owned()).collect();
+    let parsed = subjects::parse(&arguments.subjects)?;
+    let specs: Vec<String> = parsed.iter().map(|s| s.name().to_owned()).collect();
+    let lacking = lacking(&parsed)?;
+    drop(parsed);
     subjects::at_least_two(&specs)?;
     let generators = generators(&arguments.generators)?;
     let seed = arguments.seed.unwrap_or_else(random_seed);
@@ -83,6 +88,9 @@ pub(crate) fn run(arguments: &FuzzArguments) -> Result<Exit, Failure> {
         case_limit: arguments.case_limit,
         stop_at_first: arguments.stop_at_first,
     };
+    for (feature, subjects) in &lacking {
+        eprintln!("assay fuzz: programs without {feature}, which {} lacks", subjects.join(", "));
+    }
     eprintln!("assay fuzz: seed {seed}, {jobs} jobs, subjects {}", specs.join(" | "));
     let campaign = std::sync::Arc::new(Campaign::new(config).map_err(as_failure)?);
     let stopping = campaign.clone();
@@ -102,9 +110,13 @@ pub(crate) fn run(arguments: &FuzzArguments) -> Result<Exit, Failure> {
     if arguments.json {
         let mut value = serde_json::to_value(&summary).map_err(Failure::internal)?;
         value["unreached"] = serde_json::to_value(unreached(&summary)).map_err(Failure::internal)?;
+        value["without"] = serde_json::to_value(&lacking).map_err(Failure::internal)?;
         println!("{}", serde_json::to_string_pretty(&value).map_err(Failure::internal)?);
     } else {
         print!("{}", table(&summary));
+        for (feature, subjects) in &lacking {
+            println!("  not compared: {feature}, which {} lacks", subjects.join(", "));
+        }
     }
     if summary.cases == 0 {
         return Err(Failure::bad_input("no case was run in the time or number given"));
@@ -117,6 +129,23 @@ pub(crate) fn run(arguments: &FuzzArguments) -> Result<Exit, Failure> {
         return Err(Failure::finding(format!("the campaign has not reached all: {}", missing.join("; "))));
     }
     Ok(Exit::Fine)
+}
+
+/// Features that programs go without, and because of whom.
+fn lacking(parsed: &[Box<dyn Subject>]) -> Result<BTreeMap<&'static str, Vec<String>>, Failure> {
+    let mut lacking: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for proof in PROOFS.iter().filter(|proof| proof.claimed(Features::OF_PROGRAMS)) {
+        for subject in parsed.iter().filter(|subject| !proof.claimed(subject.supports())) {
+            lacking.entry(proof.name).or_default().push(subject.name().to_owned());
+        }
+    }
+    match lacking.get("gc") {
+        Some(subjects) => Err(Failure::bad_input(format!(
+            "{} cannot run WebAssembly GC: nothing to compare",
+            subjects.join(", ")
+        ))),
+        None => Ok(lacking),
+    }
 }
 
 fn as_failure(error: CampaignError) -> Failure {
@@ -223,7 +252,13 @@ fn table(summary: &Summary) -> String {
         let _ = writeln!(text, "  {text_of_fibers}");
     }
     for (at, (name, millis)) in summary.subjects.iter().zip(&summary.subject_millis).enumerate() {
-        let did = summary.subject_heaps.get(at).map(HeapCounters::told).unwrap_or_default();
+        let mut did = summary.subject_heaps.get(at).map(HeapCounters::told).unwrap_or_default();
+        if let Some(engine) = summary.engines.get(at).and_then(Option::as_ref) {
+            let _ = write!(did, "{engine}");
+        }
+        if let Some(pair) = summary.pairs.get(at).filter(|_| at > 0) {
+            let _ = write!(did, "  compared: {} cases, {} to the end", pair.cases, pair.whole);
+        }
         let line = format!("  {name:<34} {:>8.1} s  {did}", *millis as f64 / 1000.0);
         let _ = writeln!(text, "{}", line.trim_end());
     }

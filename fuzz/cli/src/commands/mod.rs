@@ -3,6 +3,8 @@
 pub(crate) mod diff;
 pub(crate) mod export;
 pub(crate) mod fuzz;
+pub(crate) mod launch;
+pub(crate) mod peers;
 pub(crate) mod reduce;
 pub(crate) mod run;
 pub(crate) mod seeds;

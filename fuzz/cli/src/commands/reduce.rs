@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use assay_harness::campaign::findings::{self, with_explanation};
-use assay_harness::campaign::pool::{Death, Worker};
+use assay_harness::campaign::pool::Worker;
 use assay_harness::campaign::protocol::{FindingRecord, Reply, Request};
+use assay_harness::process::Death;
 use assay_harness::{Action, Case, Source, Step, reduce};
 use clap::Args;
 use indicatif::ProgressBar;
@@ -136,7 +137,9 @@ fn died(death: &Death, specs: &[String]) -> FindingRecord {
     let text = death.to_string();
     let kind = match death {
         Death::Timeout(_) => "Hang",
-        Death::NotStarted(_) | Death::Signal { .. } | Death::Exit { .. } => "WorkerDied",
+        Death::NotStarted(_) | Death::Signal { .. } | Death::Exit { .. } | Death::Garbled { .. } => {
+            "WorkerDied"
+        }
     };
     FindingRecord { kind: kind.into(), key: kind.into(), subjects: specs.to_vec(), step: None, text }
 }

@@ -33,6 +33,7 @@ pub(crate) fn run(arguments: &WorkerArguments) -> Result<Exit, Failure> {
         findings: arguments.findings.clone(),
         memory_limit: arguments.memory_mib << 20,
         self_checking: arguments.self_checking,
+        garbage: subjects::options()?.garbage,
     };
     worker::serve(&mut subjects, &config, BufReader::new(io::stdin()), io::stdout())
         .map_err(|error| Failure::internal(format!("worker pipe: {error}")))?;

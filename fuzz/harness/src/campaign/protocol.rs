@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::Observation;
+use crate::compare::Compared;
 use crate::observe::{Counters, FiberCounters, HeapCounters, Outcome};
 
 /// A request to a worker.
@@ -40,6 +41,8 @@ pub enum Reply {
     Ready {
         /// Names of its subjects.
         subjects: Vec<String>,
+        /// What those call themselves that are someone else's.
+        engines: Vec<Option<String>>,
     },
     /// A case was examined.
     Examined(Box<Report>),
@@ -56,6 +59,8 @@ pub struct Report {
     pub findings: Vec<FindingRecord>,
     /// Comparisons that permitted differences cut short, by kind.
     pub discards: BTreeMap<String, u64>,
+    /// How far each subject was compared, in the order of the subjects; the first is what the others are compared with.
+    pub compared: Vec<Compared>,
     /// Whether the case was given to the subjects.
     pub ran: bool,
     /// How the calls ended on the first subject.
@@ -90,7 +95,9 @@ impl Ends {
     /// Of these outcomes.
     pub fn of(outcomes: &[Outcome]) -> Ends {
         let returned = |outcome: &Outcome| matches!(outcome, Outcome::Done | Outcome::Returned { .. });
-        let trapped = |outcome: &Outcome| matches!(outcome, Outcome::Trapped(_) | Outcome::Thrown { .. });
+        let trapped = |outcome: &Outcome| {
+            matches!(outcome, Outcome::Trapped(_) | Outcome::TrappedSomehow(..) | Outcome::Thrown { .. })
+        };
         if outcomes.iter().all(returned) {
             Ends::Returned
         } else if outcomes.iter().all(|outcome| returned(outcome) || trapped(outcome)) {

@@ -177,7 +177,7 @@ impl Campaign {
                     continue;
                 }
             };
-            self.note_subjects(&alive.subjects);
+            self.note_subjects(&alive);
             let Some(task) = self.take(&running) else {
                 alive.finish();
                 break;
@@ -248,7 +248,9 @@ impl Campaign {
         let text = death.to_string();
         let kind = match death {
             Death::Timeout(_) => HANG,
-            Death::NotStarted(_) | Death::Signal { .. } | Death::Exit { .. } => WORKER_DIED,
+            Death::NotStarted(_) | Death::Signal { .. } | Death::Exit { .. } | Death::Garbled { .. } => {
+                WORKER_DIED
+            }
         };
         let first_line = text.lines().next().unwrap_or_default().to_owned();
         let finding = FindingRecord {
@@ -301,10 +303,11 @@ impl Campaign {
         }
     }
 
-    fn note_subjects(&self, subjects: &[String]) {
+    fn note_subjects(&self, worker: &Worker) {
         let mut summary = lock(&self.summary);
         if summary.subjects.is_empty() {
-            summary.subjects = subjects.to_vec();
+            summary.subjects = worker.subjects.clone();
+            summary.engines = worker.engines.clone();
         }
     }
 

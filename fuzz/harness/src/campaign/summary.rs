@@ -16,6 +16,10 @@ pub struct Summary {
     pub seed: u64,
     /// Names of the subjects.
     pub subjects: Vec<String>,
+    /// What those call themselves that are someone else's.
+    pub engines: Vec<Option<String>>,
+    /// How far each subject was compared with the first, or another before it.
+    pub pairs: Vec<PairTotals>,
     /// Cases run.
     pub cases: u64,
     /// Cases by generator.
@@ -41,6 +45,17 @@ pub struct Summary {
     pub contexts: BTreeMap<&'static str, usize>,
     /// Distinct findings: key → how often, where, what.
     pub findings: BTreeMap<String, FoundAgain>,
+}
+
+/// How far a subject was compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PairTotals {
+    /// Cases of which some step was compared.
+    pub cases: u64,
+    /// Cases that were compared to the end.
+    pub whole: u64,
+    /// Steps compared.
+    pub steps: u64,
 }
 
 /// Totals of one generator.
@@ -99,6 +114,12 @@ impl Summary {
         self.subject_millis.resize(self.subject_millis.len().max(report.micros.len()), 0);
         for (total, micros) in self.subject_millis.iter_mut().zip(&report.micros) {
             *total += micros;
+        }
+        self.pairs.resize(self.pairs.len().max(report.compared.len()), PairTotals::default());
+        for (total, compared) in self.pairs.iter_mut().zip(&report.compared) {
+            total.cases += u64::from(compared.steps > 0);
+            total.whole += u64::from(compared.whole);
+            total.steps += compared.steps as u64;
         }
         self.subject_heaps.resize(self.subject_heaps.len().max(report.heaps.len()), HeapCounters::default());
         for (total, heap) in self.subject_heaps.iter_mut().zip(&report.heaps) {

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use crate::compare::{self, Finding};
 use crate::subject::Subject;
-use crate::{Case, Observation, generate, selfcheck};
+use crate::{Case, Features, Observation, generate, selfcheck};
 
 use super::findings;
 use super::protocol::{Ends, FindingRecord, Reply, Report, Request};
@@ -20,8 +20,10 @@ pub struct WorkerConfig {
     pub findings: Option<PathBuf>,
     /// Bytes of memory that the process may have writable, 0 = no limit.
     pub memory_limit: u64,
-    /// Whether generated cases take their self-checking form.
+    /// Whether generated cases take their self-checking form; with peers all cases do.
     pub self_checking: bool,
+    /// Dead arrays of 1,000 bytes that stand for a collection where a subject is a peer.
+    pub garbage: u32,
 }
 
 /// Serves requests until `input` ends.
@@ -37,7 +39,8 @@ pub fn serve(
     limit_process(config.memory_limit)?;
     subjects.iter_mut().for_each(|subject| subject.tell_reach());
     let names = subjects.iter().map(|s| s.name().to_owned()).collect();
-    send(&mut output, &Reply::Ready { subjects: names })?;
+    let engines = subjects.iter().map(|s| s.engine().map(str::to_owned)).collect();
+    send(&mut output, &Reply::Ready { subjects: names, engines })?;
     for line in input.lines() {
         let reply = match serde_json::from_str::<Request>(&line?) {
             Ok(request) => answer(subjects, config, request),
@@ -67,6 +70,10 @@ pub fn examine(subjects: &mut [Box<dyn Subject>], case: &Case) -> Report {
             .map(|(kind, n)| (kind.to_string(), *n))
             .collect::<BTreeMap<_, _>>(),
         ran: true,
+        compared: subjects
+            .iter()
+            .map(|s| comparison.compared.get(s.name()).copied().unwrap_or_default())
+            .collect(),
         ends: observations.first().map(|o| Ends::of(&o.outcomes)).unwrap_or_default(),
         reference: observations.first().map(|o| o.counters.clone()).unwrap_or_default(),
         collections: observations.iter().map(|o| o.counters.collections).sum(),
@@ -91,23 +98,26 @@ pub fn record(finding: &Finding) -> FindingRecord {
 fn answer(subjects: &mut [Box<dyn Subject>], config: &WorkerConfig, request: Request) -> Reply {
     match request {
         Request::Generate { generator, seed, running } => {
-            let Some(case) = generate::from_seed(&generator, seed) else {
+            let Some(case) = generate::from_seed_within(&generator, seed, common(subjects)) else {
                 return Reply::Refused(format!("no generator named {generator:?}"));
             };
-            let (case, left_out) = if config.self_checking {
-                match selfcheck::for_campaign(&case) {
-                    Ok(form) => form,
-                    Err(reason) => return Reply::Examined(Box::new(without(reason))),
-                }
+            let form = if plain_only(subjects) {
+                selfcheck::for_peers(&case, config.garbage)
+            } else if config.self_checking {
+                selfcheck::for_campaign(&case)
             } else {
-                (case, Vec::new())
+                Ok((case, Vec::new()))
+            };
+            let (case, left_out) = match form {
+                Ok(form) => form,
+                Err(reason) => return Reply::Examined(Box::new(without(reason))),
             };
             if let Err(error) = findings::write_whole(&running, &case.to_wast_binary()) {
                 return Reply::Refused(format!("cannot write {}: {error}", running.display()));
             }
             examine_and_save(subjects, config, case, &left_out)
         }
-        Request::Examine { path } => match read_case(&path) {
+        Request::Examine { path } => match read_case(&path).and_then(|case| fit(subjects, config, case)) {
             Ok(case) => examine_and_save(subjects, config, case, &[]),
             Err(why) => Reply::Refused(why),
         },
@@ -115,6 +125,27 @@ fn answer(subjects: &mut [Box<dyn Subject>], config: &WorkerConfig, request: Req
             Ok(case) => Reply::Observed(subjects.iter_mut().map(|s| s.observe(&case)).collect()),
             Err(why) => Reply::Refused(why),
         },
+    }
+}
+
+/// What every subject has of what programs may use.
+pub fn common(subjects: &[Box<dyn Subject>]) -> Features {
+    subjects.iter().fold(Features::OF_PROGRAMS, |common, subject| common.and(subject.supports()))
+}
+
+/// Whether some subject runs plain cases only.
+pub fn plain_only(subjects: &[Box<dyn Subject>]) -> bool {
+    subjects.iter().any(|subject| subject.plain_cases_only())
+}
+
+/// The case, plain if a subject needs that.
+fn fit(subjects: &[Box<dyn Subject>], config: &WorkerConfig, case: Case) -> Result<Case, String> {
+    if !plain_only(subjects) || selfcheck::is_plain(&case) {
+        return Ok(case);
+    }
+    match selfcheck::for_peers(&case, config.garbage) {
+        Ok((case, _)) => Ok(case),
+        Err(reason) => Err(format!("the case has no self-checking form: {reason}")),
     }
 }
 
@@ -159,8 +190,11 @@ fn send(output: &mut impl Write, reply: &Reply) -> io::Result<()> {
     output.flush()
 }
 
-/// The child dies with its parent, and cannot have more than `memory` bytes writable.
-fn limit_process(memory: u64) -> io::Result<()> {
+/// This process dies with its parent, writes no core files and cannot have more than `memory` bytes writable (0: as many as it likes).
+///
+/// # Errors
+/// The system's.
+pub fn limit_process(memory: u64) -> io::Result<()> {
     use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
     set_parent_process_death_signal(Some(Signal::KILL))?;
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;

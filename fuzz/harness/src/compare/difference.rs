@@ -1,10 +1,10 @@
 //! One subject against another: the first difference that is not permitted.
 
-use super::{DiscardKind, FindingKind};
+use super::{DiscardKind, FindingKind, permit};
 use crate::Observation;
 use crate::case::{Action, Case, Expect};
 use crate::graph::{HeapGraph, NodeRef};
-use crate::observe::{InstanceState, MAX_TRACE, Outcome, Resource, TraceEvent, Value};
+use crate::observe::{InstanceState, MAX_TRACE, Outcome, Permit, Resource, TraceEvent, Value};
 use crate::subject::collector_of;
 
 /// A subject and what it showed.
@@ -35,12 +35,15 @@ pub(super) struct Pair {
     pub(super) difference: Option<Difference>,
     pub(super) cut: Option<Cut>,
     pub(super) discards: Vec<DiscardKind>,
+    /// Steps that were compared.
+    pub(super) steps: usize,
 }
 
 /// Compares `subject` with `reference`, which is the case's own reference if `first`.
 pub(super) fn pair(case: &Case, reference: Side<'_>, subject: Side<'_>, first: bool) -> Pair {
     let mut pair = Pair::default();
     let (a, b) = (reference.observation, subject.observation);
+    let permits = [&a.permits[..], &b.permits[..]].concat();
     for step in 0..a.outcomes.len().max(b.outcomes.len()) {
         let (x, y) = (a.outcomes.get(step), b.outcomes.get(step));
         let (Some(x), Some(y)) = (x, y) else {
@@ -91,7 +94,12 @@ pub(super) fn pair(case: &Case, reference: Side<'_>, subject: Side<'_>, first: b
             }
             difference => difference,
         };
+        pair.steps += 1;
         if let Some((kind, what)) = difference {
+            if let Some(discard) = permit::same_trap(&permits, x, y) {
+                pair.discards.extend(discard);
+                continue;
+            }
             let text = format!(
                 "step {step} ({}): {what}\n{}: {}\n{}: {}",
                 action(case, step),
@@ -108,6 +116,12 @@ pub(super) fn pair(case: &Case, reference: Side<'_>, subject: Side<'_>, first: b
         pair.discards.push(DiscardKind::TruncatedGraph);
     }
     pair.difference = after(reference, subject);
+    let leaks =
+        pair.difference.as_ref().is_some_and(|difference| difference.kind == FindingKind::LiveMismatch);
+    if leaks && permits.contains(&Permit::Leaks) {
+        pair.difference = None;
+        pair.discards.push(DiscardKind::PeerLeaks);
+    }
     pair
 }
 
@@ -137,6 +151,12 @@ fn permitted_end(
     }
     if first && *x == Outcome::Exhausted(Resource::GcHeap) {
         return Some((if heap(y) { Cut::Subject } else { Cut::Reference }, DiscardKind::ReferenceHeap));
+    }
+    if let Some(discard) = permit::ends(&subject.observation.permits, x, y) {
+        return Some((Cut::Subject, discard));
+    }
+    if let Some(discard) = permit::ends(&reference.observation.permits, y, x) {
+        return Some((Cut::Reference, discard));
     }
     let lacks = |o: &Outcome| matches!(o, Outcome::Unsupported(_));
     by(lacks(x), lacks(y)).map(|cut| (cut, DiscardKind::Unsupported))
@@ -188,11 +208,21 @@ fn outcomes(x: &Outcome, y: &Outcome) -> Option<(FindingKind, String)> {
             }
             graphs(g, h).map(|what| (FindingKind::GraphMismatch, what))
         }
+        // Who shows nothing of an exception says only that there is one.
+        (Outcome::Thrown { graph: g }, Outcome::Thrown { graph: h })
+            if g.nodes.is_empty() != h.nodes.is_empty() =>
+        {
+            None
+        }
         (Outcome::Thrown { graph: g }, Outcome::Thrown { graph: h }) => {
             graphs(g, h).map(|what| (FindingKind::GraphMismatch, format!("exception: {what}")))
         }
         (Outcome::Rejected(a, _), Outcome::Rejected(b, _)) if a == b => None,
         (Outcome::BadStep(_), Outcome::BadStep(_)) => None,
+        (Outcome::Refuted(text), _) | (_, Outcome::Refuted(text)) => {
+            let words: Vec<&str> = text.split_whitespace().collect();
+            Some((FindingKind::ExpectationFailed, super::without_numbers(&words.join(" "))))
+        }
         (a, b) if a == b => None,
         _ => mismatch(),
     }
@@ -328,6 +358,8 @@ fn class(outcome: &Outcome) -> String {
         Outcome::Done => "done".into(),
         Outcome::Returned { .. } => "returned".into(),
         Outcome::Trapped(kind) => format!("trap {kind:?}"),
+        Outcome::TrappedSomehow(kinds, _) => format!("trap, one of {kinds:?}"),
+        Outcome::Refuted(_) => "refuted".into(),
         Outcome::Thrown { .. } => "exception".into(),
         Outcome::Cancelled => "cancelled".into(),
         Outcome::Exhausted(what) => format!("exhausted {what:?}"),
@@ -364,6 +396,8 @@ pub(super) fn show(outcome: &Outcome) -> String {
         Outcome::Rejected(_, why)
         | Outcome::BadStep(why)
         | Outcome::Unsupported(why)
+        | Outcome::TrappedSomehow(_, why)
+        | Outcome::Refuted(why)
         | Outcome::Crashed(why) => short(&format!("{}: {why}", class(outcome))),
         _ => class(outcome),
     }

@@ -53,6 +53,7 @@ fn holds(expect: &Expect, outcome: &Outcome) -> bool {
         }
         (Expect::Trap(TrapKind::UncaughtException) | Expect::Exception, Outcome::Thrown { .. }) => true,
         (Expect::Trap(kind), Outcome::Trapped(seen)) => kind == seen,
+        (Expect::Trap(kind), Outcome::TrappedSomehow(seen, _)) => seen.is_empty() || seen.contains(kind),
         (Expect::Exhaustion(what), Outcome::Exhausted(seen)) => what == seen,
         (Expect::Reject(stage), Outcome::Rejected(seen, _)) => stage == seen,
         _ => false,

@@ -59,6 +59,7 @@ fn observation() -> Observation {
         graph: graph(),
         live_objects: Some(4),
         counters: Counters::default(),
+        permits: Vec::new(),
     }
 }
 

@@ -6,6 +6,7 @@
 use arbitrary::Unstructured;
 
 use super::input::{Cursors, Input, Section};
+use crate::Features;
 
 /// A 64-bit generator by Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators" (2014). Its sequence is
 /// part of what a seed means, so it stays as it is.
@@ -30,6 +31,8 @@ impl SplitMix64 {
 /// The choices of one case.
 pub(crate) struct Choices<'a, 'u> {
     bytes: Bytes<'a, 'u>,
+    /// What the program may use.
+    pub(crate) within: Features,
 }
 
 enum Bytes<'a, 'u> {
@@ -39,12 +42,18 @@ enum Bytes<'a, 'u> {
 
 impl<'a, 'u> Choices<'a, 'u> {
     pub(crate) fn new(input: &'a mut Unstructured<'u>) -> Self {
-        Choices { bytes: Bytes::Stream(input, SplitMix64::new(0)) }
+        Choices { bytes: Bytes::Stream(input, SplitMix64::new(0)), within: Features::OF_PROGRAMS }
     }
 
     /// Those of sections, from the first section at first.
     pub(crate) fn of_sections(input: &Input) -> Self {
-        Choices { bytes: Bytes::Sections(Box::new(Cursors::new(input))) }
+        let bytes = Bytes::Sections(Box::new(Cursors::new(input)));
+        Choices { bytes, within: Features::OF_PROGRAMS }
+    }
+
+    /// The same, for a program that uses no more than this. Where nothing is missing the choices stay what they are.
+    pub(crate) fn within(self, within: Features) -> Self {
+        Choices { within, ..self }
     }
 
     /// What follows comes from this section, where it was left; without effect on a stream.

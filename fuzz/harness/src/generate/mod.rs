@@ -7,7 +7,7 @@
 
 use arbitrary::Unstructured;
 
-use crate::Case;
+use crate::{Case, Features};
 pub(crate) use choices::{Choices, SplitMix64};
 
 mod choices;
@@ -26,8 +26,8 @@ pub struct GeneratorEntry {
     pub name: &'static str,
     /// One line for people.
     pub about: &'static str,
-    /// Bytes to a case; total, and the same for the same bytes.
-    pub generate: fn(&mut Unstructured<'_>) -> Case,
+    /// Bytes to a case whose programs use no more than these features; total, and the same for the same bytes.
+    pub generate: fn(&mut Unstructured<'_>, Features) -> Case,
 }
 
 /// Every generator.
@@ -36,17 +36,17 @@ pub fn registry() -> &'static [GeneratorEntry] {
         GeneratorEntry {
             name: "objects",
             about: "typed programs over object graphs, with collections while references are only on the stack",
-            generate: objects::generate,
+            generate: objects::within,
         },
         GeneratorEntry {
             name: "linking",
             about: "several modules and instances that share objects, functions, tables and tags through imports",
-            generate: linking::generate,
+            generate: linking::within,
         },
         GeneratorEntry {
             name: "smith",
             about: "wasm-smith with all of WebAssembly 3.0 on and NaNs canonical",
-            generate: smith::generate,
+            generate: smith::within,
         },
     ]
 }
@@ -59,8 +59,13 @@ pub fn find(name: &str) -> Option<&'static GeneratorEntry> {
 /// The case that generator `name` makes of `seed`, which is expanded into 4 to 8 KiB; none if there is no such
 /// generator. The case's origin names both.
 pub fn from_seed(name: &str, seed: u64) -> Option<Case> {
+    from_seed_within(name, seed, Features::OF_PROGRAMS)
+}
+
+/// As [`from_seed`], with programs that use no more than these features.
+pub fn from_seed_within(name: &str, seed: u64, within: Features) -> Option<Case> {
     let entry = find(name)?;
-    let mut case = (entry.generate)(&mut Unstructured::new(&seed_bytes(seed)));
+    let mut case = (entry.generate)(&mut Unstructured::new(&seed_bytes(seed)), within);
     case.schedule.origin = Some(format!("generator {name}, seed {seed}"));
     Some(case)
 }

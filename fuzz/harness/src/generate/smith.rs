@@ -11,7 +11,7 @@ use super::choices::Choices;
 use super::objects::step;
 use super::schedule;
 use crate::graph::NodeRef;
-use crate::{Action, Case, Schedule, Source, Value};
+use crate::{Action, Case, Features, Schedule, Source, Value};
 
 /// Fuel of each step: most calls that do not trap loop or recurse for ever. So little that it runs out before any call
 /// stack does.
@@ -22,8 +22,23 @@ const CALLS: usize = 16;
 
 /// Makes a case of the bytes.
 pub fn generate(input: &mut Unstructured<'_>) -> Case {
+    within(input, Features::OF_PROGRAMS)
+}
+
+/// The same, with a module that uses no more than these features.
+pub fn within(input: &mut Unstructured<'_>, features: Features) -> Case {
+    let config = Config {
+        gc_enabled: features.gc,
+        exceptions_enabled: features.exceptions,
+        memory64_enabled: features.memory64,
+        simd_enabled: features.simd,
+        relaxed_simd_enabled: features.simd,
+        tail_call_enabled: features.tail_calls,
+        max_memories: if features.multi_memory { 2 } else { 1 },
+        ..config()
+    };
     // An empty module stands in where wasm-smith gives up.
-    let module = Module::new(config(), input).map_or_else(|_| b"\0asm\x01\0\0\0".to_vec(), |m| m.to_bytes());
+    let module = Module::new(config, input).map_or_else(|_| b"\0asm\x01\0\0\0".to_vec(), |m| m.to_bytes());
     let mut choices = Choices::new(input);
     let mut case = script(module, 1, CALLS, &mut choices);
     case.schedule = Schedule {

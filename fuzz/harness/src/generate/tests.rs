@@ -9,7 +9,7 @@ use super::input::Input;
 use super::{GeneratorEntry, from_seed, objects, registry, seed_bytes};
 use crate::observe::Executed;
 use crate::subject::InterpSubject;
-use crate::{Action, Case, Expect, Outcome, Resource, Source, Subject};
+use crate::{Action, Case, Expect, Features, Outcome, Resource, Source, Subject};
 
 fn modules(case: &Case) -> impl Iterator<Item = &[u8]> {
     case.steps.iter().filter_map(|step| match &step.action {
@@ -21,7 +21,7 @@ fn modules(case: &Case) -> impl Iterator<Item = &[u8]> {
 }
 
 fn check(entry: &GeneratorEntry, bytes: &[u8], what: &str) -> Case {
-    let case = (entry.generate)(&mut Unstructured::new(bytes));
+    let case = (entry.generate)(&mut Unstructured::new(bytes), Features::OF_PROGRAMS);
     for module in modules(&case) {
         if let Err(error) = Validator::new_with_features(WasmFeatures::WASM3).validate_all(module) {
             panic!("{} of {what}: {error}", entry.name);
@@ -37,7 +37,7 @@ fn cases_of_seeds_are_valid_and_repeatable() {
             let bytes = seed_bytes(seed);
             let case = check(entry, &bytes, &format!("seed {seed}"));
             if seed % 50 == 0 {
-                assert_eq!(case, (entry.generate)(&mut Unstructured::new(&bytes)));
+                assert_eq!(case, (entry.generate)(&mut Unstructured::new(&bytes), Features::OF_PROGRAMS));
             }
         }
     }
@@ -268,7 +268,10 @@ fn cases_can_be_biased_to_exceptions() {
     const SEEDS: usize = 60;
     for seed in 0..SEEDS as u64 {
         for (which, catch) in [0, 50].into_iter().enumerate() {
-            let case = objects::of(&Input::decode(&seed_bytes(seed)), &objects::Options { catch });
+            let case = objects::of(
+                &Input::decode(&seed_bytes(seed)),
+                &objects::Options { catch, ..objects::Options::default() },
+            );
             for module in modules(&case) {
                 let text = wasmprinter::print_bytes(module).unwrap();
                 catching[which] += text.matches("try_table").count();
@@ -438,3 +441,37 @@ const EXPECTED: &[&str] = &[
     "f32.demote_f64",
     "i32.trunc_sat_f64_s",
 ];
+
+#[test]
+fn programs_use_no_more_than_they_may() {
+    type Lack = (WasmFeatures, fn(&mut Features));
+    let lacks: [Lack; 5] = [
+        (WasmFeatures::EXCEPTIONS, |f| f.exceptions = false),
+        (WasmFeatures::TAIL_CALL, |f| f.tail_calls = false),
+        (WasmFeatures::SIMD.union(WasmFeatures::RELAXED_SIMD), |f| f.simd = false),
+        (WasmFeatures::MEMORY64, |f| f.memory64 = false),
+        (WasmFeatures::MULTI_MEMORY, |f| f.multi_memory = false),
+    ];
+    for (wasm, lack) in lacks {
+        let mut features = Features::OF_PROGRAMS;
+        lack(&mut features);
+        let mut validated = 0;
+        for entry in registry() {
+            for seed in 0..40 {
+                let case = super::from_seed_within(entry.name, seed, features).expect("a generator");
+                let plain = crate::selfcheck::export(&case, 1).map(|exported| exported.case);
+                for case in [Ok(case), plain].into_iter().flatten() {
+                    for bytes in modules(&case) {
+                        let features = crate::selfcheck::features() & !wasm;
+                        let valid = Validator::new_with_features(features).validate_all(bytes);
+                        valid.unwrap_or_else(|error| {
+                            panic!("{} {seed} without {wasm:?}: {error}", entry.name)
+                        });
+                        validated += 1;
+                    }
+                }
+            }
+        }
+        assert!(validated > 100, "{validated}");
+    }
+}

@@ -103,5 +103,7 @@ fn expectation(outcome: &Outcome) -> Result<Result<Expect, LeftOut>, LeftOut> {
         }
         // The added exports catch all exceptions, and there are no fibers.
         Outcome::Thrown { .. } | Outcome::Cancelled | Outcome::Crashed(_) => return Err(LeftOut::Crash),
+        // The interpreter names every trap and leaves the judgement to others.
+        Outcome::TrappedSomehow(..) | Outcome::Refuted(_) => return Err(LeftOut::Crash),
     })
 }

@@ -33,8 +33,12 @@ mod tests;
 pub use error::LeftOut;
 pub use export::{Exported, export};
 
+#[cfg(test)]
+pub(crate) use module::features;
+
 use crate::Case;
-use crate::case::{Action, Source};
+use crate::case::{Action, Source, Step};
+use crate::observe::Value;
 
 /// Dead arrays of 1,000 bytes that stand for a collection, unless told otherwise: more than a heap of 192 KiB holds.
 pub const GARBAGE: u32 = 200;
@@ -67,6 +71,34 @@ pub fn for_campaign(case: &Case) -> Result<(Case, Vec<LeftOut>), LeftOut> {
     case.schedule.fuel = case.schedule.fuel.map(|fuel| fuel + DIGEST_FUEL);
     case.schedule.collect_every.get_or_insert(COLLECT_EVERY);
     Ok((case, dropped))
+}
+
+/// The form that a campaign with peers gives to every case: plain, and without the calls that the interpreter cannot end. What stands in
+/// for a collection is `garbage` dead arrays of 1,000 bytes. With it, the steps that it leaves out.
+///
+/// # Errors
+/// Why it has none.
+pub fn for_peers(case: &Case, garbage: u32) -> Result<(Case, Vec<LeftOut>), LeftOut> {
+    let Exported { mut case, dropped, .. } = export(case, garbage)?;
+    case.schedule.collect_every.get_or_insert(COLLECT_EVERY);
+    Ok((case, dropped))
+}
+
+/// Whether a case is plain already: nothing of the harness is imported, calls take numbers, no state is observed and nothing is a fiber.
+pub fn is_plain(case: &Case) -> bool {
+    let number = |value: &Value| !matches!(value, Value::Ref(_) | Value::V128(_));
+    let step = |step: &Step| match &step.action {
+        Action::Module { source, .. }
+        | Action::Define { source, .. }
+        | Action::Check { source }
+        | Action::Link { source } => match source {
+            Source::Binary(bytes) => !module::imports_host(bytes),
+            Source::RejectedText(_) => true,
+        },
+        Action::Invoke { args, .. } => args.iter().all(number),
+        Action::Instantiate { .. } | Action::Register { .. } | Action::Get { .. } | Action::Collect => true,
+    };
+    !case.schedule.observe_state && case.schedule.fibers == 0 && case.steps.iter().all(step)
 }
 
 /// Fuel that the digests of one call use up, at most.

@@ -7,6 +7,7 @@ mod fibers;
 mod host;
 mod interp;
 mod jit;
+pub mod proof;
 mod script;
 mod shelf;
 mod spell;
@@ -48,12 +49,55 @@ pub struct Features {
     pub liveness: bool,
 }
 
+impl Features {
+    /// What programs may use: all of WebAssembly 3.0, without the exceptions of before.
+    pub const OF_PROGRAMS: Features = Features {
+        validates: false,
+        gc: true,
+        simd: true,
+        exceptions: true,
+        legacy_exceptions: false,
+        tail_calls: true,
+        memory64: true,
+        multi_memory: true,
+        collects: false,
+        graphs: false,
+        liveness: false,
+    };
+
+    /// What both have.
+    #[must_use]
+    pub fn and(self, other: Features) -> Features {
+        Features {
+            validates: self.validates && other.validates,
+            gc: self.gc && other.gc,
+            simd: self.simd && other.simd,
+            exceptions: self.exceptions && other.exceptions,
+            legacy_exceptions: self.legacy_exceptions && other.legacy_exceptions,
+            tail_calls: self.tail_calls && other.tail_calls,
+            memory64: self.memory64 && other.memory64,
+            multi_memory: self.multi_memory && other.multi_memory,
+            collects: self.collects && other.collects,
+            graphs: self.graphs && other.graphs,
+            liveness: self.liveness && other.liveness,
+        }
+    }
+}
+
 /// An executor under some configuration.
 pub trait Subject: Send {
     /// Its spelling, e.g. `jit:copying,opt=none`.
     fn name(&self) -> &str;
     /// What it claims; a smoke test makes it prove each.
     fn supports(&self) -> Features;
+    /// Whether it runs plain cases only: no imports of the harness, numbers as arguments and results, no observed state.
+    fn plain_cases_only(&self) -> bool {
+        false
+    }
+    /// What it calls itself and its version, if it is someone else's.
+    fn engine(&self) -> Option<&str> {
+        None
+    }
     /// From now on counters tell which instructions are executed and which cycles are built, if the subject can: that costs time.
     fn tell_reach(&mut self) {}
     /// Runs `case`. A fresh store each time; nothing is kept between cases.

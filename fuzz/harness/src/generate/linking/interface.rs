@@ -99,7 +99,8 @@ impl Generator<'_, '_> {
 
     /// Whether the module defines something of this role: what nobody offered, and more.
     pub(super) fn defines(&mut self, role: Role) -> bool {
-        self.m.of(role).is_empty() || self.c.chance(2, 5)
+        let known = self.c.within.exceptions || !matches!(role, Role::Tag | Role::Thrower);
+        known && (self.m.of(role).is_empty() || self.c.chance(2, 5))
     }
 
     /// Globals, tables, memories, tags.

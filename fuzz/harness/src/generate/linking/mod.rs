@@ -10,7 +10,7 @@
 use arbitrary::Unstructured;
 
 use super::choices::Choices;
-use crate::Case;
+use crate::{Case, Features};
 use body::Body;
 use interface::Offer;
 use module::Module;
@@ -31,7 +31,12 @@ mod world;
 
 /// Makes a case of the bytes.
 pub fn generate(input: &mut Unstructured<'_>) -> Case {
-    let mut c = Choices::new(input);
+    within(input, Features::OF_PROGRAMS)
+}
+
+/// The same, with modules that use no more than these features.
+pub fn within(input: &mut Unstructured<'_>, features: Features) -> Case {
+    let mut c = Choices::new(input).within(features);
     let world = World::generate(&mut c);
     let (m, f) = (Module::default(), Body::default());
     Generator { c, world, m, f, walk: 0, offers: Vec::new() }.case()

@@ -419,6 +419,9 @@ impl Generator<'_, '_> {
 
     /// Ends a callback by calling another one in its place, if there is one.
     pub(super) fn tail_call(&mut self) {
+        if !self.c.within.tail_calls {
+            return;
+        }
         if let Some(callback) = self.known_callback() {
             self.node(1);
             self.number();

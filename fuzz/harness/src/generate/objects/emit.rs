@@ -48,9 +48,11 @@ pub(super) fn encode(program: &mut Program) -> Vec<u8> {
         page_size_log2: None,
     });
     module.section(&section);
-    let mut section = TagSection::new();
-    section.tag(TagType { kind: TagKind::Exception, func_type_idx: tag });
-    module.section(&section);
+    if !program.throwers.is_empty() {
+        let mut section = TagSection::new();
+        section.tag(TagType { kind: TagKind::Exception, func_type_idx: tag });
+        module.section(&section);
+    }
     let mut section = GlobalSection::new();
     for global in &program.globals {
         let ty = GlobalType { val_type: global.ty, mutable: global.mutable, shared: false };

@@ -12,7 +12,7 @@ use wasm_encoder::BlockType;
 
 use super::choices::Choices;
 use super::input::{Input, Section};
-use crate::Case;
+use crate::{Case, Features};
 use body::Body;
 use program::{CALL, GC, Program};
 
@@ -42,21 +42,34 @@ mod workloads;
 const COLLECTION_LIMIT: usize = 14;
 
 /// What the bytes do not say.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Statements out of a hundred that throw and catch, beside the usual ones.
     pub catch: usize,
+    /// What programs may use.
+    pub within: Features,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { catch: 0, within: Features::OF_PROGRAMS }
+    }
 }
 
 /// Makes a case of the bytes.
 pub fn generate(input: &mut Unstructured<'_>) -> Case {
+    within(input, Features::OF_PROGRAMS)
+}
+
+/// The same, with a program that uses no more than these features.
+pub fn within(input: &mut Unstructured<'_>, features: Features) -> Case {
     let bytes = input.bytes(input.len()).unwrap_or_default();
-    of(&Input::decode(bytes), &Options::default())
+    of(&Input::decode(bytes), &Options { within: features, ..Options::default() })
 }
 
 /// Makes a case of the input.
 pub fn of(input: &Input, options: &Options) -> Case {
-    let mut choices = Choices::of_sections(input);
+    let mut choices = Choices::of_sections(input).within(options.within);
     choices.enter(Section::Types);
     let types = types::Types::generate(&mut choices);
     choices.enter(Section::Script);

@@ -35,7 +35,12 @@ impl Generator<'_, '_> {
             self.global(ValType::Ref(ty), mutable, exported);
         }
         for (one_in, ty) in [(3, ValType::F64), (4, ValType::V128), (3, ValType::Ref(EXNREF))] {
-            if self.c.chance(1, one_in) {
+            let permitted = match ty {
+                ValType::V128 => self.c.within.simd,
+                ValType::Ref(_) => self.c.within.exceptions,
+                _ => true,
+            };
+            if self.c.chance(1, one_in) && permitted {
                 self.global(ty, true, true);
             }
         }

@@ -157,7 +157,7 @@ impl Generator<'_, '_> {
             self.trap();
         }
         // An exception that reaches the host.
-        if self.options.catch > 0 && self.c.chance(1, 6) {
+        if self.options.catch > 0 && !self.p.throwers.is_empty() && self.c.chance(1, 6) {
             let thrower = self.c.pick(&self.p.throwers);
             self.call(thrower);
         }
@@ -338,6 +338,7 @@ impl Generator<'_, '_> {
             Statement::Numbers => {
                 let ty =
                     self.c.pick(&[ValType::I32, ValType::I64, ValType::F64, ValType::F32, ValType::V128]);
+                let ty = if ty == ValType::V128 && !self.c.within.simd { ValType::I64 } else { ty };
                 self.numeric(ty, 4);
                 self.consume(ty);
                 self.fold();

@@ -28,7 +28,7 @@ pub(super) struct Hop {
 impl Generator<'_, '_> {
     /// Defines the two functions, in some of the cases.
     pub(super) fn tails(&mut self) {
-        if !self.c.chance(1, 3) {
+        if !self.c.chance(1, 3) || !self.c.within.tail_calls {
             return;
         }
         let list = ValType::Ref(nullable(HeapType::Concrete(self.p.types.node)));
@@ -41,7 +41,7 @@ impl Generator<'_, '_> {
                     ValType::I64,
                     list,
                     ValType::F64,
-                    ValType::V128,
+                    if self.c.within.simd { ValType::V128 } else { ValType::I32 },
                 ]));
             }
             let function = self.p.declare(&params, &[ValType::I64]);

@@ -27,6 +27,9 @@ impl Generator<'_, '_> {
 
     /// Defines the functions `() -> ()` that throw.
     pub(super) fn throwers(&mut self) {
+        if !self.c.within.exceptions {
+            return;
+        }
         let payload = self.p.payload.clone();
         let direct = self.p.declare(&[], &[]);
         self.define(direct, 50, |g| {
@@ -61,6 +64,9 @@ impl Generator<'_, '_> {
 
     /// Catches what a thrower throws and sums it up.
     pub(super) fn catch(&mut self) {
+        if self.p.throwers.is_empty() {
+            return;
+        }
         let payload = self.p.payload.clone();
         let thrower = self.c.pick(&self.p.throwers);
         let (host, again) = (self.c.chance(1, 2), self.c.chance(1, 2));

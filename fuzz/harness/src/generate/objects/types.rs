@@ -86,6 +86,19 @@ enum Plan {
     Array,
 }
 
+/// The storage type, or what stands for it where programs may not use it.
+fn permitted(c: &Choices<'_, '_>, storage: StorageType) -> StorageType {
+    let exception =
+        |ty: RefType| ty.heap_type == heap(Abstract::Exn) || ty.heap_type == heap(Abstract::NoExn);
+    match storage {
+        StorageType::Val(ValType::V128) if !c.within.simd => StorageType::Val(ValType::I64),
+        StorageType::Val(ValType::Ref(ty)) if exception(ty) && !c.within.exceptions => {
+            StorageType::Val(ValType::Ref(ANYREF))
+        }
+        other => other,
+    }
+}
+
 impl Types {
     pub(super) fn generate(c: &mut Choices<'_, '_>) -> Types {
         let mut types = Types::default();
@@ -167,7 +180,7 @@ impl Types {
                     StorageType::Val(ValType::F64),
                     StorageType::Val(ValType::V128),
                 ]);
-                (Shape::Array(mutable(storage)), None)
+                (Shape::Array(mutable(permitted(c, storage))), None)
             }
             Plan::Array => match self.supertype(c, false) {
                 Some(base) => {
@@ -265,7 +278,7 @@ impl Types {
             (3, Kind::NonNullI31),
         ]);
         let ty = match kind {
-            Kind::Storage(storage) => storage,
+            Kind::Storage(storage) => permitted(c, storage),
             Kind::NonNullI31 => StorageType::Val(ValType::Ref(non_null(HeapType::I31))),
             Kind::NonNull if !*has_non_null && (!self.structs.is_empty() || !self.arrays.is_empty()) => {
                 *has_non_null = true;

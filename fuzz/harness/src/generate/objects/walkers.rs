@@ -22,7 +22,10 @@ impl Generator<'_, '_> {
     /// Declares the walkers, so that any function may call them, and defines them.
     pub(super) fn walkers(&mut self) {
         self.p.walk = self.p.declare(&[ValType::Ref(ANYREF)], &[ValType::I64]);
-        self.p.unthrow = self.p.declare(&[ValType::Ref(EXNREF)], &[ValType::I64]);
+        let exceptions = self.c.within.exceptions;
+        if exceptions {
+            self.p.unthrow = self.p.declare(&[ValType::Ref(EXNREF)], &[ValType::I64]);
+        }
         let types: Vec<u32> = self.p.types.structs.iter().chain(&self.p.types.arrays).copied().collect();
         for &ty in &types {
             let param = ValType::Ref(non_null(HeapType::Concrete(ty)));
@@ -32,7 +35,9 @@ impl Generator<'_, '_> {
         let walk = self.p.walk;
         self.define(walk, usize::MAX, |g| g.dispatcher());
         let unthrow = self.p.unthrow;
-        self.define(unthrow, usize::MAX, |g| g.unthrow());
+        if exceptions {
+            self.define(unthrow, usize::MAX, |g| g.unthrow());
+        }
         for (ty, function) in self.p.walkers.clone() {
             self.define(function, usize::MAX, |g| {
                 if g.p.types.is_struct(ty) { g.struct_walker(ty) } else { g.array_walker(ty) }
@@ -41,7 +46,9 @@ impl Generator<'_, '_> {
         for (_, function) in self.p.walkers.clone() {
             self.p.function_mut(function).cost = Cost { work: 60 * VISITS as usize, collections: 0 };
         }
-        self.p.function_mut(unthrow).cost = Cost { work: 60 * VISITS as usize, collections: 0 };
+        if exceptions {
+            self.p.function_mut(unthrow).cost = Cost { work: 60 * VISITS as usize, collections: 0 };
+        }
         self.p.function_mut(walk).cost = Cost { work: 80 * VISITS as usize, collections: 0 };
     }
 

@@ -1,11 +1,8 @@
 //! Tables that the host makes.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
+use crate::common::*;
 use assay_gc::{AbstractHeapType, CollectKind, HeapType, RefType};
 use assay_runtime::*;
-use common::*;
 
 const MAKER: &str = r#"(module (type $s (struct (field i32)))
     (func (export "make") (result anyref) (struct.new $s (i32.const 7))))"#;

@@ -1,10 +1,7 @@
 //! Calls, traps, limits and mistakes, one store at a time.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
+use crate::common::*;
 use assay_runtime::*;
-use common::*;
 
 fn fuel_engines() -> Vec<(String, Engine)> {
     engines(|config| config.fuel = true)

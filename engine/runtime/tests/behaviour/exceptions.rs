@@ -1,12 +1,9 @@
 //! Exceptions within wasm: payloads, clauses, what is live across throwing calls, tail calls, tags, the legacy
 //! instructions. Each test on every collector, optimisation level and register allocator, plain and with a collection at
 //! every allocation.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
+use crate::common::{func, i32_of, instance, module};
 use assay_runtime::*;
-use common::{func, i32_of, instance, module};
 
 fn every() -> Vec<(String, Engine)> {
     let mut engines = Vec::new();
@@ -409,7 +406,7 @@ fn traps_are_not_exceptions() {
                 (return (i32.const 0)))
                 (return (i32.const 1)))
             (i32.const 2)))"#;
-    for (name, engine) in common::engines(|config| config.fuel = true) {
+    for (name, engine) in crate::common::engines(|config| config.fuel = true) {
         let (mut store, instance) = instance(&engine, text);
         for round in 0..2 {
             for (which, expected) in [

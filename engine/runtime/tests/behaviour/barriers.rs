@@ -1,12 +1,9 @@
 //! Write barriers of generated code: logs, filled by loops of stores that allocate nothing, so that no collection comes in
 //! between, and cards.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
+use crate::common::*;
 use assay_gc::{BarrierShape, CollectKind, Stats};
 use assay_runtime::*;
-use common::*;
 
 /// Cells in an array and, if told so, one below each of them. A chain runs from the last one to the first. What a first
 /// unit of marking looks at, if there is such a thing, is the holder, so that no cell is marked by it.

@@ -1,7 +1,6 @@
 //! The programs that collectors are measured with (`ci/measure-collectors.sh`), small, in heaps that make them collect:
 //! every collector gives the same results. Dead cycles are reclaimed: ten million objects in rings of 64 pass through
 //! a heap of 16 MiB.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use assay_runtime::{Config, Engine, Instance, Module, OptLevel, Store, Val};
 
@@ -44,7 +43,7 @@ fn on_every_collector(
 fn rings_in_a_fixed_heap() {
     // The unoptimised collectors get a tenth.
     let rings = if cfg!(debug_assertions) { 15_625 } else { 156_250 };
-    let program = include_str!("../benches/programs/rings.wat");
+    let program = include_str!("../../benches/programs/rings.wat");
     on_every_collector(program, rings, (1 << 20, 16 << 20), |name, store| {
         let stats = store.heap_stats();
         assert!(stats.bytes_allocated >= 64 * 24 * rings as u64, "{name}: {stats:?}");
@@ -57,7 +56,7 @@ fn trees_in_a_small_heap() {
     // What lives on is one tree of depth 10, of two words and a header a node.
     let nodes = (1 << 11) - 1;
     on_every_collector(
-        include_str!("../benches/programs/trees.wat"),
+        include_str!("../../benches/programs/trees.wat"),
         10,
         (1 << 16, 1 << 18),
         |name, store| {
@@ -70,7 +69,7 @@ fn trees_in_a_small_heap() {
 fn table_in_a_small_heap() {
     // The table hangs on a local; the large array, on a global.
     on_every_collector(
-        include_str!("../benches/programs/table.wat"),
+        include_str!("../../benches/programs/table.wat"),
         20_000,
         (1 << 18, 4 << 20),
         |name, store| {

@@ -1,14 +1,11 @@
 //! wasm → host → wasm at every depth, with a collection, a trap, an error or a panic at each level.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
+use crate::common::*;
 use assay_runtime::*;
-use common::*;
 
 /// `down(n, box)`: keeps a fresh struct that holds n, calls the host with n and its box, then reads everything back.
 /// What the host does at the bottom is the test's matter.

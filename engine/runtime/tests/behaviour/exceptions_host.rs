@@ -1,14 +1,11 @@
 //! Exceptions between wasm and the host: thrown through host functions and by them, uncaught, mixed with traps, errors
 //! and panics at each level of nesting; and what they cost.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
+use crate::common::{engines, func, i32_of, module};
 use assay_runtime::*;
-use common::{engines, func, i32_of, module};
 
 fn exnref() -> ValType {
     ValType::Ref(RefType { nullable: true, heap: HeapType::Abstract(AbstractHeapType::Exn) })
@@ -352,7 +349,7 @@ fn unwinding_is_linear_in_frames() {
             (block $h (try_table (catch $t $h) (return (call $misses (local.get $n))))) (i32.const -1)))"#;
     let run = move || {
         for (name, engine) in engines(|config| config.max_wasm_stack = 96 << 20) {
-            let (mut store, instance) = common::instance(&engine, text);
+            let (mut store, instance) = crate::common::instance(&engine, text);
             for export in ["down", "misses"] {
                 for _ in 0..3 {
                     let values = func(&store, instance, export).call(&mut store, &[Val::I32(100_000)]);

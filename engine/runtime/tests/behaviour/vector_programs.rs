@@ -2,7 +2,6 @@
 //! allocator and choice of processor instructions. Cranelift matches groups of vector instructions, and rewrites them
 //! when operands are constants or splats, so operands here are all of these and nested instructions; the scripts of the
 //! specification have parameters and constants only.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "vector_programs/generate.rs"]
 mod generate;

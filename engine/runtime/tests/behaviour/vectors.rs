@@ -1,11 +1,8 @@
 //! Vectors wherever a value can be: fields and elements beside references that move, globals, calls of every kind, block
 //! parameters, exceptions, locals in frame slots.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
+use crate::common::*;
 use assay_runtime::*;
-use common::*;
 
 /// A vector that shows which lanes went where.
 fn pattern(seed: u32) -> u128 {

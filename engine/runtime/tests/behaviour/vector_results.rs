@@ -1,11 +1,8 @@
 //! What the specification's scripts leave open of the results of vector instructions: NaN bits, and which results of the
 //! relaxed operations the deterministic profile has; on each kind of processor, of parameters and of constants.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
+use crate::common::*;
 use assay_runtime::*;
-use common::*;
 
 fn v128(bits: u128) -> String {
     format!("(v128.const i64x2 {:#x} {:#x})", bits as u64, (bits >> 64) as u64)

@@ -1,13 +1,10 @@
 //! References on the host's side: handles, host values, inspection, what leaves and enters a store.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use crate::common::*;
 use assay_runtime::*;
-use common::*;
 
 const SHAPES: &str = r#"(module
     (rec (type $node (struct (field i8) (field i16) (field (mut i32)) (field i64) (field f32) (field f64)

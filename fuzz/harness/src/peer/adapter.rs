@@ -1,0 +1,330 @@
+//! A subject behind an adapter: a program that speaks the protocol of `docs/protocol.md`.
+//!
+//! It runs plain cases: modules that import nothing of the harness, calls with numbers, no observed state. What is not plain
+//! is `Unsupported`; [`selfcheck`](crate::selfcheck) makes plain cases of all others.
+
+use std::collections::HashMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+use super::exports::Exports;
+use super::protocol::{Number, NumberType, Reply, Request, VERSION, features};
+use super::{PeerError, PeerSettings, Presets, Profile};
+use crate::case::{Action, Source};
+use crate::observe::{Outcome, RejectStage};
+use crate::process::{Death, LineProcess, WorkerCommand};
+use crate::subject::{Features, Subject};
+use crate::{Case, HeapGraph, Observation};
+
+/// An engine behind an adapter.
+#[derive(Debug)]
+pub struct AdapterSubject {
+    name: String,
+    command: WorkerCommand,
+    settings: PeerSettings,
+    profile: Profile,
+    features: Features,
+    engine: String,
+    process: Option<LineProcess>,
+    /// Where the adapter's own program stands, if it came with us.
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl AdapterSubject {
+    /// Starts the adapter and asks what it is. `folder` is kept as long as the subject.
+    ///
+    /// # Errors
+    /// How the adapter failed.
+    pub fn new(
+        name: &str,
+        command: WorkerCommand,
+        folder: Option<tempfile::TempDir>,
+        presets: &Presets,
+        settings: &PeerSettings,
+    ) -> Result<Self, PeerError> {
+        let mut subject = AdapterSubject {
+            name: name.to_owned(),
+            command: settings.limited(&command),
+            settings: settings.clone(),
+            profile: Profile::default(),
+            features: Features::default(),
+            engine: String::new(),
+            process: None,
+            _folder: folder,
+        };
+        subject.start()?;
+        subject.profile = presets.profile(&subject.engine, name);
+        Ok(subject)
+    }
+
+    /// Starts the process; the first time it tells its features.
+    fn start(&mut self) -> Result<(), PeerError> {
+        let process = LineProcess::start(&self.command).map_err(PeerError::Death)?;
+        let hello = line(&Request::Hello { version: VERSION });
+        let (process, reply) = process.ask(&hello, self.settings.start).map_err(PeerError::Death)?;
+        let reply: Reply =
+            serde_json::from_str(&reply).map_err(|error| PeerError::Hello(format!("{error}: {reply}")))?;
+        let (Some(VERSION), Some(engine), Some(names)) = (reply.version, reply.engine, reply.features) else {
+            return Err(PeerError::Hello(format!("it does not speak version {VERSION} of the protocol")));
+        };
+        let features = features(&names).map_err(|name| PeerError::Hello(format!("no feature {name:?}")))?;
+        (self.features, self.engine, self.process) = (features, engine, Some(process));
+        Ok(())
+    }
+
+    /// One question. A process that died is started again for the next.
+    fn ask(&mut self, request: &Request) -> Result<Reply, Outcome> {
+        if self.process.is_none() {
+            self.start().map_err(|error| Outcome::Crashed(error.to_string()))?;
+        }
+        let Some(process) = self.process.take() else {
+            return Err(Outcome::Crashed("not started".into()));
+        };
+        let crashed = |death: Death| Outcome::Crashed(death.to_string());
+        let (process, reply) = process.ask(&line(request), self.settings.call).map_err(crashed)?;
+        match serde_json::from_str(&reply) {
+            Ok(reply) => {
+                self.process = Some(process);
+                Ok(reply)
+            }
+            Err(error) => {
+                let shown: String = reply.chars().take(200).collect();
+                Err(crashed(process.garbled(&format!("wrote no reply ({error}): {shown}"))))
+            }
+        }
+    }
+
+    /// A request that succeeds with `ok`, or ends otherwise.
+    fn done(&mut self, request: &Request) -> Result<Reply, Outcome> {
+        let reply = self.ask(request)?;
+        match reply.end() {
+            Some(end) => Err(end),
+            None if reply.ok == Some(true) => Ok(reply),
+            None => Err(off_protocol(request, &reply)),
+        }
+    }
+}
+
+impl Subject for AdapterSubject {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn supports(&self) -> Features {
+        self.features
+    }
+
+    fn plain_cases_only(&self) -> bool {
+        true
+    }
+
+    fn engine(&self) -> Option<&str> {
+        Some(&self.engine)
+    }
+
+    fn observe(&mut self, case: &Case) -> Observation {
+        let mut seen = Observation { permits: self.profile.permits(), ..Observation::default() };
+        let mut script = Script {
+            subject: self,
+            modules: Vec::new(),
+            instances: Vec::new(),
+            named: HashMap::new(),
+            definitions: Vec::new(),
+            registered: HashMap::new(),
+            current: None,
+        };
+        let fresh = script.subject.done(&Request::Case).err();
+        let mut end = fresh.or_else(|| {
+            let steps = case.schedule.observe_state || case.first_fiber() < case.steps.len();
+            steps.then(|| Outcome::Unsupported("observed state and fibers".into()))
+        });
+        for step in &case.steps {
+            if let Some(end) = &end {
+                seen.outcomes.push(end.clone());
+                continue;
+            }
+            let outcome = match script.step(&step.action) {
+                Ok(outcome) | Err(outcome) => outcome,
+            };
+            if matches!(outcome, Outcome::Crashed(_)) {
+                end = Some(Outcome::Crashed("not run: crashed in an earlier step".into()));
+            }
+            seen.outcomes.push(outcome);
+        }
+        if script.subject.features.liveness && end.is_none() {
+            match script.subject.done(&Request::Gc) {
+                Ok(reply) => seen.live_objects = reply.live,
+                Err(outcome) => {
+                    seen.outcomes.extend([outcome].into_iter().take(usize::from(!case.steps.is_empty())))
+                }
+            }
+        }
+        seen
+    }
+}
+
+/// A case under way.
+struct Script<'s> {
+    subject: &'s mut AdapterSubject,
+    modules: Vec<Exports>,
+    /// The module of each.
+    instances: Vec<usize>,
+    named: HashMap<String, usize>,
+    definitions: Vec<(Option<String>, usize)>,
+    registered: HashMap<String, usize>,
+    current: Option<usize>,
+}
+
+impl Script<'_> {
+    fn step(&mut self, action: &Action) -> Result<Outcome, Outcome> {
+        match action {
+            Action::Module { name, source } => {
+                let module = self.compile(source)?;
+                let instance = self.instantiate(module)?;
+                self.made(name.as_deref(), instance);
+            }
+            Action::Define { name, source } => {
+                let module = self.compile(source)?;
+                self.definitions.push((name.clone(), module));
+            }
+            Action::Instantiate { name, definition } => {
+                let known =
+                    |(known, _): &&(Option<String>, usize)| definition.is_none() || known == definition;
+                let module = self.definitions.iter().rev().find(known).map(|(_, module)| *module);
+                let module = module.ok_or_else(|| Outcome::BadStep("no such definition".into()))?;
+                let instance = self.instantiate(module)?;
+                self.made(name.as_deref(), instance);
+            }
+            Action::Check { source } => {
+                self.compile(source)?;
+            }
+            Action::Link { source } => {
+                let module = self.compile(source)?;
+                self.instantiate(module)?;
+            }
+            Action::Register { as_name, module } => {
+                let instance = self.instance(module.as_deref())?;
+                self.registered.insert(as_name.clone(), instance);
+            }
+            Action::Invoke { module, field, args } => {
+                let instance = self.instance(module.as_deref())?;
+                return self.invoke(instance, field, args);
+            }
+            Action::Get { module, field } => {
+                let instance = self.instance(module.as_deref())?;
+                return self.get(instance, field);
+            }
+            Action::Collect => {
+                self.subject.done(&Request::Gc)?;
+            }
+        }
+        Ok(Outcome::Done)
+    }
+
+    fn compile(&mut self, source: &Source) -> Result<usize, Outcome> {
+        let bytes = match source {
+            Source::Binary(bytes) => bytes,
+            Source::RejectedText(_) => {
+                return Err(Outcome::Rejected(RejectStage::Malformed, "text".into()));
+            }
+        };
+        let module = self.modules.len();
+        // What cannot be read has no exports; the engine refuses it, or its calls find nothing.
+        self.modules.push(Exports::read(bytes).unwrap_or_default());
+        self.subject.done(&Request::Compile { module, bytes: BASE64.encode(bytes) })?;
+        Ok(module)
+    }
+
+    fn instantiate(&mut self, module: usize) -> Result<usize, Outcome> {
+        let instance = self.instances.len();
+        let wanted = &self.modules[module].imports;
+        if let Some(host) =
+            wanted.iter().find(|name| !self.registered.contains_key(*name) && super::is_host(name))
+        {
+            return Err(Outcome::Unsupported(format!("imports of {host}")));
+        }
+        let mut imports: Vec<(String, usize)> =
+            wanted.iter().filter_map(|name| Some((name.clone(), *self.registered.get(name)?))).collect();
+        imports.sort();
+        self.instances.push(module);
+        self.subject.done(&Request::Instantiate { module, instance, imports })?;
+        Ok(instance)
+    }
+
+    fn made(&mut self, name: Option<&str>, instance: usize) {
+        if let Some(name) = name {
+            self.named.insert(name.to_owned(), instance);
+        }
+        self.current = Some(instance);
+    }
+
+    fn instance(&self, name: Option<&str>) -> Result<usize, Outcome> {
+        let found = match name {
+            Some(name) => self.named.get(name).copied(),
+            None => self.current,
+        };
+        found.ok_or_else(|| Outcome::BadStep("no such instance".into()))
+    }
+
+    fn invoke(&mut self, instance: usize, field: &str, args: &[crate::Value]) -> Result<Outcome, Outcome> {
+        let exports = &self.modules[self.instances[instance]];
+        let (params, results) =
+            exports.functions.get(field).ok_or_else(|| Outcome::BadStep("no such function".into()))?;
+        let numbers = |types: &[wasmparser::ValType]| -> Option<Vec<NumberType>> {
+            types.iter().map(|ty| NumberType::of(*ty)).collect()
+        };
+        let plain = numbers(params)
+            .zip(numbers(results))
+            .zip(args.iter().map(|arg| Number::of(*arg)).collect::<Option<Vec<_>>>());
+        let Some(((params, results), args)) = plain else {
+            return Err(Outcome::Unsupported("arguments or results that are no numbers".into()));
+        };
+        if !args.iter().map(|arg| arg.0).eq(params) {
+            return Err(Outcome::BadStep("wrong arguments".into()));
+        }
+        let request = Request::Invoke { instance, field: field.to_owned(), args, results: results.clone() };
+        let reply = self.subject.ask(&request)?;
+        returned(&request, &reply, reply.values.as_deref(), &results)
+    }
+
+    fn get(&mut self, instance: usize, field: &str) -> Result<Outcome, Outcome> {
+        let exports = &self.modules[self.instances[instance]];
+        let ty = exports.globals.get(field).ok_or_else(|| Outcome::BadStep("no such global".into()))?;
+        let Some(ty) = NumberType::of(*ty) else {
+            return Err(Outcome::Unsupported("a global that is no number".into()));
+        };
+        let request = Request::State { instance, globals: vec![(field.to_owned(), ty)] };
+        let reply = self.subject.ask(&request)?;
+        returned(&request, &reply, reply.globals.as_deref(), &[ty])
+    }
+}
+
+fn returned(
+    request: &Request,
+    reply: &Reply,
+    numbers: Option<&[Number]>,
+    types: &[NumberType],
+) -> Result<Outcome, Outcome> {
+    if let Some(end) = reply.end() {
+        return Err(end);
+    }
+    let numbers = numbers.ok_or_else(|| off_protocol(request, reply))?;
+    // Another number or other types of results are the engine's fault as much as a wrong value.
+    let values: Result<Vec<_>, _> = numbers.iter().map(Number::value).collect();
+    match values {
+        Ok(values) if numbers.iter().map(|number| number.0).eq(types.iter().copied()) => {
+            Ok(Outcome::Returned { values, graph: HeapGraph::default() })
+        }
+        Ok(_) | Err(_) => Err(off_protocol(request, reply)),
+    }
+}
+
+fn off_protocol(request: &Request, reply: &Reply) -> Outcome {
+    Outcome::Crashed(format!("the reply does not fit the request: {request:?}: {reply:?}"))
+}
+
+fn line(request: &Request) -> Vec<u8> {
+    // Strings and numbers always have a form in JSON.
+    serde_json::to_vec(request).unwrap_or_default()
+}

@@ -1,0 +1,257 @@
+//! A subject that runs `.wast` scripts: any program that takes a file and exits with 0 if all assertions hold.
+//!
+//! It sees the values that the interpreter finds, as assertions, and what it shows is whether it agrees: where it does, the
+//! outcomes are the interpreter's. A step that fails is found by the line in the program's message, else all
+//! that is known is that one of them did. A signal and silence are crashes.
+
+use std::io::Read;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use super::words;
+use super::{PeerError, PeerSettings, Profile};
+use crate::case::{Action, Case, Expect, Pattern, Schedule, Step};
+use crate::observe::{Observation, Outcome, TrapKind, Value};
+use crate::process::{Death, WorkerCommand, signal_name};
+use crate::subject::{Features, InterpSubject, Subject};
+
+/// Stands for the script's file in a command.
+const PLACE: &str = "{}";
+
+/// Fuel of each call on the interpreter: a program has no limit of its own but time.
+const FUEL: u64 = 20_000_000;
+
+/// Bytes of a program's output that are kept.
+const KEEP: u64 = 64 << 10;
+
+/// A program that runs scripts.
+#[derive(Debug)]
+pub struct CommandSubject {
+    name: String,
+    command: WorkerCommand,
+    settings: PeerSettings,
+    profile: Profile,
+    features: Features,
+    folder: tempfile::TempDir,
+    /// Says what to expect.
+    reference: InterpSubject,
+}
+
+/// How a run ended.
+enum Run {
+    Passed,
+    Failed(String),
+    Died(Death),
+}
+
+impl CommandSubject {
+    /// A program; `{}` in its arguments stands for the script, at the end if there is none. Its features are found out by running it.
+    ///
+    /// # Errors
+    /// `Folder`.
+    pub fn new(
+        name: &str,
+        mut command: WorkerCommand,
+        profile: Profile,
+        settings: &PeerSettings,
+    ) -> Result<Self, PeerError> {
+        if !command.args.iter().any(|arg| arg.contains(PLACE)) {
+            command.args.push(PLACE.to_owned());
+        }
+        Ok(CommandSubject {
+            name: name.to_owned(),
+            command: settings.limited(&command),
+            settings: settings.clone(),
+            profile,
+            features: Features::default(),
+            folder: tempfile::tempdir().map_err(PeerError::Folder)?,
+            reference: InterpSubject::default(),
+        })
+    }
+
+    /// What it was found to have.
+    pub(super) fn has(&mut self, features: Features) {
+        self.features = features;
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("case.wast")
+    }
+
+    fn run(&self, text: &str) -> Result<Run, String> {
+        let path = self.file();
+        std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
+        let shown = path.display().to_string();
+        let mut child = Command::new(&self.command.program)
+            .args(self.command.args.iter().map(|arg| arg.replace(PLACE, &shown)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .map_err(|error| format!("{}: {error}", self.command.program.display()))?;
+        let outputs = [
+            child.stdout.take().map(|pipe| thread::spawn(move || kept(pipe))),
+            child.stderr.take().map(|pipe| thread::spawn(move || kept(pipe))),
+        ];
+        let deadline = Instant::now() + self.settings.call;
+        let mut pause = Duration::from_millis(1);
+        let status = loop {
+            match child.try_wait().map_err(|error| format!("wait: {error}"))? {
+                Some(status) => break Some(status),
+                None if Instant::now() >= deadline => break None,
+                None => thread::sleep(pause),
+            }
+            pause = (pause * 2).min(Duration::from_millis(20));
+        };
+        if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+            // Nobody may be left in it.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+        let Some(status) = status else {
+            let _ = child.wait();
+            return Ok(Run::Died(Death::Timeout(self.settings.call)));
+        };
+        let output: Vec<String> =
+            outputs.into_iter().flatten().map(|thread| thread.join().unwrap_or_default()).collect();
+        let output = output.join("\n").trim().to_owned();
+        Ok(match (status.signal(), status.code()) {
+            (Some(signal), _) => Run::Died(Death::Signal { signal, stderr: output }),
+            // A shell, or a launcher script, tells a signal of its child so.
+            (None, Some(code @ 129..=159)) if signal_name(code - 128) != "signal" => {
+                Run::Died(Death::Signal { signal: code - 128, stderr: output })
+            }
+            (None, Some(0)) => Run::Passed,
+            (None, code) if output.contains("panicked at") => {
+                Run::Died(Death::Exit { code: code.unwrap_or(-1), stderr: output })
+            }
+            (None, _) => Run::Failed(output),
+        })
+    }
+}
+
+impl Subject for CommandSubject {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn supports(&self) -> Features {
+        self.features
+    }
+
+    fn plain_cases_only(&self) -> bool {
+        true
+    }
+
+    fn observe(&mut self, case: &Case) -> Observation {
+        let seen =
+            |outcomes| Observation { outcomes, permits: self.profile.permits(), ..Observation::default() };
+        if case.schedule.observe_state || case.first_fiber() < case.steps.len() {
+            let outcome = Outcome::Unsupported("observed state and fibers".into());
+            return seen(vec![outcome; case.steps.len()]);
+        }
+        // What is expected of the script and what of it is run; the case's own expectations may be of another form of it.
+        let mut script = Case { schedule: Schedule::default(), steps: Vec::new() };
+        let reference = self.reference.observe(&limited(case));
+        let mut outcomes = Vec::new();
+        let mut runs = Vec::new();
+        for (step, outcome) in case.steps.iter().zip(&reference.outcomes) {
+            let expect = expectation(&step.action, outcome);
+            outcomes.push(match &expect {
+                Some(_) => outcome.clone(),
+                None => Outcome::Unsupported("no assertion can say how the reference ends here".into()),
+            });
+            if let Some(expect) = expect {
+                runs.push(outcomes.len() - 1);
+                script.steps.push(Step { expect, ..step.clone() });
+            }
+        }
+        let all = |outcome: Outcome| seen(vec![outcome; case.steps.len()]);
+        let text = script.to_wast_binary();
+        match self.run(&text) {
+            Err(why) => all(Outcome::Crashed(why)),
+            Ok(Run::Passed) => seen(outcomes),
+            Ok(Run::Died(death)) => all(Outcome::Crashed(death.to_string())),
+            Ok(Run::Failed(message)) => {
+                let outcome = match words::exhausted(&message) {
+                    Some(resource) => Outcome::Exhausted(resource),
+                    None => Outcome::Refuted(self.without_path(&message)),
+                };
+                let failed = self.step_of(&text, &message).and_then(|step| runs.get(step).copied());
+                let Some(failed) = failed else { return all(outcome) };
+                for (step, seen) in outcomes.iter_mut().enumerate().skip(failed) {
+                    *seen = if step == failed {
+                        outcome.clone()
+                    } else {
+                        Outcome::Unsupported("not run: the script ends where it fails".into())
+                    };
+                }
+                seen(outcomes)
+            }
+        }
+    }
+}
+
+impl CommandSubject {
+    /// The step that stands at the line that the message names, as `FILE:LINE`.
+    fn step_of(&self, text: &str, message: &str) -> Option<usize> {
+        let path = self.file().display().to_string();
+        let line: u32 = message.split(&path).skip(1).find_map(|behind| {
+            let digits = behind.strip_prefix(':')?;
+            digits[..digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len())].parse().ok()
+        })?;
+        let read = Case::parse(text, "case.wast").ok()?;
+        read.steps.iter().rposition(|step| step.line <= line)
+    }
+
+    /// Messages name a file of this run: the finding's case stands elsewhere.
+    fn without_path(&self, message: &str) -> String {
+        message.replace(&format!("{}/", self.folder.path().display()), "")
+    }
+}
+
+/// The case as the interpreter runs it: every call ends.
+fn limited(case: &Case) -> Case {
+    let mut case = case.clone();
+    case.schedule.fuel = Some(case.schedule.fuel.map_or(FUEL, |fuel| fuel.min(FUEL)));
+    case
+}
+
+/// The assertion that says that a step ends like this; none if there is none, or if engines need not agree.
+fn expectation(action: &Action, outcome: &Outcome) -> Option<Expect> {
+    let is_call = matches!(action, Action::Invoke { .. } | Action::Get { .. });
+    match outcome {
+        Outcome::Done => Some(Expect::Success),
+        Outcome::Returned { values, .. } => {
+            let number = |value: &Value| (!matches!(value, Value::Ref(_))).then_some(Pattern::Value(*value));
+            Some(Expect::Return(values.iter().map(number).collect::<Option<_>>()?))
+        }
+        Outcome::Trapped(TrapKind::AllocationTooLarge) => None,
+        Outcome::Trapped(kind) => Some(Expect::Trap(*kind)),
+        Outcome::Thrown { graph } if is_call && graph.nodes.len() <= 1 => Some(Expect::Exception),
+        Outcome::Rejected(stage, _) => Some(Expect::Reject(*stage)),
+        Outcome::Thrown { .. }
+        | Outcome::TrappedSomehow(..)
+        | Outcome::Cancelled
+        | Outcome::Exhausted(_)
+        | Outcome::Unchecked
+        | Outcome::BadStep(_)
+        | Outcome::Unsupported(_)
+        | Outcome::Refuted(_)
+        | Outcome::Crashed(_) => None,
+    }
+}
+
+/// The beginning of a pipe; the rest is read and forgotten.
+fn kept(mut pipe: impl Read) -> String {
+    let mut bytes = Vec::new();
+    // A broken pipe is the end.
+    let _ = pipe.by_ref().take(KEEP).read_to_end(&mut bytes);
+    let _ = std::io::copy(&mut pipe, &mut std::io::sink());
+    String::from_utf8_lossy(&bytes).into_owned()
+}

@@ -1,0 +1,21 @@
+//! What programs that run `.wast` say of a step that failed, as far as it stands for something that ran out: facts about their
+//! messages, taken from their sources and runs.
+
+use crate::observe::Resource;
+
+/// Parts of messages, in small letters, and what ran out.
+const EXHAUSTED: &[(&str, Resource)] = &[
+    // Wasmtime: `GcHeapOutOfMemory`, and its trap code of later versions.
+    ("gc heap out of memory", Resource::GcHeap),
+    ("heap out of memory", Resource::GcHeap),
+    // Wasmtime, the specification's interpreter, Wizard.
+    ("call stack exhausted", Resource::CallStack),
+    ("stack overflow", Resource::CallStack),
+    ("all fuel consumed", Resource::Fuel),
+];
+
+/// What ran out, by a message.
+pub(super) fn exhausted(message: &str) -> Option<Resource> {
+    let message = message.to_lowercase();
+    EXHAUSTED.iter().find(|(words, _)| message.contains(words)).map(|(_, resource)| *resource)
+}
