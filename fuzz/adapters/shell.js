@@ -36,7 +36,8 @@ const TRAPS = [
   ["float unrepresentable in integer range", ["integer-overflow", "invalid-conversion-to-integer"]],
   ["table index is out of bounds", ["table-out-of-bounds"]],
   ["null function or function signature mismatch", ["uninitialized-element", "indirect-call-type-mismatch"]],
-  ["function signature mismatch", ["indirect-call-type-mismatch"]],
+  ["function signature mismatch", ["indirect-call-type-mismatch", "uninitialized-element"]],
+  ["null function", ["uninitialized-element"]],
   ["data segment out of bounds", ["memory-out-of-bounds"]],
   ["element segment out of bounds", ["table-out-of-bounds"]],
   ["rethrowing null value", ["null-reference"]],
@@ -52,7 +53,7 @@ const TRAPS = [
   ["out of bounds table access", ["table-out-of-bounds"]],
   ["out of bounds call_indirect", ["table-out-of-bounds"]],
   ["call_indirect to a null table entry", ["uninitialized-element"]],
-  ["call_indirect to a signature that does not match", ["indirect-call-type-mismatch"]],
+  ["call_indirect to a signature that does not match", ["indirect-call-type-mismatch", "uninitialized-element"]],
   ["out of bounds trunc operation", ["integer-overflow", "invalid-conversion-to-integer"]],
   ["division by zero", ["integer-divide-by-zero"]],
   ["integer overflow", ["integer-overflow"]],
@@ -65,6 +66,7 @@ const TRAPS = [
   ["exceed the length of an element segment", ["table-out-of-bounds"]],
   ["ref.cast failed to cast", ["cast-failure"]],
   ["failed to allocate new array", ["allocation-too-large"]],
+  ["access to a null reference", ["null-reference", "cast-failure"]], // also of a cast to a type without null
   [/(to|on) a null reference/, ["null-reference"]],
   // JavaScriptCore, active segments
   [/invalid data segment|data segment initialization/, ["memory-out-of-bounds"]],
@@ -83,22 +85,25 @@ const TRAPS = [
 /** A request that names something which is not there; becomes a `missing` reply. */
 class Missing extends Error {}
 
-/** The reply to a call or start function that ended with `error`. */
-function endOf(error, memoryOf) {
+/** A message without what JavaScriptCore quotes of the calling script at its end. */
+function textOf(error) {
+  return String((error && error.message) || error).replace(/ \(evaluating [^]*$/, "");
+}
+
+/** The reply to a call or start function that ended with `error`; `resource` is what "out of memory" means there. */
+function endOf(error, resource) {
   if (typeof WebAssembly.Exception === "function" && error instanceof WebAssembly.Exception) return { thrown: true };
-  // JavaScriptCore quotes the calling script at the end; SpiderMonkey throws its want of memory as a string.
-  const text = String((error && error.message) || error).replace(/ \(evaluating [^]*$/, "");
+  const text = textOf(error); // SpiderMonkey throws its want of memory as a string
   const low = text.toLowerCase();
   if (/call stack|too much recursion/.test(low)) return { exhausted: "call-stack", text };
   if (/out of memory|could not allocate|cannot allocate|failed to allocate new struct/.test(low)) {
-    return { exhausted: /table/.test(low) ? "table" : memoryOf, text };
+    return { exhausted: /table/.test(low) ? "table" : resource, text };
   }
   if (error instanceof WebAssembly.RuntimeError) {
     for (const [part, kinds] of TRAPS) {
       if (typeof part === "string" ? low.includes(part) : part.test(low)) return { trap: kinds, text };
     }
   }
-  if (error instanceof TypeError) throw new Missing(text); // an argument of another type
   throw error;
 }
 
@@ -230,11 +235,12 @@ class Case {
   instances = new Map();
 
   compile({ module, bytes }) {
+    const code = bytesOfBase64(bytes);
     try {
-      this.modules.set(module, new WebAssembly.Module(bytesOfBase64(bytes)));
+      this.modules.set(module, new WebAssembly.Module(code));
     } catch (error) {
       // Malformed and invalid are one to the API.
-      if (error instanceof WebAssembly.CompileError) return { refused: "invalid", text: error.message };
+      if (error instanceof WebAssembly.CompileError) return { refused: "invalid", text: textOf(error) };
       return endOf(error, "memory");
     }
     return { ok: true };
@@ -250,7 +256,7 @@ class Case {
     } catch (error) {
       // A module of imports that is missing altogether is a TypeError.
       if (error instanceof WebAssembly.LinkError || error instanceof TypeError) {
-        return { refused: "unlinkable", text: error.message };
+        return { refused: "unlinkable", text: textOf(error) };
       }
       return endOf(error, "memory");
     }
@@ -266,6 +272,7 @@ class Case {
     try {
       returned = called(...values);
     } catch (error) {
+      if (error instanceof TypeError) throw new Missing(textOf(error)); // an argument of another type
       return endOf(error, "gc-heap");
     }
     const list = results.length > 1 && Array.isArray(returned) ? returned : returned === undefined ? [] : [returned];

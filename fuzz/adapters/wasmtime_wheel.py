@@ -49,7 +49,7 @@ SWITCHES = (
 PROBES = {
     # struct.new, struct.get
     "gc": "0061736d010000000109026000017f5f017f0103020100070501016600000a0d010b004101fb0001fb0201000b",
-    # i32x4.splat, struct.new and struct.get of a field of type v128, i32x4.extract_lane; up to 32 objects hold no vectors
+    # i32x4.splat, struct.new and struct.get of a field of type v128, i32x4.extract_lane; up to 31 objects hold none
     "simd": "0061736d010000000109026000017f5f017b0103020100070501016600000a120110004101fd11fb0001fb020100fd1b000b",
     # throw, try_table with catch_ref
     "exceptions": "0061736d01000000010e036000017f60017f006000027f69030201000d03010001070501016600000a1401120002021f4001"
@@ -118,7 +118,7 @@ def text_of(read, subject) -> str:
     text = ctypes.string_at(vector.data, vector.size).decode("utf-8", "replace").rstrip("\0")
     c.wasm_byte_vec_delete(byref(vector))
     # Of the library's own frames, where RUST_BACKTRACE asks for them.
-    return text.partition("\n\nStack backtrace:")[0]
+    return text.partition("\n\nStack backtrace:")[0].rstrip()
 
 
 def check(error, trap=None) -> None:
@@ -398,7 +398,7 @@ class Adapter:
             values = self.case.invoke(request["instance"], request["field"], request["args"], request["results"])
         except Failed as failed:
             text = str(failed)
-            if re.match(r"expected \d+ (arguments|results), got|type mismatch with parameters", text):
+            if re.match(r"expected \d+ (arguments|results), got|argument type mismatch", text):
                 raise Missing(text) from failed
             return end_of(text)
         return {"values": values}
