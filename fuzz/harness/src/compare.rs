@@ -229,7 +229,9 @@ fn crashes(case: &Case, observations: &[(&str, &Observation)], result: &mut Comp
         let Some((step, how)) = crash else { continue };
         let kind = if how.contains("verifier") { FindingKind::Verifier } else { FindingKind::Crash };
         let text = format!("step {step} ({}): {name} crashed: {how}", difference::action(case, step));
-        let what = without_numbers(how);
+        // Crashes that begin alike differ by the place of a panic.
+        let place = how.lines().find_map(|line| line.split_once("panicked at ").map(|(_, place)| place));
+        let what = without_numbers(&[without_numbers(how).as_str(), place.unwrap_or_default()].join(" "));
         let known =
             result.findings.iter_mut().find(|f| f.kind == kind && f.what == what && f.step == Some(step));
         if let Some(finding) = known {

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use assay_harness::campaign::{Campaign, CampaignConfig, CampaignError, Summary, unreached};
+use assay_harness::campaign::{
+    Campaign, CampaignConfig, CampaignError, State, Summary, Unreached, unreached,
+};
 use assay_harness::generate;
 use assay_harness::observe::{FiberCounters, HeapCounters};
 use assay_harness::subject::proof::PROOFS;
@@ -36,9 +38,13 @@ pub(crate) struct FuzzArguments {
     /// Subjects [default: interp, and jit with each collector, opt none and speed].
     #[arg(long = "subject", value_name = "SUBJECT")]
     subjects: Vec<String>,
-    /// Output folder: findings/ and running/.
+    /// Output folder: findings/, running/ and campaign.json.
     #[arg(long, default_value = "findings", value_name = "DIR")]
     out: PathBuf,
+    /// Go on with the campaign of this output folder: its seed, generators, subjects, and the cases after those it began. `--cases`
+    /// counts from its beginning.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "seed", "generators", "subjects", "self_checking"])]
+    resume: Option<PathBuf>,
     /// Limit for one case on all subjects together.
     #[arg(long, default_value = "20s", value_parser = parse_time)]
     case_limit: Duration,
@@ -63,20 +69,37 @@ pub(crate) struct FuzzArguments {
 
 /// Runs a campaign.
 pub(crate) fn run(arguments: &FuzzArguments) -> Result<Exit, Failure> {
-    let parsed = subjects::parse(&arguments.subjects)?;
+    let folder = arguments.resume.as_ref().unwrap_or(&arguments.out);
+    let resumed = match &arguments.resume {
+        Some(folder) => Some(
+            State::read(folder)
+                .map_err(|error| Failure::bad_input(format!("{}: {error}", State::path(folder).display())))?,
+        ),
+        None => None,
+    };
+    let asked = resumed.as_ref().map_or(&arguments.subjects, |state| &state.subjects);
+    let parsed = subjects::parse(asked)?;
     let specs: Vec<String> = parsed.iter().map(|s| s.name().to_owned()).collect();
     let lacking = lacking(&parsed)?;
     drop(parsed);
     subjects::at_least_two(&specs)?;
-    let generators = generators(&arguments.generators)?;
-    let seed = arguments.seed.unwrap_or_else(random_seed);
+    let generators = generators(resumed.as_ref().map_or(&arguments.generators, |state| &state.generators))?;
+    let seed = resumed.as_ref().map(|state| state.seed).or(arguments.seed).unwrap_or_else(random_seed);
+    let self_checking = resumed.as_ref().map_or(arguments.self_checking, |state| state.self_checking);
     let jobs = arguments.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-    let out = std::path::absolute(&arguments.out)
-        .map_err(|error| Failure::bad_input(format!("{}: {error}", arguments.out.display())))?;
+    let out = std::path::absolute(folder)
+        .map_err(|error| Failure::bad_input(format!("{}: {error}", folder.display())))?;
     let mut worker = subjects::worker_command(&specs, Some(out.join("findings")), arguments.memory_mib)?;
-    if arguments.self_checking {
+    if self_checking {
         worker.args.push("--self-checking".to_owned());
     }
+    let state = State {
+        seed,
+        generators: generators.clone(),
+        subjects: specs.clone(),
+        self_checking,
+        next: resumed.map_or(0, |state| state.next),
+    };
     let config = CampaignConfig {
         time: arguments.time,
         cases: arguments.cases,
@@ -87,6 +110,7 @@ pub(crate) fn run(arguments: &FuzzArguments) -> Result<Exit, Failure> {
         out,
         case_limit: arguments.case_limit,
         stop_at_first: arguments.stop_at_first,
+        state,
     };
     for (feature, subjects) in &lacking {
         eprintln!("assay fuzz: programs without {feature}, which {} lacks", subjects.join(", "));
@@ -262,8 +286,8 @@ fn table(summary: &Summary) -> String {
         let line = format!("  {name:<34} {:>8.1} s  {did}", *millis as f64 / 1000.0);
         let _ = writeln!(text, "{}", line.trim_end());
     }
-    for missing in unreached(summary) {
-        let _ = writeln!(text, "  not reached: {missing}");
+    for (subject, counters) in by_subject(&unreached(summary)) {
+        let _ = writeln!(text, "  not reached: {subject}: {}", counters.join(", "));
     }
     for (kind, n) in &summary.discards {
         let _ = writeln!(text, "  cut short: {kind}: {n}");
@@ -282,6 +306,14 @@ fn table(summary: &Summary) -> String {
         );
     }
     text
+}
+
+fn by_subject(missing: &[Unreached]) -> BTreeMap<&str, Vec<&'static str>> {
+    let mut by_subject: BTreeMap<&str, Vec<&'static str>> = BTreeMap::new();
+    for one in missing {
+        by_subject.entry(&one.subject).or_default().push(one.counter);
+    }
+    by_subject
 }
 
 /// How many of the instructions that count were executed in cases that all subjects agree on, and the rarest.

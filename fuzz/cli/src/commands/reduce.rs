@@ -65,7 +65,11 @@ pub(crate) fn run(arguments: &ReduceArguments) -> Result<Exit, Failure> {
         }
         match judge.findings(candidate) {
             Ok(found) => {
-                let same = found.into_iter().find(|f| f.kind == wanted.kind && f.subjects == wanted.subjects);
+                // One crash is not as good as another: how an engine died is kept.
+                let same = found.into_iter().find(|f| {
+                    let alike = f.kind == wanted.kind && f.subjects == wanted.subjects;
+                    alike && (f.kind != "Crash" || f.key == wanted.key)
+                });
                 same.inspect(|same| kept.clone_from(same)).is_some()
             }
             Err(failure) => {

@@ -15,10 +15,12 @@ pub mod pool;
 pub mod protocol;
 pub mod reach;
 mod run;
+pub mod state;
 pub mod summary;
 pub mod worker;
 
 pub use isolated::IsolatedSubject;
 pub use reach::{Unreached, unreached};
 pub use run::{Campaign, CampaignConfig, CampaignError};
+pub use state::State;
 pub use summary::Summary;

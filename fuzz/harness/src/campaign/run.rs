@@ -12,6 +12,7 @@ use crate::Case;
 use super::findings;
 use super::pool::{Death, Worker, WorkerCommand};
 use super::protocol::{FindingRecord, Reply, Request};
+use super::state::State;
 use super::summary::{FoundAgain, Summary};
 
 /// A campaign's settings.
@@ -35,6 +36,8 @@ pub struct CampaignConfig {
     pub case_limit: Duration,
     /// Stop at the first finding.
     pub stop_at_first: bool,
+    /// What is written down for a campaign that goes on where this one was killed; its `next` is the first case's number.
+    pub state: State,
 }
 
 /// Why a campaign could not go on. What was found so far is on disk.
@@ -108,10 +111,11 @@ impl Campaign {
             *path = kept;
         }
         let summary = Summary { seed: config.seed, ..Summary::default() };
+        let first = config.state.next;
         Ok(Campaign {
             config,
             start: Instant::now(),
-            next: AtomicU64::new(0),
+            next: AtomicU64::new(first),
             stop: AtomicBool::new(false),
             left_over: Mutex::new(left_over),
             summary: Mutex::new(summary),
@@ -148,17 +152,33 @@ impl Campaign {
         thread::scope(|scope| {
             let jobs: Vec<_> =
                 (0..self.config.jobs.max(1)).map(|job| scope.spawn(move || self.work(job))).collect();
+            let mut written = Instant::now();
             while !jobs.iter().all(|job| job.is_finished()) {
                 thread::sleep(Duration::from_millis(50));
                 progress(self);
+                if written.elapsed() > Duration::from_millis(500) {
+                    self.write_state();
+                    written = Instant::now();
+                }
             }
         });
+        self.write_state();
         if let Some(failure) = lock(&self.failure).take() {
             return Err(failure);
         }
         let mut summary = self.snapshot();
         summary.close(self.elapsed());
         Ok(summary)
+    }
+
+    /// Cases under way count as done: each stands in `running/` and is examined first by whoever goes on.
+    fn write_state(&self) {
+        let next = self.next.load(Ordering::Relaxed);
+        let next = self.config.cases.map_or(next, |limit| next.min(limit.max(self.config.state.next)));
+        let state = State { next, ..self.config.state.clone() };
+        if let Err(error) = state.write(&self.config.out) {
+            self.fail(CampaignError::Folder(State::path(&self.config.out), error));
+        }
     }
 
     fn work(&self, job: usize) {

@@ -1,0 +1,159 @@
+//! The program with peers: campaigns, comparisons of files, lists and probes.
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use libtest_mimic::{Failed, Trial};
+
+use super::{CASE, own_path};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let trial = |name: &str, test: fn() -> Result<(), Failed>| Trial::test(name.to_owned(), test);
+    vec![
+        trial("a_campaign_with_an_honest_peer_finds_nothing", honest),
+        trial("a_campaign_goes_on_after_crashes_and_its_finding_reproduces", crashes),
+        trial("a_killed_campaign_is_resumed", resumed),
+        trial("a_file_is_compared_with_a_peer", diff),
+        trial("peers_are_listed_and_probed", peers),
+    ]
+}
+
+fn assay(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_assay")).args(args).output().unwrap()
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn spelled(mode: &str) -> String {
+    format!("proc:'{}' fake-adapter {mode}", own_path())
+}
+
+fn fuzz(out: &Path, mode: &str, more: &[&str]) -> Output {
+    let (peer, out) = (spelled(mode), out.display().to_string());
+    let mut args = vec!["fuzz", "--seed", "5", "--jobs", "1", "--garbage", "1", "--subject", "interp"];
+    args.extend(["--subject", &peer, "--out", &out]);
+    args.extend(more);
+    assay(&args)
+}
+
+fn honest() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let output = fuzz(folder.path(), "honest", &["--cases", "12", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let summary: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    assert_eq!(summary["engines"][1], "fake 1.0");
+    let pair = &summary["pairs"][1];
+    assert!(pair["cases"].as_u64() > Some(5) && pair["whole"].as_u64() > Some(5), "{pair}");
+    assert_eq!(summary["without"], serde_json::json!({}));
+    Ok(())
+}
+
+fn crashes() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    // Every module of a case says how its calls are named: `digest NAME`.
+    let output = fuzz(folder.path(), "aborts", &["--cases", "4"]);
+    assert_eq!(output.status.code(), Some(0), "nothing triggers it: {}", text(&output));
+    let file = folder.path().join("case.wast");
+    std::fs::write(&file, CASE)?;
+    let running = folder.path().join("running");
+    std::fs::create_dir_all(&running)?;
+    std::fs::copy(&file, running.join("0.wast"))?;
+    let output = fuzz(folder.path(), "aborts", &["--cases", "3"]);
+    let shown = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{shown}");
+    assert!(shown.contains("Crash") && shown.contains("4 cases"), "{shown}");
+    let found: Vec<_> = std::fs::read_dir(folder.path().join("findings"))?.flatten().collect();
+    assert_eq!(found.len(), 1, "{shown}");
+    let path = found[0].path().display().to_string();
+    assert!(std::fs::read_to_string(&path)?.contains("at frame_of_the_peer"));
+    let peer = spelled("aborts");
+    let output = assay(&["diff", &path, "--subject", "interp", "--subject", &peer]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    let output = assay(&["diff", &path, "--subject", "interp", "--subject", &spelled("honest")]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let output = assay(&["reduce", &path, "--subject", "interp", "--subject", &peer, "--time", "20s"]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    Ok(())
+}
+
+fn resumed() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let out = folder.path().display().to_string();
+    let peer = spelled("honest");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_assay"))
+        .args(["fuzz", "--seed", "7", "--jobs", "1", "--garbage", "1", "--generator", "objects"])
+        .args(["--subject", "interp", "--subject", &peer, "--out", &out])
+        .spawn()?;
+    let state = folder.path().join("campaign.json");
+    let next = || -> u64 {
+        let text = std::fs::read_to_string(&state).unwrap_or_default();
+        serde_json::from_str::<serde_json::Value>(&text)
+            .ok()
+            .and_then(|state| state["next"].as_u64())
+            .unwrap_or(0)
+    };
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while next() < 3 && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    child.kill()?;
+    child.wait()?;
+    let before = next();
+    assert!(before >= 3, "{before}");
+    // The case under way when it was killed comes first, then three new ones.
+    let cases = (before + 3).to_string();
+    let output = assay(&["fuzz", "--resume", &out, "--cases", &cases, "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let summary: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    assert_eq!(summary["seed"], 7);
+    assert_eq!(summary["subjects"][1], peer.as_str());
+    let ran = summary["cases"].as_u64().unwrap();
+    assert!((3..=4).contains(&ran), "{ran} after {before}");
+    let output = assay(&["fuzz", "--resume", "/no/such/folder"]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    Ok(())
+}
+
+fn diff() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("references.wast");
+    std::fs::write(
+        &file,
+        r#"(module (type $s (struct (field (ref null $s)) (field i32)))
+             (func (export "f") (result (ref $s)) (struct.new $s (ref.null $s) (i32.const 3))))
+           (invoke "f")"#,
+    )?;
+    let path = file.display().to_string();
+    let peer = spelled("honest");
+    let output =
+        assay(&["diff", &path, "--subject", "interp", "--subject", "jit:copying", "--subject", &peer]);
+    let shown = text(&output);
+    assert_eq!(output.status.code(), Some(0), "{shown}");
+    assert!(shown.contains("self-checking form") && shown.contains("all agree"), "{shown}");
+    let output = assay(&["diff", &path, "--subject", "interp", "--subject", "proc:/no/such/program"]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    Ok(())
+}
+
+fn peers() -> Result<(), Failed> {
+    let output = assay(&["peers", "list"]);
+    let shown = text(&output);
+    assert!(output.status.success() && shown.contains("peer:node") && shown.contains("permitted"), "{shown}");
+    let toml = text(&assay(&["peers", "list", "--toml"]));
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("again.toml");
+    std::fs::write(&file, &toml)?;
+    let path = file.display().to_string();
+    assert!(assay(&["peers", "list", "--peers", &path]).status.success());
+    let output = assay(&["peers", "probe", &spelled("honest"), "interp", "--json"]);
+    let probed: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    assert_eq!(probed[0]["engine"], "fake 1.0");
+    assert!(probed[0]["has"].as_array().unwrap().iter().any(|name| name == "gc"));
+    assert!(probed[0]["lacks"].as_array().unwrap().iter().any(|name| name == "validation"));
+    let output = assay(&["peers", "probe", &spelled("old-version")]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    Ok(())
+}
