@@ -25,7 +25,7 @@ const CASE: &str = r#"(module $m
   (global (export "g") i32 (i32.const 9)))
 (invoke "before" (i32.const -3))
 (invoke $m "trigger" (i64.const 5) (f32.const 1.5))
-(get "g")
+(assert_return (get "g") (i32.const 9))
 (invoke "after")"#;
 
 const TRAPPING: &str = r#"(module
@@ -245,7 +245,7 @@ fn not_plain() -> Result<(), Failed> {
         r#"(module (import "assay" "gc" (func)))"#,
         r#"(module (func (export "f") (result funcref) (ref.null func))) (invoke "f")"#,
         r#"(module (func (export "f") (param v128))) (invoke "f" (v128.const i64x2 0 0))"#,
-        r#"(module (global (export "g") anyref (ref.null any))) (get "g")"#,
+        r#"(module (global (export "g") anyref (ref.null any))) (assert_return (get "g") (ref.null any))"#,
         ";;! observe_state = true\n(module)",
     ] {
         let case = Case::parse(text, "case").unwrap();

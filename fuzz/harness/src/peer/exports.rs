@@ -9,21 +9,29 @@ type Signature = (Vec<ValType>, Vec<ValType>);
 
 /// Exports and imports of one module.
 #[derive(Debug, Default)]
-pub(super) struct Exports {
+pub(crate) struct Exports {
     /// Exported functions by name.
-    pub(super) functions: HashMap<String, Signature>,
+    pub(crate) functions: HashMap<String, Signature>,
     /// Exported globals by name.
-    pub(super) globals: HashMap<String, ValType>,
+    pub(crate) globals: HashMap<String, ValType>,
     /// Module names of the imports.
-    pub(super) imports: BTreeSet<String>,
+    pub(crate) imports: BTreeSet<String>,
 }
 
 impl Exports {
+    /// Whether the exports of the names that are `used` have numbers only in their types.
+    pub(crate) fn numbers_only(&self, used: impl Fn(&str) -> bool) -> bool {
+        let number = |ty: &ValType| !matches!(ty, ValType::V128 | ValType::Ref(_));
+        let numbers = |(params, results): &Signature| params.iter().chain(results).all(number);
+        self.functions.iter().all(|(name, signature)| !used(name) || numbers(signature))
+            && self.globals.iter().all(|(name, ty)| !used(name) || number(ty))
+    }
+
     /// Reads them from the module's bytes.
     ///
     /// # Errors
     /// wasmparser's; a module may be invalid and still be read.
-    pub(super) fn read(bytes: &[u8]) -> Result<Exports, wasmparser::BinaryReaderError> {
+    pub(crate) fn read(bytes: &[u8]) -> Result<Exports, wasmparser::BinaryReaderError> {
         let mut exports = Exports::default();
         let mut types: Vec<Option<Signature>> = Vec::new();
         let mut functions: Vec<u32> = Vec::new();

@@ -22,6 +22,7 @@ use std::time::Duration;
 
 pub use adapter::AdapterSubject;
 pub use command::CommandSubject;
+pub(crate) use exports::Exports;
 pub use preset::{Permission, Preset, Presets, Profile};
 pub use spell::{is_peer, parse};
 

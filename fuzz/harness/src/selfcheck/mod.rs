@@ -39,6 +39,7 @@ pub(crate) use module::features;
 use crate::Case;
 use crate::case::{Action, Source, Step};
 use crate::observe::Value;
+use crate::peer::{self, Exports};
 
 /// Dead arrays of 1,000 bytes that stand for a collection, unless told otherwise: more than a heap of 192 KiB holds.
 pub const GARBAGE: u32 = 200;
@@ -84,15 +85,25 @@ pub fn for_peers(case: &Case, garbage: u32) -> Result<(Case, Vec<LeftOut>), Left
     Ok((case, dropped))
 }
 
-/// Whether a case is plain already: nothing of the harness is imported, calls take numbers, no state is observed and nothing is a fiber.
+/// Whether a case is plain already: nothing of the harness is imported, what is called and read has numbers only, no state is observed and nothing
+/// is a fiber.
 pub fn is_plain(case: &Case) -> bool {
+    let used = |name: &str| {
+        case.steps.iter().any(|step| match &step.action {
+            Action::Invoke { field, .. } | Action::Get { field, .. } => field == name,
+            _ => false,
+        })
+    };
     let number = |value: &Value| !matches!(value, Value::Ref(_) | Value::V128(_));
     let step = |step: &Step| match &step.action {
         Action::Module { source, .. }
         | Action::Define { source, .. }
         | Action::Check { source }
         | Action::Link { source } => match source {
-            Source::Binary(bytes) => !module::imports_host(bytes),
+            Source::Binary(bytes) => {
+                let exports = Exports::read(bytes).unwrap_or_default();
+                !exports.imports.iter().any(|module| peer::is_host(module)) && exports.numbers_only(used)
+            }
             Source::RejectedText(_) => true,
         },
         Action::Invoke { args, .. } => args.iter().all(number),

@@ -123,15 +123,6 @@ impl<'b> Module<'b> {
     }
 }
 
-/// Whether a module imports something of the harness, or of the official suite's host module. What cannot be read imports nothing.
-pub(super) fn imports_host(bytes: &[u8]) -> bool {
-    let mut imports = Parser::new(0).parse_all(bytes).filter_map(|payload| match payload {
-        Ok(Payload::ImportSection(section)) => Some(section),
-        _ => None,
-    });
-    imports.any(|section| section.into_imports().flatten().any(|import| crate::peer::is_host(import.module)))
-}
-
 /// What the subjects take: WebAssembly 3.0.
 pub(crate) fn features() -> WasmFeatures {
     WasmFeatures::WASM3.difference(WasmFeatures::THREADS)

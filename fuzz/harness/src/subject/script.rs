@@ -135,6 +135,19 @@ pub(super) fn run<E: Executor>(executor: &mut E, case: &Case) -> Observation {
         if outcome != Outcome::Done {
             crash_after(&mut observation, outcome);
         }
+    } else {
+        let mut live = None;
+        let outcome = caught(|| match executor.live() {
+            Ok(objects) => {
+                live = objects;
+                Outcome::Done
+            }
+            Err(outcome) => outcome,
+        });
+        observation.live_objects = live;
+        if outcome != Outcome::Done {
+            crash_after(&mut observation, outcome);
+        }
     }
     observation.trace = executor.trace();
     observation.counters = executor.counters();
