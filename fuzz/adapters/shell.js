@@ -3,9 +3,9 @@
 // One script for all, without modules, that reads requests synchronously: in blocks, or by the shell's `readline`.
 // How an engine compiles is for its flags to say (`--liftoff-only`, `--no-liftoff`, …).
 //
-// What does not get through: a NaN's bits, since JavaScript has one NaN whose bits may change whenever a number is handed
-// over; and the difference between i32, f32 and f64, which are all numbers. Self-checking cases return integers, and
-// their arguments are no NaNs.
+// What does not get through: a NaN's bits, since JavaScript has one NaN whose bits may change whenever a number is
+// handed over; and the difference between i32, f32 and f64, which are all numbers. Self-checking cases return integers,
+// and their arguments are no NaNs.
 "use strict";
 
 const PROTOCOL = 1;
@@ -16,8 +16,8 @@ const PROBES = {
   gc: "0061736d010000000109026000017f5f017f0103020100070501016600000a0d010b004101fb0001fb0201000b",
   simd: "0061736d010000000109026000017f5f017b0103020100070501016600000a120110004101fd11fb0001fb020100fd1b000b",
   exceptions:
-    "0061736d01000000010e036000017f60017f006000027f69030201000d03010001070501016600000a1401120002021f4001010000410108000b" +
-    "000b1a0b",
+    "0061736d01000000010e036000017f60017f006000027f69030201000d03010001070501016600000a1401120002021f4001010000410108" +
+    "000b000b1a0b",
   "tail-calls": "0061736d010000000105016000017f0303020000070501016600000a0b02040012010b040041010b",
   memory64: "0061736d010000000105016000017f030201000503010401070501016600000a10010e004200410136020042002802000b",
   "multi-memory":
@@ -130,7 +130,8 @@ function decode([type, text]) {
 
 /** A value, as replies have it. */
 function encode(type, value) {
-  if (typeof value !== (type === "i64" ? "bigint" : "number")) throw new Missing(`${type} asked for, not ${typeof value}`);
+  const kind = type === "i64" ? "bigint" : "number";
+  if (typeof value !== kind) throw new Missing(`${type} asked for, not ${typeof value}`);
   switch (type) {
     case "i32":
     case "i64":

@@ -413,6 +413,21 @@ class Ends(Adapter):
         start = simple("08 00 0b", section_13="01 00 00", section_8="00")
         self.assertIs(self.instantiate(start, 1).get("thrown"), True)
 
+    def test_a_heap_that_runs_out(self) -> None:
+        if "--gc-heap-max" not in COMMAND:
+            self.skipTest("the heap has no limit")
+        # A list of as many arrays of 1,000 bytes as asked for; then one array.
+        keep = "01 01 63 01 03 40 20 01 41 e8 07 fb 07 00 fb 00 01 21 01 20 00 41 01 6b 22 00 0d 00 0b 0b"
+        self.load(
+            module(
+                ["5e 78 01", "5f 02 63 01 01 63 00 01", "60 01 7f 00"],
+                [(2, keep), (2, "00 20 00 fb 07 00 1a 0b")],
+                exports=[("f", FUNC, 0), ("small", FUNC, 1)],
+            )
+        )
+        self.assertEqual(self.invoke("f", [("i32", "65536")]).get("exhausted"), "gc-heap")
+        self.assertEqual(self.invoke("small", [("i32", "8")]), {"values": []})
+
     def test_it_goes_on_after_an_end(self) -> None:
         self.load(module(["60 01 7f 01 7f"], [(0, "00 20 00 41 02 6d 41 06 20 00 6d 6a 0b")]))
         self.assert_trap(self.invoke("f", [("i32", "0")], ["i32"]), "integer-divide-by-zero")
