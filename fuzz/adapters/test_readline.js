@@ -22,5 +22,5 @@ globalThis.readline = () => {
   return line;
 };
 globalThis.print = (line) => fs.writeSync(1, `${line}\n`);
-for (const name of ["process", "Buffer", "TextDecoder", "TextEncoder", "atob", "btoa", "require"]) delete globalThis[name];
+for (const name of ["process", "Buffer", "TextDecoder", "TextEncoder", "atob", "btoa"]) delete globalThis[name];
 (0, eval)(script);

@@ -11,7 +11,6 @@ Only Python's standard library is needed beside the wheel, which PYTHONPATH lead
 import argparse
 import base64
 import ctypes
-import hashlib
 import json
 import re
 import sys
@@ -25,7 +24,7 @@ PROTOCOL = 1
 
 KINDS = {"i32": 0, "i64": 1, "f32": 2, "f64": 3}
 BITS = {"i32": 32, "i64": 64, "f32": 32, "f64": 64}
-EXTERN_FUNC, EXTERN_GLOBAL, EXTERN_MEMORY = 0, 1, 3
+EXTERN_FUNC, EXTERN_GLOBAL = 0, 1
 NO_FINALIZER = dll.wasmtime_store_new.argtypes[2](0)
 
 # Set where the version has such a setter. Elsewhere the version lacks the feature, or always has it.
@@ -298,16 +297,6 @@ class Case:
         dll.wasmtime_global_get(self.context, byref(found), byref(value))
         return encode(kind, value)
 
-    def memory(self, number: int, name: str) -> list:
-        """A memory's length in bytes and the digest of its content."""
-        found = self.export(number, name, EXTERN_MEMORY, "memory").memory
-        length = dll.wasmtime_memory_data_size(self.context, byref(found))
-        digest = hashlib.sha256()
-        if length:
-            data = dll.wasmtime_memory_data(self.context, byref(found))
-            digest.update((ctypes.c_uint8 * length).from_address(ctypes.addressof(data.contents)))
-        return [length, base64.b64encode(digest.digest()).decode()]
-
     def collect(self) -> None:
         check(dll.wasmtime_context_gc(self.context))
 
@@ -392,10 +381,7 @@ class Adapter:
 
     def op_state(self, request: dict) -> dict:
         number = request["instance"]
-        return {
-            "globals": [self.case.global_value(number, name, kind) for name, kind in request["globals"]],
-            "memories": [self.case.memory(number, name) for name in request["memories"]],
-        }
+        return {"globals": [self.case.global_value(number, name, kind) for name, kind in request["globals"]]}
 
     def op_gc(self, _request: dict) -> dict:
         self.case.collect()
