@@ -3,9 +3,9 @@
 // One script for all, without modules, that reads requests synchronously: in blocks, or by the shell's `readline`.
 // How an engine compiles is for its flags to say (`--liftoff-only`, `--no-liftoff`, …).
 //
-// What does not get through: a NaN's bits, since JavaScript has one NaN whose bits may change whenever a number is handed
-// over; and the difference between i32, f32 and f64, which are all numbers. Self-checking cases return integers, and
-// their arguments are no NaNs.
+// What does not get through: a NaN's bits, since JavaScript has one NaN whose bits may change whenever a number is
+// handed over; and the difference between i32, f32 and f64, which are all numbers. Self-checking cases return integers,
+// and their arguments are no NaNs.
 "use strict";
 
 const PROTOCOL = 1;
@@ -16,8 +16,8 @@ const PROBES = {
   gc: "0061736d010000000109026000017f5f017f0103020100070501016600000a0d010b004101fb0001fb0201000b",
   simd: "0061736d010000000109026000017f5f017b0103020100070501016600000a120110004101fd11fb0001fb020100fd1b000b",
   exceptions:
-    "0061736d01000000010e036000017f60017f006000027f69030201000d03010001070501016600000a1401120002021f4001010000410108000b" +
-    "000b1a0b",
+    "0061736d01000000010e036000017f60017f006000027f69030201000d03010001070501016600000a1401120002021f4001010000410108" +
+    "000b000b1a0b",
   "tail-calls": "0061736d010000000105016000017f0303020000070501016600000a0b02040012010b040041010b",
   memory64: "0061736d010000000105016000017f030201000503010401070501016600000a10010e004200410136020042002802000b",
   "multi-memory":
@@ -130,7 +130,8 @@ function decode([type, text]) {
 
 /** A value, as replies have it. */
 function encode(type, value) {
-  if (typeof value !== (type === "i64" ? "bigint" : "number")) throw new Missing(`${type} asked for, not ${typeof value}`);
+  const kind = type === "i64" ? "bigint" : "number";
+  if (typeof value !== kind) throw new Missing(`${type} asked for, not ${typeof value}`);
   switch (type) {
     case "i32":
     case "i64":
@@ -147,6 +148,7 @@ function encode(type, value) {
 }
 
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+const DIGITS = new Map([...ALPHABET].map((digit, value) => [digit, value]));
 
 /** Base 64 to bytes; shells have no `atob`. */
 function bytesOfBase64(text) {
@@ -166,67 +168,6 @@ function bytesOfBase64(text) {
     }
   }
   return bytes;
-}
-const DIGITS = new Map([...ALPHABET].map((digit, value) => [digit, value]));
-
-/** Bytes to base 64. */
-function base64OfBytes(bytes) {
-  let text = "";
-  for (let at = 0; at < bytes.length; at += 3) {
-    const word = (bytes[at] << 16) | ((bytes[at + 1] ?? 0) << 8) | (bytes[at + 2] ?? 0);
-    for (let digit = 0; digit < 4; digit++) {
-      text += at + digit > bytes.length ? "=" : ALPHABET[(word >> (18 - 6 * digit)) & 63];
-    }
-  }
-  return text;
-}
-
-/** The first 32 bits of the fractions of the square or cube roots of the first primes, from which SHA-256 (FIPS 180-4)
- * takes its constants. */
-function fractions(root, count) {
-  const words = [];
-  for (let candidate = 2; words.length < count; candidate++) {
-    let prime = true;
-    for (let divisor = 2; divisor * divisor <= candidate; divisor++) prime = prime && candidate % divisor !== 0;
-    if (prime) words.push(((root(candidate) % 1) * 0x1_0000_0000) | 0);
-  }
-  return words;
-}
-const ROUNDS = fractions(Math.cbrt, 64);
-const START = fractions(Math.sqrt, 8);
-
-/** SHA-256 of bytes: shells have no synchronous digest. */
-function sha256(bytes) {
-  const padded = new Uint8Array((((bytes.length + 8) >> 6) + 1) << 6);
-  padded.set(bytes);
-  padded[bytes.length] = 0x80;
-  const view = new DataView(padded.buffer);
-  view.setBigUint64(padded.length - 8, BigInt(bytes.length) * 8n);
-  const state = Int32Array.from(START);
-  const schedule = new Int32Array(64);
-  const turn = (word, by) => (word >>> by) | (word << (32 - by));
-  for (let block = 0; block < padded.length; block += 64) {
-    for (let i = 0; i < 16; i++) schedule[i] = view.getInt32(block + 4 * i);
-    for (let i = 16; i < 64; i++) {
-      const early = schedule[i - 15];
-      const late = schedule[i - 2];
-      schedule[i] =
-        schedule[i - 16] +
-        (turn(early, 7) ^ turn(early, 18) ^ (early >>> 3)) +
-        schedule[i - 7] +
-        (turn(late, 17) ^ turn(late, 19) ^ (late >>> 10));
-    }
-    let [a, b, c, d, e, f, g, h] = state;
-    for (let i = 0; i < 64; i++) {
-      const first = (h + (turn(e, 6) ^ turn(e, 11) ^ turn(e, 25)) + ((e & f) ^ (~e & g)) + ROUNDS[i] + schedule[i]) | 0;
-      const second = ((turn(a, 2) ^ turn(a, 13) ^ turn(a, 22)) + ((a & b) ^ (a & c) ^ (b & c))) | 0;
-      [h, g, f, e, d, c, b, a] = [g, f, e, (d + first) | 0, c, b, a, (first + second) | 0];
-    }
-    [a, b, c, d, e, f, g, h].forEach((word, i) => (state[i] += word));
-  }
-  const digest = new DataView(new ArrayBuffer(32));
-  state.forEach((word, i) => digest.setInt32(4 * i, word));
-  return new Uint8Array(digest.buffer);
 }
 
 /** The modules and instances of one case, and what is done with them. */
@@ -280,20 +221,13 @@ class Case {
     return { values: results.map((type, at) => encode(type, list[at])) };
   }
 
-  state({ instance, globals, memories }) {
-    return {
-      globals: globals.map(([name, type]) => {
-        const found = this.export(instance, name);
-        if (!(found instanceof WebAssembly.Global)) throw new Missing(`the export ${name} is no global`);
-        return encode(type, found.value);
-      }),
-      memories: memories.map((name) => {
-        const found = this.export(instance, name);
-        if (!(found instanceof WebAssembly.Memory)) throw new Missing(`the export ${name} is no memory`);
-        const content = new Uint8Array(found.buffer);
-        return [content.length, base64OfBytes(sha256(content))];
-      }),
-    };
+  state({ instance, globals }) {
+    const values = globals.map(([name, type]) => {
+      const found = this.export(instance, name);
+      if (!(found instanceof WebAssembly.Global)) throw new Missing(`the export ${name} is no global`);
+      return encode(type, found.value);
+    });
+    return { globals: values };
   }
 
   instance(number) {
