@@ -22,7 +22,8 @@ use exit::Exit;
 /// collect there, `verify` checks the heap around each collection, `no-poison` leaves freed memory as it is, `barrier-slow`
 /// sends each write barrier into its slow path (logs without room, marking all the time), `move-always` moves each survivor
 /// at each collection if the collector moves at all, `settle` finishes lazy sweeping at each; `gc-stress` is `every-alloc`
-/// with `settle` and `verify`, `gc-stress=all` every mode.
+/// with `settle` and `verify`, `gc-stress=all` every mode. A build with the feature peer-wasmtime has
+/// `wasmtime:drc|copying|null|*[,OPTION…]` too.
 #[derive(Parser)]
 #[command(name = "assay", version, max_term_width = 110, after_help = EXAMPLES)]
 struct Arguments {
