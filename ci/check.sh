@@ -33,6 +33,13 @@ stage_spec() {
     done
 }
 
+# Wasmtime as a subject. Its crates ask for more features of Cranelift, which is compiled once more for it.
+stage_peer() {
+    local features=assay-harness/peer-wasmtime,assay-cli/peer-wasmtime
+    cargo clippy --locked --features "$features" -p assay-harness -p assay-cli --all-targets -- -D warnings
+    cargo test --locked --release --features "$features" --test peer_wasmtime
+}
+
 # A collector that was idle has not been tested: that fails too.
 stage_fuzz() {
     cargo run --locked --release --quiet -- fuzz --time 60s --require-reach --out target/ci-findings
@@ -57,7 +64,7 @@ stage_deny() {
 }
 
 stages=("$@")
-[ ${#stages[@]} -gt 0 ] || stages=(format clippy docs test memory spec fuzz validate libfuzzer deny)
+[ ${#stages[@]} -gt 0 ] || stages=(format clippy docs test memory spec fuzz peer validate libfuzzer deny)
 for stage in "${stages[@]}"; do
     echo "=== $stage (at $((SECONDS - start)) s)"
     "stage_$stage"

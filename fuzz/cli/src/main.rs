@@ -22,7 +22,8 @@ use exit::Exit;
 /// collect there, `verify` checks the heap around each collection, `no-poison` leaves freed memory as it is, `barrier-slow`
 /// sends each write barrier into its slow path (logs without room, marking all the time), `move-always` moves each survivor
 /// at each collection if the collector moves at all, `settle` finishes lazy sweeping at each; `gc-stress` is `every-alloc`
-/// with `settle` and `verify`, `gc-stress=all` every mode.
+/// with `settle` and `verify`, `gc-stress=all` every mode. A build with the feature peer-wasmtime has
+/// `wasmtime:drc|copying|null|*[,OPTION…]` too.
 ///
 /// Other engines are subjects too: `cmd:PROGRAM {}` (any program that runs .wast files), `js:SHELL FLAGS` (node, deno, bun, d8, jsc, …),
 /// `proc:ADAPTER` (a program that speaks docs/protocol.md), `peer:NAME` (see `assay peers list`). All subjects then run

@@ -7,6 +7,7 @@
 //! - a step that must run out of the case's heap limit did so on one side, and returned on one that keeps no limit: that
 //!   step is discarded;
 //! - one side lacks a feature that a step needs: likewise;
+//! - what `peers` says of engines of other people: another count of fuel, collectors that leak;
 //! - a module check that one side could not judge (a subject without a validator): that step is discarded;
 //! - a graph beyond the node limit: it is compared up to there;
 //! - what is declared for a peer ([`Permit`](crate::observe::Permit)): its heap, memory or other limits are reached, it keeps what is not reachable,
@@ -18,6 +19,7 @@
 
 mod difference;
 mod expect;
+mod peers;
 mod permit;
 
 pub use expect::{Verdict, check_expectations};
@@ -96,6 +98,10 @@ pub enum DiscardKind {
     HeapLimit,
     /// The reference's GC heap ran out.
     ReferenceHeap,
+    /// Fuel ran out on one side, the other counts it otherwise.
+    Fuel,
+    /// The heap of a collector that leaks cycles ran out.
+    LeakedCycles,
     /// A step needs a feature that one side lacks.
     Unsupported,
     /// One side does not judge validity.
@@ -121,6 +127,8 @@ impl fmt::Display for DiscardKind {
             DiscardKind::NullHeap => "heap of a null collector exhausted",
             DiscardKind::HeapLimit => "heap exhausted where it must be",
             DiscardKind::ReferenceHeap => "heap of the reference exhausted",
+            DiscardKind::Fuel => "fuel exhausted, counted otherwise",
+            DiscardKind::LeakedCycles => "heap of a collector that leaks cycles exhausted",
             DiscardKind::Unsupported => "unsupported",
             DiscardKind::Unchecked => "validity unchecked",
             DiscardKind::TruncatedGraph => "graph truncated",

@@ -1,6 +1,6 @@
 //! One subject against another: the first difference that is not permitted.
 
-use super::{DiscardKind, FindingKind, permit};
+use super::{DiscardKind, FindingKind, peers, permit};
 use crate::Observation;
 use crate::case::{Action, Case, Expect};
 use crate::graph::{HeapGraph, NodeRef};
@@ -83,8 +83,10 @@ pub(super) fn pair(case: &Case, reference: Side<'_>, subject: Side<'_>, first: b
         if truncated(x) || truncated(y) {
             pair.discards.push(DiscardKind::TruncatedGraph);
         }
-        let limited = must_run_out(case, step) && keeps_limits(subject.name);
-        if limited && !keeps_limits(reference.name) && *y == Outcome::Exhausted(Resource::GcHeap) {
+        let must = must_run_out(case, step);
+        let limited = must && keeps_limits(subject.name);
+        // Whoever has a heap may run out of it there, even if it does not keep the limit to the byte.
+        if must && !keeps_limits(reference.name) && *y == Outcome::Exhausted(Resource::GcHeap) {
             pair.discards.push(DiscardKind::HeapLimit);
             continue;
         }
@@ -158,13 +160,19 @@ fn permitted_end(
     if let Some(discard) = permit::ends(&reference.observation.permits, y, x) {
         return Some((Cut::Reference, discard));
     }
+    if let Some(kind) = peers::permitted(subject.name, y, x) {
+        return Some((Cut::Subject, kind));
+    }
+    if let Some(kind) = peers::permitted(reference.name, x, y) {
+        return Some((Cut::Reference, kind));
+    }
     let lacks = |o: &Outcome| matches!(o, Outcome::Unsupported(_));
     by(lacks(x), lacks(y)).map(|cut| (cut, DiscardKind::Unsupported))
 }
 
 /// Whether the subject's collector never collects.
 pub(super) fn is_null_collector(name: &str) -> bool {
-    collector_of(name).is_some_and(|constraints| !constraints.collects)
+    collector_of(name).is_some_and(|constraints| !constraints.collects) || peers::is_null_collector(name)
 }
 
 /// Whether the subject runs a case under its heap limit. The interpreter does not: it never collects under way.

@@ -1,7 +1,7 @@
 //! Subjects: whatever can run a case and show an observation.
 //!
 //! [`parse`] turns a spelling into subjects; `script` drives the steps of a case over an executor, `fibers` its last ones, `interp` and `jit` adapt
-//! our two executors to it, `host` holds what both offer to programs, [`Shelf`] the code that subjects share, [`stress`] the spellings of the heap's testing modes.
+//! our two executors to it (and `wasmtime`, behind a feature, another engine), `host` holds what both offer to programs, [`Shelf`] the code that subjects share, [`stress`] the spellings of the heap's testing modes.
 
 mod fibers;
 mod host;
@@ -13,7 +13,11 @@ mod shelf;
 mod spell;
 pub mod stress;
 mod turns;
+#[cfg(feature = "peer-wasmtime")]
+mod wasmtime;
 
+#[cfg(feature = "peer-wasmtime")]
+pub use self::wasmtime::{WasmtimeOptions, WasmtimeSubject};
 pub use interp::InterpSubject;
 pub(crate) use interp::most_reachable;
 pub use jit::{JitOptions, JitSubject};

@@ -39,7 +39,8 @@ impl fmt::Display for SubjectError {
             Kind::Family => {
                 write!(
                     f,
-                    "there are `interp`, `jit:COLLECTOR[,OPTION…]` and `jit:*`; collectors: {}",
+                    "there are `interp`, `jit:COLLECTOR[,OPTION…]`, `jit:*`, and with the feature peer-wasmtime \
+                     `wasmtime:drc|copying|null|*[,OPTION…]`; collectors of the JIT: {}",
                     collectors()
                 )
             }
@@ -76,6 +77,9 @@ pub fn parse_on(shelf: &Shelf, spec: &str) -> Result<Vec<Box<dyn Subject>>, Subj
     let spec = spec.trim();
     if spec == "interp" {
         return Ok(vec![Box::new(InterpSubject::new())]);
+    }
+    if let Some(rest) = spec.strip_prefix("wasmtime:") {
+        return wasmtime(shelf, rest).map_err(|why| SubjectError::new(spec, Kind::Engine(why)));
     }
     let Some(rest) = spec.strip_prefix("jit:") else {
         return Err(SubjectError::new(spec, Kind::Family));
@@ -115,6 +119,16 @@ pub fn parse_on(shelf: &Shelf, spec: &str) -> Result<Vec<Box<dyn Subject>>, Subj
         }
     }
     Ok(subjects)
+}
+
+#[cfg(feature = "peer-wasmtime")]
+fn wasmtime(shelf: &Shelf, rest: &str) -> Result<Vec<Box<dyn Subject>>, String> {
+    super::wasmtime::parse(shelf, rest)
+}
+
+#[cfg(not(feature = "peer-wasmtime"))]
+fn wasmtime(_shelf: &Shelf, _rest: &str) -> Result<Vec<Box<dyn Subject>>, String> {
+    Err("this build has no Wasmtime; build with `--features peer-wasmtime`".into())
 }
 
 /// The subjects of a fuzzing run: the reference, then each collector without and with optimisation.
@@ -203,6 +217,8 @@ mod tests {
     fn errors_list_what_exists() {
         let text = |spec: &str| parse(spec).err().unwrap().to_string();
         assert!(text("v8").contains("interp"));
+        #[cfg(not(feature = "peer-wasmtime"))]
+        assert!(text("wasmtime:drc").contains("--features peer-wasmtime"));
         assert!(text("jit:mark").contains("copying"));
         assert!(text("jit:copying,opt=size").contains("none|speed"));
     }
