@@ -68,6 +68,7 @@ impl Subject for Canned {
             validates: self.validates,
             gc: true,
             simd: true,
+            relaxed_simd: true,
             exceptions: true,
             tail_calls: true,
             memory64: true,

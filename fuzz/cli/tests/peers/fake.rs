@@ -105,7 +105,15 @@ impl Peer {
     fn answer(&mut self, mode: Mode, request: Request) -> Reply {
         match request {
             Request::Hello { .. } => {
-                let mut names = vec!["gc", "simd", "tail-calls", "memory64", "multi-memory", "exceptions"];
+                let mut names = vec![
+                    "gc",
+                    "simd",
+                    "relaxed-simd",
+                    "tail-calls",
+                    "memory64",
+                    "multi-memory",
+                    "exceptions",
+                ];
                 if mode == Mode::Leaks {
                     names.push("liveness");
                 }

@@ -32,7 +32,7 @@ pub fn within(input: &mut Unstructured<'_>, features: Features) -> Case {
         exceptions_enabled: features.exceptions,
         memory64_enabled: features.memory64,
         simd_enabled: features.simd,
-        relaxed_simd_enabled: features.simd,
+        relaxed_simd_enabled: features.relaxed_simd,
         tail_call_enabled: features.tail_calls,
         max_memories: if features.multi_memory { 2 } else { 1 },
         ..config()

@@ -445,10 +445,11 @@ const EXPECTED: &[&str] = &[
 #[test]
 fn programs_use_no_more_than_they_may() {
     type Lack = (WasmFeatures, fn(&mut Features));
-    let lacks: [Lack; 5] = [
+    let lacks: [Lack; 6] = [
         (WasmFeatures::EXCEPTIONS, |f| f.exceptions = false),
         (WasmFeatures::TAIL_CALL, |f| f.tail_calls = false),
-        (WasmFeatures::SIMD.union(WasmFeatures::RELAXED_SIMD), |f| f.simd = false),
+        (WasmFeatures::SIMD.union(WasmFeatures::RELAXED_SIMD), |f| (f.simd, f.relaxed_simd) = (false, false)),
+        (WasmFeatures::RELAXED_SIMD, |f| f.relaxed_simd = false),
         (WasmFeatures::MEMORY64, |f| f.memory64 = false),
         (WasmFeatures::MULTI_MEMORY, |f| f.multi_memory = false),
     ];

@@ -220,6 +220,7 @@ pub fn features(names: &[String]) -> Result<Features, String> {
             "validates" => features.validates = true,
             "gc" => features.gc = true,
             "simd" => features.simd = true,
+            "relaxed-simd" => features.relaxed_simd = true,
             "exceptions" => features.exceptions = true,
             "legacy-exceptions" => features.legacy_exceptions = true,
             "tail-calls" => features.tail_calls = true,

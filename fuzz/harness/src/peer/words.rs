@@ -12,6 +12,9 @@ const EXHAUSTED: &[(&str, Resource)] = &[
     ("call stack exhausted", Resource::CallStack),
     ("stack overflow", Resource::CallStack),
     ("all fuel consumed", Resource::Fuel),
+    // Wasmtime's pooling allocator has a number of tables, memories and bytes for each module.
+    ("does not fit in pooling allocator", Resource::Memory),
+    ("maximum concurrent", Resource::Memory),
 ];
 
 /// What ran out, by a message.

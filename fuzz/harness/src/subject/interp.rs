@@ -61,6 +61,7 @@ impl Subject for InterpSubject {
             validates: true,
             gc: true,
             simd: true,
+            relaxed_simd: true,
             exceptions: true,
             legacy_exceptions: true,
             tail_calls: true,

@@ -176,6 +176,7 @@ impl Subject for JitSubject {
             validates: true,
             gc: true,
             simd: true,
+            relaxed_simd: true,
             exceptions: true,
             legacy_exceptions: true,
             tail_calls: true,

@@ -35,6 +35,8 @@ pub struct Features {
     pub gc: bool,
     /// SIMD.
     pub simd: bool,
+    /// Relaxed SIMD, in the deterministic profile.
+    pub relaxed_simd: bool,
     /// Exceptions with exnref.
     pub exceptions: bool,
     /// The exception handling of before 3.0 (`try`, `catch`, `rethrow`, `delegate`).
@@ -59,6 +61,7 @@ impl Features {
         validates: false,
         gc: true,
         simd: true,
+        relaxed_simd: true,
         exceptions: true,
         legacy_exceptions: false,
         tail_calls: true,
@@ -76,6 +79,7 @@ impl Features {
             validates: self.validates && other.validates,
             gc: self.gc && other.gc,
             simd: self.simd && other.simd,
+            relaxed_simd: self.relaxed_simd && other.relaxed_simd,
             exceptions: self.exceptions && other.exceptions,
             legacy_exceptions: self.legacy_exceptions && other.legacy_exceptions,
             tail_calls: self.tail_calls && other.tail_calls,

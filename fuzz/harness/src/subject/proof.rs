@@ -83,11 +83,15 @@ pub const PROOFS: &[Proof] = &[
              (func (export "f") (param i32) (result i32)
                (i32x4.extract_lane 2
                  (i32x4.add (i32x4.splat (local.get 0))
-                   (i8x16.swizzle (v128.const i32x4 1 2 3 4) (i32x4.splat (i32.const 0x03020100))))))
-             (func (export "relaxed") (result i32)
-               (i32x4.extract_lane 0 (i32x4.relaxed_trunc_f32x4_s (f32x4.splat (f32.const 7.5))))))
-           (assert_return (invoke "f" (i32.const 4)) (i32.const 5))
-           (assert_return (invoke "relaxed") (i32.const 7))"#,
+                   (i8x16.swizzle (v128.const i32x4 1 2 3 4) (i32x4.splat (i32.const 0x03020100)))))))
+           (assert_return (invoke "f" (i32.const 4)) (i32.const 5))"#,
+    },
+    Proof {
+        name: "relaxed simd",
+        claim: |f| &mut f.relaxed_simd,
+        case: r#"(module (func (export "f") (result i32)
+             (i32x4.extract_lane 0 (i32x4.relaxed_trunc_f32x4_s (f32x4.splat (f32.const 7.5))))))
+           (assert_return (invoke "f") (i32.const 7))"#,
     },
     Proof {
         name: "exceptions",

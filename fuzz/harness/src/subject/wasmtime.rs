@@ -117,6 +117,7 @@ impl Subject for WasmtimeSubject {
             validates: true,
             gc: true,
             simd: true,
+            relaxed_simd: true,
             exceptions: true,
             legacy_exceptions: false,
             tail_calls: true,
