@@ -4,9 +4,9 @@
 // How an engine compiles is for its flags to say (`--liftoff-only`, `--no-liftoff`, …).
 //
 // JavaScript has one NaN, whose bits may change whenever a number is handed over. So where a NaN is an argument or a
-// float a result, the call goes through a module that has integers instead (`asIntegers`), if it links: a function whose
-// type is no plain one takes and returns what JavaScript makes of NaNs, and so do globals. And i32, f32 and f64 are all
-// numbers there: an argument or result of the wrong one among them is not noticed.
+// float a result, the call goes through a module that has integers instead (`asIntegers`), if it links: a function
+// whose type is no plain one takes and returns what JavaScript makes of NaNs, and so do globals. And i32, f32 and f64
+// are all numbers there: an argument or result of the wrong one among them is not noticed.
 "use strict";
 
 const PROTOCOL = 1;
