@@ -3,9 +3,10 @@
 // One script for all, without modules, that reads requests synchronously: in blocks, or by the shell's `readline`.
 // How an engine compiles is for its flags to say (`--liftoff-only`, `--no-liftoff`, …).
 //
-// What does not get through: a NaN's bits, since JavaScript has one NaN whose bits may change whenever a number is
-// handed over; and the difference between i32, f32 and f64, which are all numbers. Self-checking cases return integers,
-// and their arguments are no NaNs.
+// JavaScript has one NaN, whose bits may change whenever a number is handed over. So where a NaN is an argument or a
+// float a result, the call goes through a module that has integers instead (`asIntegers`), if it links: a function
+// whose type is no plain one takes and returns what JavaScript makes of NaNs, and so do globals. And i32, f32 and f64
+// are all numbers there: an argument or result of the wrong one among them is not noticed.
 "use strict";
 
 const PROTOCOL = 1;
@@ -110,7 +111,7 @@ function endOf(error, resource) {
 /** Reads the bits of a float, or makes one of them. */
 const scratch = new DataView(new ArrayBuffer(8));
 
-/** An argument, as JavaScript passes it. */
+/** An argument or value, as JavaScript passes it. */
 function decode([type, text]) {
   switch (type) {
     case "i32":
@@ -124,7 +125,7 @@ function decode([type, text]) {
       scratch.setBigUint64(0, BigInt(text));
       return scratch.getFloat64(0);
     default:
-      throw new Error(`no type for an argument: ${type}`);
+      throw new Error(`no type for a number: ${type}`);
   }
 }
 
@@ -143,7 +144,72 @@ function encode(type, value) {
       scratch.setFloat64(0, value);
       return [type, String(scratch.getBigUint64(0))];
     default:
-      throw new Error(`no type for a result: ${type}`);
+      throw new Error(`no type for a number: ${type}`);
+  }
+}
+
+/** Of each type: its code, the type that carries its bits, and the instructions there and back. */
+const NUMBERS = {
+  i32: { code: 0x7f, carrier: "i32", into: [], from: [] },
+  i64: { code: 0x7e, carrier: "i64", into: [], from: [] },
+  f32: { code: 0x7d, carrier: "i32", into: [0xbe], from: [0xbc] },
+  f64: { code: 0x7c, carrier: "i64", into: [0xbf], from: [0xbd] },
+};
+
+/** Unsigned LEB128. */
+const leb = (number) => (number < 0x80 ? [number] : [(number & 0x7f) | 0x80, ...leb(number >>> 7)]);
+const counted = (items) => [...leb(items.length), ...items.flat()];
+const section = (id, content) => [id, ...leb(content.length), ...content];
+
+/** A module with the export `f`, which calls its import `m.f`, a function of these types, and has integers instead of
+ * floats among its own parameters and results. */
+function carrierModule(params, results) {
+  const codes = (types) => counted(types.map((type) => [NUMBERS[type].code]));
+  const carried = (types) => types.map((type) => NUMBERS[type].carrier);
+  const local = (index) => leb(params.length + index);
+  const body = [
+    ...counted(results.map((type) => [1, NUMBERS[type].code])),
+    ...params.flatMap((type, index) => [0x20, ...leb(index), ...NUMBERS[type].into]), // local.get
+    ...[0x10, 0], // call
+    ...results.flatMap((_, index) => [0x21, ...local(results.length - 1 - index)]), // local.set
+    ...results.flatMap((type, index) => [0x20, ...local(index), ...NUMBERS[type].from]),
+    0x0b, // end
+  ];
+  const types = [
+    [0x60, ...codes(params), ...codes(results)],
+    [0x60, ...codes(carried(params)), ...codes(carried(results))],
+  ];
+  return new WebAssembly.Module(
+    Uint8Array.from([
+      ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+      ...section(1, counted(types)),
+      ...section(2, [1, 1, 0x6d, 1, 0x66, 0, 0]),
+      ...section(3, [1, 1]),
+      ...section(7, [1, 1, 0x66, 0, 1]),
+      ...section(10, counted([[...leb(body.length), ...body]])),
+    ]),
+  );
+}
+
+/** The digits of a carrier as those of the type: of floats, unsigned. */
+function bitsAs(type, text) {
+  if (type === "f32") return String(Number(text) >>> 0);
+  return type === "f64" ? String(BigInt.asUintN(64, BigInt(text))) : text;
+}
+
+/** Modules by signature, not too many of them. */
+const carriers = new Map();
+
+/** `called`, with integers for floats, or undefined where it cannot be imported at these types. */
+function asIntegers(called, params, results) {
+  const key = `${params} ${results}`;
+  if (carriers.size > 500) carriers.clear();
+  if (!carriers.has(key)) carriers.set(key, carrierModule(params, results));
+  try {
+    return new WebAssembly.Instance(carriers.get(key), { m: { f: called } }).exports.f;
+  } catch (error) {
+    if (error instanceof WebAssembly.LinkError) return undefined;
+    throw error;
   }
 }
 
@@ -209,6 +275,20 @@ class Case {
     if (typeof called !== "function") throw new Missing(`the export ${field} is no function`);
     if (called.length !== args.length) throw new Missing(`${field} takes ${called.length} arguments`);
     const values = args.map(decode);
+    if (values.some(Number.isNaN) || results.some((type) => type[0] === "f")) {
+      const whole = asIntegers(called, args.map(([type]) => type), results);
+      if (whole !== undefined) {
+        const carried = args.map(([type, bits]) => decode([NUMBERS[type].carrier, bits]));
+        const reply = this.call(field, whole, carried, results.map((type) => NUMBERS[type].carrier));
+        if (reply.values) reply.values = reply.values.map(([, bits], at) => [results[at], bitsAs(results[at], bits)]);
+        return reply;
+      }
+    }
+    return this.call(field, called, values, results);
+  }
+
+  /** Calls a function with what JavaScript passes; results of these types. */
+  call(field, called, values, results) {
     let returned;
     try {
       returned = called(...values);

@@ -292,6 +292,22 @@ class Values(Adapter):
             for value in map(str, numbers):
                 self.assertEqual(self.invoke(name, [(name, value)], [name]), {"values": [[name, value]]})
 
+    def test_bits_of_nans(self) -> None:
+        # `f` returns its arguments, `bits` those of its argument, as an integer.
+        self.load(
+            module(
+                ["60 04 7d 7f 7c 7e 04 7e 7c 7f 7d", "60 01 7c 01 7e"],
+                [(0, "00 20 03 20 02 20 01 20 00 0b"), (1, "00 20 00 bd 0b")],
+                exports=[("f", FUNC, 0), ("bits", FUNC, 1)],
+            )
+        )
+        for bits32, bits64 in ((0x7FC00000, 0x7FF8 << 48), (0xFFC12345, 0xFFFC000000001234), (0xFFFFFFFF, 2**64 - 1)):
+            args = [("f32", str(bits32)), ("i32", "-2"), ("f64", str(bits64)), ("i64", "-3")]
+            values = [["i64", "-3"], ["f64", str(bits64)], ["i32", "-2"], ["f32", str(bits32)]]
+            self.assertEqual(self.invoke("f", args, ["i64", "f64", "i32", "f32"]), {"values": values})
+            signed = bits64 - 2**64 if bits64 >= 2**63 else bits64
+            self.assertEqual(self.invoke("bits", [args[2]], ["i64"]), {"values": [["i64", str(signed)]]})
+
     def test_several_results(self) -> None:
         self.load(module(["60 02 7f 7e 03 7e 7f 7d"], [(0, "00 20 01 20 00 43 00 00 80 3f 0b")]))
         self.assertEqual(
