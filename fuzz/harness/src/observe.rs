@@ -100,6 +100,10 @@ pub enum Permit {
     TrapKinds,
     /// It keeps objects alive that are not reachable.
     Leaks,
+    /// Its heap runs out, since nothing is ever collected.
+    NeverCollects,
+    /// A fault or a lack that is known by the words of its message.
+    Known,
 }
 
 /// What can run out.

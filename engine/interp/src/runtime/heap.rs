@@ -206,6 +206,14 @@ impl Heap {
         self.objects.get(index as usize).filter(|object| !matches!(object.payload, Payload::Free(_)))
     }
 
+    /// Indices of all live objects.
+    pub(crate) fn indices(&self) -> impl Iterator<Item = u32> + '_ {
+        (0u32..)
+            .zip(&self.objects)
+            .filter(|(_, object)| !matches!(object.payload, Payload::Free(_)))
+            .map(|(index, _)| index)
+    }
+
     /// Tag and payload of the exception at an index.
     pub(crate) fn exception(&self, index: u32) -> Option<(u32, &[u64])> {
         match &self.objects.get(index as usize)?.payload {

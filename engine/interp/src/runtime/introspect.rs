@@ -50,6 +50,11 @@ impl Store {
         }
     }
 
+    /// All objects that have not been freed, reachable or not, in no particular order.
+    pub fn objects(&self) -> impl Iterator<Item = ObjectAddr> + '_ {
+        self.heap.indices().map(ObjectAddr)
+    }
+
     /// The tag of an exception.
     pub fn exception_tag(&self, object: ObjectAddr) -> Option<TagAddr> {
         Some(TagAddr(self.heap.exception(object.0)?.0))

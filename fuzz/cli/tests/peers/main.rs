@@ -169,6 +169,22 @@ fn permitted() -> Result<(), Failed> {
             .unwrap();
     assert_eq!(against(&mut *peer, &wrong).0.findings.len(), 1);
 
+    // A heap that runs out where nothing is left behind is a finding whatever is permitted, unless nothing is ever collected.
+    let churn = "(module (type $s (struct (field i32)))
+        (func (export \"trigger\") (drop (struct.new $s (i32.const 1)))))\n(invoke \"trigger\")";
+    let (churn, _) = selfcheck::for_peers(&Case::parse(churn, "case").unwrap(), 1).unwrap();
+    let mut peer = adapter("runs-out-of-heap").unwrap();
+    let (comparison, mut seen) = against(&mut *peer, &churn);
+    assert_eq!(comparison.findings[0].kind, FindingKind::LiveMismatch, "{comparison:#?}");
+    seen.permits.push(Permit::NeverCollects);
+    let reference = InterpSubject::default().observe(&churn);
+    let comparison = compare(&churn, &[("interp", &reference), ("peer", &seen)]);
+    assert!(comparison.findings.is_empty() && comparison.discards.contains_key(&DiscardKind::NullHeap));
+    let rings = churn_text_with_rings();
+    let (rings, _) = selfcheck::for_peers(&Case::parse(&rings, "case").unwrap(), 1).unwrap();
+    assert!(against(&mut *peer, &rings).0.findings.is_empty());
+
+    let reference = InterpSubject::default().observe(&case);
     let mut peer = adapter("leaks").unwrap();
     let (comparison, seen) = against(&mut *peer, &case);
     assert_eq!(comparison.findings[0].kind, FindingKind::LiveMismatch, "{:#?}", comparison.findings);
@@ -176,6 +192,15 @@ fn permitted() -> Result<(), Failed> {
     let comparison = compare(&case, &[("interp", &reference), ("peer", &declared)]);
     assert!(comparison.findings.is_empty() && comparison.discards.contains_key(&DiscardKind::PeerLeaks));
     Ok(())
+}
+
+/// What leaves a ring behind with each call, which reference counts do not free.
+fn churn_text_with_rings() -> String {
+    "(module (type $s (struct (field (mut (ref null $s)))))
+        (func (export \"trigger\") (local $a (ref null $s))
+          (local.set $a (struct.new $s (ref.null $s)))
+          (struct.set $s 0 (local.get $a) (local.get $a))))\n(invoke \"trigger\")"
+        .to_owned()
 }
 
 fn hellos() -> Result<(), Failed> {
@@ -206,7 +231,16 @@ fn spellings() -> Result<(), Failed> {
     }
     assert!(!peer::is_peer("interp") && !peer::is_peer("jit:copying"));
     let leaks = |engine: &str| presets.profile(engine, "").permits().contains(&Permit::Leaks);
-    assert!(leaks("wasmtime 49.0.4 drc") && !leaks("wasmtime 49.0.4 copying"));
+    assert!(leaks("wasmtime 49.0.4") && !leaks("node 26"));
+    let null = presets.profile("", "cmd:wasmtime wast -C collector=null {}").permits();
+    assert!(null.contains(&Permit::NeverCollects) && !null.is_empty());
+    let refused = Outcome::Rejected(
+        assay_harness::RejectStage::Invalid,
+        "constant expression required: non-constant operator: visit_extern_convert_any (at 1)".into(),
+    );
+    let judged = |engine: &str| presets.profile(engine, "").judged(refused.clone());
+    assert!(matches!(judged("wasmtime 31.0.0"), Outcome::Unsupported(why) if why.contains("constant")));
+    assert_eq!(judged("node 26"), refused);
 
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("mine.toml");

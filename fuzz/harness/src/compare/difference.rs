@@ -5,6 +5,7 @@ use crate::Observation;
 use crate::case::{Action, Case, Expect};
 use crate::graph::{HeapGraph, NodeRef};
 use crate::observe::{InstanceState, MAX_TRACE, Outcome, Permit, Resource, TraceEvent, Value};
+use crate::selfcheck::REPEAT;
 use crate::subject::collector_of;
 
 /// A subject and what it showed.
@@ -62,6 +63,10 @@ pub(super) fn pair(case: &Case, reference: Side<'_>, subject: Side<'_>, first: b
             });
             return pair;
         };
+        if let Some(difference) = leak(case, step, (reference, x), (subject, y)) {
+            pair.difference = Some(difference);
+            return pair;
+        }
         // Fibers run at the same time: what ends one early may show in all.
         let together = if step == case.first_fiber() { case.steps.len() } else { step + 1 };
         for (x, y) in (step..together).filter_map(|step| Some((a.outcomes.get(step)?, b.outcomes.get(step)?)))
@@ -125,6 +130,36 @@ pub(super) fn pair(case: &Case, reference: Side<'_>, subject: Side<'_>, first: b
         pair.discards.push(DiscardKind::PeerLeaks);
     }
     pair
+}
+
+/// The difference where a heap runs out in a repeated call that leaves nothing behind: whatever its size, that is a leak.
+fn leak(
+    case: &Case,
+    step: usize,
+    (reference, x): (Side<'_>, &Outcome),
+    (subject, y): (Side<'_>, &Outcome),
+) -> Option<Difference> {
+    let Some(Action::Invoke { field, .. }) = case.steps.get(step).map(|step| &step.action) else {
+        return None;
+    };
+    let full = |outcome: &Outcome| *outcome == Outcome::Exhausted(Resource::GcHeap);
+    let collects = |side: Side<'_>| {
+        !is_null_collector(side.name) && !side.observation.permits.contains(&Permit::NeverCollects)
+    };
+    let leaks = field.starts_with(REPEAT) && !full(x) && full(y) && collects(subject);
+    leaks.then(|| Difference {
+        kind: FindingKind::LiveMismatch,
+        step: Some(step),
+        text: format!(
+            "step {step} ({}): the heap runs out where a call is repeated that leaves nothing behind\n{}: {}\n{}: {}",
+            action(case, step),
+            reference.name,
+            show(x),
+            subject.name,
+            show(y)
+        ),
+        what: "leak in a repeated call".into(),
+    })
 }
 
 /// Whether the step ends the comparison by a permitted difference.

@@ -8,6 +8,9 @@ pub(super) fn ends(permits: &[Permit], reference: &Outcome, peer: &Outcome) -> O
     if reference == peer {
         return None;
     }
+    if permits.contains(&Permit::NeverCollects) && *peer == Outcome::Exhausted(Resource::GcHeap) {
+        return Some(DiscardKind::NullHeap);
+    }
     let (permit, discard) = match peer {
         Outcome::Exhausted(Resource::GcHeap) => (Permit::GcHeap, DiscardKind::PeerHeap),
         Outcome::Exhausted(Resource::Memory | Resource::Table) => (Permit::Memory, DiscardKind::PeerMemory),

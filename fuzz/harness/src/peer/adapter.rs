@@ -145,7 +145,7 @@ impl Subject for AdapterSubject {
                 continue;
             }
             let outcome = match script.step(&step.action) {
-                Ok(outcome) | Err(outcome) => outcome,
+                Ok(outcome) | Err(outcome) => script.subject.profile.judged(outcome),
             };
             if matches!(outcome, Outcome::Crashed(_)) {
                 end = Some(Outcome::Crashed("not run: crashed in an earlier step".into()));

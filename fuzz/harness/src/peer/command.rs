@@ -176,11 +176,11 @@ impl Subject for CommandSubject {
         match self.run(&text) {
             Err(why) => all(Outcome::Crashed(why)),
             Ok(Run::Passed) => seen(outcomes),
-            Ok(Run::Died(death)) => all(Outcome::Crashed(death.to_string())),
+            Ok(Run::Died(death)) => all(self.profile.judged(Outcome::Crashed(death.to_string()))),
             Ok(Run::Failed(message)) => {
                 let outcome = match words::exhausted(&message) {
                     Some(resource) => Outcome::Exhausted(resource),
-                    None => Outcome::Refuted(self.without_path(&message)),
+                    None => self.profile.judged(Outcome::Refuted(self.without_path(&message))),
                 };
                 let failed = self.step_of(&text, &message).and_then(|step| runs.get(step).copied());
                 let Some(failed) = failed else { return all(outcome) };
@@ -209,8 +209,9 @@ impl CommandSubject {
         read.steps.iter().rposition(|step| step.line <= line)
     }
 
-    /// Messages name a file of this run: the finding's case stands elsewhere.
+    /// Messages name a file of this run: the finding's case stands elsewhere. Backtraces of the program's own say nothing here.
     fn without_path(&self, message: &str) -> String {
+        let message = message.split("Stack backtrace:").next().unwrap_or_default().trim_end();
         message.replace(&format!("{}/", self.folder.path().display()), "")
     }
 }

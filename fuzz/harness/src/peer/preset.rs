@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::PeerError;
-use crate::observe::Permit;
+use crate::observe::{Outcome, Permit};
 
 /// Ours.
 const BUILT_IN: &str = include_str!("peers.toml");
@@ -53,6 +53,9 @@ pub struct Profile {
 pub struct Permission {
     /// Which.
     pub kind: Permit,
+    /// With `known`: words that all stand in the message, of a refusal, a crash or a failed assertion.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub words: Vec<String>,
     /// Why it is no fault, or a known one.
     pub reason: String,
     /// Where that can be read.
@@ -105,6 +108,19 @@ impl Presets {
 }
 
 impl Profile {
+    /// The outcome; `Unsupported` with the reason if it is a known fault or lack.
+    pub fn judged(&self, outcome: Outcome) -> Outcome {
+        let (Outcome::Rejected(_, text) | Outcome::Crashed(text) | Outcome::Refuted(text)) = &outcome else {
+            return outcome;
+        };
+        let known = self.permissions.iter().find(|permission| {
+            permission.kind == Permit::Known
+                && !permission.words.is_empty()
+                && permission.words.iter().all(|words| text.contains(words))
+        });
+        known.map_or(outcome, |known| Outcome::Unsupported(known.reason.clone()))
+    }
+
     /// The kinds.
     pub fn permits(&self) -> Vec<Permit> {
         let mut kinds: Vec<Permit> = self.permissions.iter().map(|permission| permission.kind).collect();

@@ -37,6 +37,8 @@ pub(super) enum Added {
     Visits,
     /// i32: references held.
     Kept,
+    /// i32: whether collections are to be none at the moment.
+    Quiet,
     /// The latest dead array, so that no optimiser does without it.
     Garbage,
 }
@@ -172,7 +174,7 @@ impl<'m> Additions<'m> {
     pub(super) fn add_globals(&self, section: &mut GlobalSection) {
         let global = |val_type| GlobalType { val_type, mutable: true, shared: false };
         section.global(global(ValType::I64), &ConstExpr::i64_const(0));
-        for _ in [Added::Seen, Added::SeenLimit, Added::Visits, Added::Kept] {
+        for _ in [Added::Seen, Added::SeenLimit, Added::Visits, Added::Kept, Added::Quiet] {
             section.global(global(ValType::I32), &ConstExpr::i32_const(0));
         }
         let garbage = HeapType::Concrete(self.garbage_type());

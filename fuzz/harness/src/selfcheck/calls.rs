@@ -1,4 +1,4 @@
-//! The added exports: a call of a function, a read of a global, the state, a collection. They take numbers and return one.
+//! The added exports: a call of a function, many calls of it, a read of a global, the state, a collection. They take numbers and return one.
 
 use wasm_encoder::{
     AbstractHeapType as Abstract, BlockType, Catch, Function, InstructionSink, MemArg, MemArgTarget, RefType,
@@ -17,6 +17,8 @@ use crate::observe::Value;
 pub(super) enum Call {
     /// Calls the exported function with these arguments; those that are none are the export's own parameters.
     Invoke { field: String, made: Vec<Option<Value>> },
+    /// Calls the exported function as often as a further i32 says, and forgets its results.
+    Repeat { field: String, made: Vec<Option<Value>> },
     /// Reads the exported global.
     Get { field: String },
     /// The digest of the instance's state.
@@ -44,14 +46,7 @@ pub(super) fn invoke(
     let ty = *add.module.functions.get(index as usize)?;
     let (params, results) = add.module.signature(ty);
     let (params, results) = (params.to_vec(), results.to_vec());
-    if params.len() != made.len() {
-        return None;
-    }
-    let own: Vec<ValType> =
-        params.iter().zip(made).filter(|(_, made)| made.is_none()).map(|(ty, _)| *ty).collect();
-    if own.iter().any(|ty| matches!(ty, ValType::V128 | ValType::Ref(_))) {
-        return None;
-    }
+    let own = numbers(&params, made)?;
     let mut locals: Vec<ValType> = Vec::new();
     let mut local = |ty: ValType| {
         // What a thrown exception holds comes in non-null types, which have no default.
@@ -83,16 +78,7 @@ pub(super) fn invoke(
             .collect();
         f.try_table(BlockType::Empty, catches);
     }
-    let mut next = 0;
-    for (ty, made) in params.iter().zip(made) {
-        match made {
-            Some(value) => argument(add, &mut f, *value, *ty)?,
-            None => {
-                f.local_get(next);
-                next += 1;
-            }
-        }
-    }
+    arguments(add, &mut f, &params, made)?;
     f.call(*add.function_map.get(index as usize)?);
     for local in result_locals.iter().rev() {
         f.local_set(*local);
@@ -113,6 +99,76 @@ pub(super) fn invoke(
     let function = add.declare(&own, &[ValType::I64]);
     add.define(function, body);
     Some(function)
+}
+
+/// Adds a function that calls the function `index` (as the module numbered it) as often as its last parameter says; none if
+/// the arguments do not fit. What the program would have collected meanwhile is collected in the end.
+pub(super) fn repeat(
+    add: &mut Additions<'_>,
+    index: u32,
+    made: &[Option<Value>],
+    throws: bool,
+    garbage: u32,
+) -> Option<u32> {
+    let ty = *add.module.functions.get(index as usize)?;
+    let (params, results) = add.module.signature(ty);
+    let (params, results) = (params.to_vec(), results.len());
+    let mut own = numbers(&params, made)?;
+    own.push(ValType::I32);
+    let (left, at) = (own.len() as u32 - 1, own.len() as u32);
+    let mut body = Function::new([(1, ValType::I32)]);
+    let mut f = body.instructions();
+    f.i32_const(1).global_set(add.global(Added::Quiet));
+    f.block(BlockType::Empty).loop_(BlockType::Empty);
+    f.local_get(left).i32_eqz().br_if(1);
+    if throws {
+        f.block(BlockType::Empty).try_table(BlockType::Empty, [Catch::All { label: 0 }]);
+    }
+    arguments(add, &mut f, &params, made)?;
+    f.call(*add.function_map.get(index as usize)?);
+    for _ in 0..results {
+        f.drop();
+    }
+    if throws {
+        f.end().end();
+    }
+    f.local_get(left).i32_const(1).i32_sub().local_set(left).br(0).end().end();
+    f.i32_const(0).global_set(add.global(Added::Quiet));
+    make_garbage(add, &mut f, at, garbage);
+    f.i64_const(0);
+    let function = add.declare(&own, &[ValType::I64]);
+    add.define(function, body);
+    Some(function)
+}
+
+/// The export's own parameters: those of the function for which no argument is made. None if they are no numbers.
+fn numbers(params: &[ValType], made: &[Option<Value>]) -> Option<Vec<ValType>> {
+    if params.len() != made.len() {
+        return None;
+    }
+    let own: Vec<ValType> =
+        params.iter().zip(made).filter(|(_, made)| made.is_none()).map(|(ty, _)| *ty).collect();
+    (!own.iter().any(|ty| matches!(ty, ValType::V128 | ValType::Ref(_)))).then_some(own)
+}
+
+/// Leaves all arguments: those that are made, and the export's own parameters.
+fn arguments(
+    add: &Additions<'_>,
+    f: &mut InstructionSink<'_>,
+    params: &[ValType],
+    made: &[Option<Value>],
+) -> Option<()> {
+    let mut next = 0;
+    for (ty, made) in params.iter().zip(made) {
+        match made {
+            Some(value) => argument(add, f, *value, *ty)?,
+            None => {
+                f.local_get(next);
+                next += 1;
+            }
+        }
+    }
+    Some(())
 }
 
 /// Leaves the digest of some locals.

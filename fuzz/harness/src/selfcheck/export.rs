@@ -1,7 +1,8 @@
 //! Expected values of a self-checking case, from the interpreter, and its text. Modules stand there as bytes: their text would
 //! not give the same bytes once they have names.
 
-use super::{LeftOut, SelfChecking, transform};
+use super::script::transform;
+use super::{LeftOut, SelfChecking, leaks};
 use crate::case::{Action, Case, Expect, Pattern};
 use crate::observe::{Outcome, Resource, TrapKind};
 use crate::subject::{InterpSubject, Subject};
@@ -23,15 +24,17 @@ pub struct Exported {
     garbage: u32,
 }
 
-/// Makes the self-checking form of `case` and finds out what to expect of it. Calls that the interpreter cannot end are left
+/// Makes the self-checking form of `case` and finds out what to expect of it. Before all calls stands a call that is repeated, if one of
+/// the case's leaves nothing behind. Calls that the interpreter cannot end are left
 /// out, and the case is run again without them.
 ///
 /// # Errors
 /// Why there is none.
 pub fn export(case: &Case, garbage: u32) -> Result<Exported, LeftOut> {
+    let repeated = leaks::choose(case);
     // Garbage changes no value, so the run does without it.
-    let SelfChecking { case: mut quick, mut dropped } = transform(case, 0)?;
-    let SelfChecking { case: mut full, .. } = transform(case, garbage)?;
+    let SelfChecking { case: mut quick, mut dropped } = transform(case, 0, repeated)?;
+    let SelfChecking { case: mut full, .. } = transform(case, garbage, repeated)?;
     quick.schedule.fuel = Some(FUEL);
     full.schedule.fuel = None;
     for _ in 0..ROUNDS {

@@ -108,7 +108,11 @@ pub(super) fn define(
     };
     let mut f = body.instructions();
     match replacement {
-        Replacement::Gc => make_garbage(add, &mut f, 0, garbage),
+        Replacement::Gc => {
+            f.global_get(add.global(Added::Quiet)).i32_eqz().if_(BlockType::Empty);
+            make_garbage(add, &mut f, 0, garbage);
+            f.end();
+        }
         Replacement::Log => log(add, digest, &mut f, ty),
         Replacement::Keep => {
             let kept = add.global(Added::Kept);

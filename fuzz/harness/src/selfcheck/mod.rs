@@ -11,8 +11,8 @@
 //! expected. Fibers become calls in order, limits of heap and the calls that are to exhaust something go; a collection that
 //! the program asks for becomes garbage, so that an engine with little heap collects by itself. Digests see every value, the
 //! runtime types as far as the module at hand knows them, sharing and cycles, within bounds that stand in `additions`. Of
-//! exceptions that stand in fields, globals and tables they see only whether they are null, of functions only the type; they do
-//! not see how many objects are alive.
+//! exceptions that stand in fields, globals and tables they see only whether they are null, of functions only the type; how many objects are
+//! alive shows where a call is repeated ([`REPEAT`]) and the heap is small.
 
 use wasmparser::Validator;
 
@@ -23,6 +23,7 @@ mod error;
 mod export;
 mod floats;
 mod imports;
+mod leaks;
 mod module;
 mod numbers;
 mod rewrite;
@@ -44,6 +45,10 @@ use crate::peer::{self, Exports};
 /// Dead arrays of 1,000 bytes that stand for a collection, unless told otherwise: more than a heap of 192 KiB holds.
 pub const GARBAGE: u32 = 200;
 
+/// How the name of an export begins that repeats a call which leaves nothing behind: no cycle ever becomes garbage, and as many objects are alive
+/// after a few calls as after more. An engine whose heap runs out in it leaks, whatever its collector.
+pub const REPEAT: &str = "repeat ";
+
 /// A case in its self-checking form.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SelfChecking {
@@ -59,7 +64,7 @@ pub struct SelfChecking {
 /// # Errors
 /// Why it has none.
 pub fn transform(case: &Case, garbage: u32) -> Result<SelfChecking, LeftOut> {
-    script::transform(case, garbage)
+    script::transform(case, garbage, None)
 }
 
 /// The form that a campaign gives to the project's own subjects: little garbage, since a schedule can say when they

@@ -53,6 +53,9 @@ pub(super) fn rewrite(module: &Module<'_>, wanted: &Wanted<'_>) -> Result<(Vec<u
             Call::Invoke { field, made } => module
                 .export(field, ExternalKind::Func)
                 .and_then(|index| calls::invoke(&mut add, &digest, index, made, wanted.throws)),
+            Call::Repeat { field, made } => module
+                .export(field, ExternalKind::Func)
+                .and_then(|index| calls::repeat(&mut add, index, made, wanted.throws, wanted.garbage)),
             Call::Get { field } => module
                 .export(field, ExternalKind::Global)
                 .and_then(|index| calls::get(&mut add, &digest, index)),

@@ -2,11 +2,12 @@
 
 use std::collections::HashSet;
 
-use super::SelfChecking;
 use super::calls::{Call, made};
 use super::error::LeftOut;
+use super::leaks::Repeated;
 use super::module::Module;
 use super::rewrite::{Wanted, rewrite};
+use super::{REPEAT, SelfChecking};
 use crate::case::{Action, Case, Expect, Schedule, Source, Step};
 use crate::observe::Value;
 
@@ -51,13 +52,20 @@ struct Plan<'c> {
 }
 
 /// The self-checking form of `case`; see [`super::transform`].
-pub(super) fn transform(case: &Case, garbage: u32) -> Result<SelfChecking, LeftOut> {
+pub(super) fn transform(
+    case: &Case,
+    garbage: u32,
+    repeated: Option<Repeated>,
+) -> Result<SelfChecking, LeftOut> {
     let mut plan = Plan { names: names(case), ..Plan::default() };
     for step in &case.steps {
         plan.step(step)?;
     }
     for (instance, module) in plan.instances.clone() {
         plan.call(instance, module, Call::State, Vec::new());
+    }
+    if let Some(repeated) = repeated {
+        plan.repeat(repeated);
     }
     let throws = plan.parts.iter().any(|part| !part.module.tags.is_empty());
     let mut rewritten = Vec::new();
@@ -190,12 +198,36 @@ impl<'c> Plan<'c> {
         }
     }
 
+    /// Puts the repetition of a call before all calls. Where several instances share what they do, none is repeated.
+    fn repeat(&mut self, Repeated { call: which, times }: Repeated) {
+        if self.instances.len() != 1 {
+            return;
+        }
+        let calls = self.steps.iter().filter_map(|step| match step {
+            Planned::Call { instance, module, call, args } => match &self.parts[*module].calls[*call].1 {
+                Call::Invoke { field, made } => Some((instance, *module, field, made, args)),
+                _ => None,
+            },
+            _ => None,
+        });
+        let Some((instance, module, field, made, args)) = calls.skip(which).next() else { return };
+        let call = Call::Repeat { field: field.clone(), made: made.clone() };
+        let (instance, mut args) = (instance.clone(), args.clone());
+        args.push(Value::I32(times.cast_signed()));
+        self.call(instance, module, call, args);
+        let first = self.steps.iter().position(|step| matches!(step, Planned::Call { .. }));
+        if let (Some(first), Some(step)) = (first, self.steps.pop()) {
+            self.steps.insert(first, step);
+        }
+    }
+
     fn call(&mut self, instance: String, module: usize, call: Call, args: Vec<Value>) {
         let part = &mut self.parts[module];
         let known = part.calls.iter().position(|(_, known)| *known == call);
         let call = known.unwrap_or_else(|| {
             let mut name = match &call {
                 Call::Invoke { field, .. } => format!("digest {field}"),
+                Call::Repeat { field, .. } => format!("{REPEAT}{field}"),
                 Call::Get { field } => format!("digest global {field}"),
                 Call::State => "assay_state".to_owned(),
                 Call::Collect => "assay_collect".to_owned(),

@@ -100,6 +100,32 @@ pub(crate) fn most_reachable(case: &Case) -> Option<u64> {
     observation.outcomes.iter().all(ended).then_some(most)
 }
 
+/// What a plain case has left behind in the interpreter's heap, which nothing has collected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Garbage {
+    /// Whether there is a cycle among the objects that nothing reaches.
+    pub(crate) cyclic: bool,
+    /// Objects that something reaches.
+    pub(crate) live: u64,
+    /// Instructions executed.
+    pub(crate) instructions: u64,
+}
+
+/// Runs a plain case and looks at what is left; none if a step ends otherwise than it should.
+pub(crate) fn garbage(case: &Case) -> Option<Garbage> {
+    let mut interp = Interp { watches: true, ..Interp::new() };
+    let observation = script::run(&mut interp, case);
+    let ended = |outcome: &Outcome| matches!(outcome, Outcome::Done | Outcome::Returned { .. });
+    if !observation.outcomes.iter().all(ended) {
+        return None;
+    }
+    Some(Garbage {
+        cyclic: interp.left_cyclic?,
+        live: observation.live_objects?,
+        instructions: observation.counters.instructions,
+    })
+}
+
 type Shared = Rc<RefCell<HostState<Ref>>>;
 
 struct Interp {
@@ -109,6 +135,9 @@ struct Interp {
     reach: Option<Rc<RefCell<Reach>>>,
     /// Whether what was executed of the modules is told in the end, and they.
     covers: bool,
+    /// Whether the garbage is looked at in the end, and whether there was a cycle in it.
+    watches: bool,
+    left_cyclic: Option<bool>,
     modules: Vec<(Vec<u8>, Module)>,
     cycles: Rc<RefCell<Cycles>>,
     /// Host functions in order of creation; their place is their number.
@@ -326,6 +355,9 @@ impl Executor for Interp {
     }
 
     fn live(&mut self) -> Result<Option<u64>, Outcome> {
+        if self.watches {
+            self.left_cyclic = Some(cycles::left(&mut self.store));
+        }
         Ok(Some(self.freed().objects))
     }
 
@@ -368,6 +400,8 @@ impl Interp {
             host: Rc::default(),
             reach: None,
             covers: false,
+            watches: false,
+            left_cyclic: None,
             modules: Vec::new(),
             cycles: Rc::default(),
             host_funcs: Vec::new(),

@@ -19,7 +19,7 @@ mod wasmtime;
 #[cfg(feature = "peer-wasmtime")]
 pub use self::wasmtime::{WasmtimeOptions, WasmtimeSubject};
 pub use interp::InterpSubject;
-pub(crate) use interp::most_reachable;
+pub(crate) use interp::{Garbage, garbage, most_reachable};
 pub use jit::{JitOptions, JitSubject};
 pub use shelf::Shelf;
 pub use spell::{SubjectError, collector_of, defaults, parse, parse_on};

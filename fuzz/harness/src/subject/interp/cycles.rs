@@ -4,7 +4,7 @@
 //! to itself. Its shape says of each object what it is, how many fields (or whether no, one or more elements) it has, and where in it the
 //! references into the cycle stand; which types there are and what else the objects hold is no part of it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use assay_interp as wasm;
 use wasm::{ExternRef, ObjectAddr, Ref, Store};
@@ -54,6 +54,19 @@ impl Cycles {
             }
         }
     }
+}
+
+/// Whether a cycle is among the objects that nothing reaches and nothing has freed. What is garbage cannot change, so reference counts
+/// alone free all of it unless there is one.
+pub(super) fn left(store: &mut Store) -> bool {
+    let live: HashSet<ObjectAddr> = store.reachable_objects(&[]).into_iter().collect();
+    let dead: Vec<ObjectAddr> = store.objects().filter(|object| !live.contains(object)).collect();
+    let places: HashMap<ObjectAddr, usize> =
+        dead.iter().enumerate().map(|(place, &object)| (object, place)).collect();
+    let edges: Vec<Vec<(u32, usize)>> =
+        dead.iter().map(|object| references(store, *object, &places)).collect();
+    let of_itself = |at: usize| edges[at].iter().any(|&(_, to)| to == at);
+    components(&edges).into_iter().any(|part| part.len() > 1 || of_itself(part[0]))
 }
 
 /// Where in the object references to which other objects stand.

@@ -1,0 +1,50 @@
+//! Which call of a case can be repeated for ever in a heap that holds what one of them needs, on every collector, those that do not
+//! free cycles too.
+
+use super::script::transform;
+use crate::Case;
+use crate::subject::{Garbage, garbage};
+
+/// A call to be repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Repeated {
+    /// Its place among the case's calls.
+    pub(super) call: usize,
+    /// How often.
+    pub(super) times: u32,
+}
+
+/// Calls of a case that are tried.
+const TRIES: usize = 6;
+
+/// Repetitions, at most; fewer than `FEWEST` would leak too little to be seen.
+const MOST: u64 = 10_000;
+const FEWEST: u64 = 200;
+
+/// Instructions that the repetitions take on the interpreter, about.
+const INSTRUCTIONS: u64 = 4_000_000;
+
+/// The first call that leaves nothing behind.
+pub(super) fn choose(case: &Case) -> Option<Repeated> {
+    (0..TRIES).find_map(|call| {
+        let run = |times| -> Option<Garbage> {
+            let mut form = transform(case, 0, Some(Repeated { call, times })).ok()?.case;
+            let repeat = form.steps.iter().position(is_repeat)?;
+            form.steps.truncate(repeat + 1);
+            form.schedule.fuel = Some(INSTRUCTIONS);
+            garbage(&form)
+        };
+        let (few, more) = (run(3)?, run(7)?);
+        if few.live != more.live || more.cyclic {
+            return None;
+        }
+        let one = (more.instructions.saturating_sub(few.instructions) / 4).max(1);
+        let times = (INSTRUCTIONS / one).min(MOST);
+        (times >= FEWEST).then_some(Repeated { call, times: times as u32 })
+    })
+}
+
+/// Whether the step is a repeated call.
+fn is_repeat(step: &crate::Step) -> bool {
+    matches!(&step.action, crate::Action::Invoke { field, .. } if field.starts_with(super::REPEAT))
+}
