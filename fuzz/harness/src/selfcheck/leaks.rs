@@ -3,6 +3,7 @@
 
 use super::script::transform;
 use crate::Case;
+use crate::case::Source;
 use crate::subject::{Garbage, garbage};
 
 /// A call to be repeated.
@@ -15,18 +16,22 @@ pub(super) struct Repeated {
 }
 
 /// Calls of a case that are tried.
-const TRIES: usize = 6;
+const TRIES: usize = 4;
 
 /// Repetitions, at most; fewer than `FEWEST` would leak too little to be seen.
 const MOST: u64 = 10_000;
 const FEWEST: u64 = 200;
 
 /// Instructions that the repetitions take on the interpreter, about.
-const INSTRUCTIONS: u64 = 4_000_000;
+const INSTRUCTIONS: u64 = 3_000_000;
 
-/// The first call that leaves nothing behind.
+/// A call that leaves nothing behind, the first from a place that differs from case to case.
 pub(super) fn choose(case: &Case) -> Option<Repeated> {
-    (0..TRIES).find_map(|call| {
+    let is_call = |step: &&crate::Step| matches!(step.action, crate::Action::Invoke { .. });
+    let calls = case.steps.iter().filter(is_call).count();
+    let first = case.steps.iter().map(|step| module_bytes(&step.action)).sum::<usize>() / 4;
+    (0..calls.min(TRIES)).find_map(|turn| {
+        let call = (first + turn) % calls;
         let run = |times| -> Option<Garbage> {
             let mut form = transform(case, 0, Some(Repeated { call, times })).ok()?.case;
             let repeat = form.steps.iter().position(is_repeat)?;
@@ -42,6 +47,13 @@ pub(super) fn choose(case: &Case) -> Option<Repeated> {
         let times = (INSTRUCTIONS / one).min(MOST);
         (times >= FEWEST).then_some(Repeated { call, times: times as u32 })
     })
+}
+
+fn module_bytes(action: &crate::Action) -> usize {
+    match action {
+        crate::Action::Module { source: Source::Binary(bytes), .. } => bytes.len(),
+        _ => 0,
+    }
 }
 
 /// Whether the step is a repeated call.

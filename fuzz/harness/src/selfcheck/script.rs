@@ -48,6 +48,8 @@ struct Plan<'c> {
     definitions: Vec<(Option<String>, usize)>,
     linked: Vec<&'c str>,
     names: HashSet<String>,
+    /// Names that instances are registered under, anywhere in the case.
+    registered: HashSet<&'c str>,
     dropped: Vec<LeftOut>,
 }
 
@@ -57,7 +59,11 @@ pub(super) fn transform(
     garbage: u32,
     repeated: Option<Repeated>,
 ) -> Result<SelfChecking, LeftOut> {
-    let mut plan = Plan { names: names(case), ..Plan::default() };
+    let registered = case.steps.iter().filter_map(|step| match &step.action {
+        Action::Register { as_name, .. } => Some(as_name.as_str()),
+        _ => None,
+    });
+    let mut plan = Plan { names: names(case), registered: registered.collect(), ..Plan::default() };
     for step in &case.steps {
         plan.step(step)?;
     }
@@ -131,7 +137,8 @@ impl<'c> Plan<'c> {
             }
             Action::Register { as_name, module } => {
                 self.linked.push(as_name);
-                let module = module.clone().or_else(|| self.current.as_ref().map(|(name, _)| name.clone()));
+                let current = || self.current.as_ref().map(|(name, _)| name.clone());
+                let module = module.as_deref().map(|name| self.apart(name)).or_else(current);
                 self.steps.push(Planned::Plain(Action::Register { as_name: as_name.clone(), module }));
             }
             Action::Invoke { .. } | Action::Get { .. } if matches!(step.expect, Expect::Exhaustion(_)) => {
@@ -172,7 +179,7 @@ impl<'c> Plan<'c> {
     /// A name of its own for an instance without one.
     fn name(&mut self, given: Option<&str>) -> String {
         if let Some(name) = given {
-            return name.to_owned();
+            return self.apart(name);
         }
         let mut n = self.instances.len();
         loop {
@@ -191,9 +198,17 @@ impl<'c> Plan<'c> {
         self.current = Some((name.to_owned(), module));
     }
 
+    /// An instance's name, which none is registered under: Wasmtime's runner takes both from one table.
+    fn apart(&self, name: &str) -> String {
+        if self.registered.contains(name) { format!("instance_{name}") } else { name.to_owned() }
+    }
+
     fn resolve(&self, name: Option<&str>) -> Option<(String, usize)> {
         match name {
-            Some(name) => self.instances.iter().find(|(known, _)| known == name).cloned(),
+            Some(name) => {
+                let name = self.apart(name);
+                self.instances.iter().find(|(known, _)| *known == name).cloned()
+            }
             None => self.current.clone(),
         }
     }

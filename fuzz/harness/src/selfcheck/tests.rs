@@ -45,7 +45,9 @@ fn digest(body: &str) -> i64 {
 
 fn first_value(exported: &Exported) -> i64 {
     validate(&exported.case).expect("valid");
-    match &exported.case.steps[1].expect {
+    let digest =
+        |step: &&Step| matches!(&step.action, Action::Invoke { field, .. } if field.starts_with("digest"));
+    match &exported.case.steps.iter().find(digest).expect("a digest").expect {
         Expect::Return(values) => match values[..] {
             [Pattern::Value(Value::I64(digest))] => digest,
             _ => panic!("{values:?}"),
@@ -176,6 +178,7 @@ fn imports_of_the_harness_are_replaced_and_others_refused() {
     assert!(!exported.to_wast().contains("(import"));
     assert_eq!(exported.dropped, []);
     let logged = export(&case(&text.replace("i32.const 7", "i32.const 9")), 3).expect("exported");
+    assert_eq!(first_value(&exported), first_value(&logged));
     assert_eq!(exported.case.steps[1].expect, logged.case.steps[1].expect);
     assert_ne!(exported.case.steps[2].expect, logged.case.steps[2].expect, "the state has the log");
     for outside in ["(import \"env\" \"f\" (func))", "(import \"assay\" \"gc\" (func (param i32)))"] {
@@ -264,4 +267,40 @@ fn the_corpus_holds_on_both_executors() {
         }
     }
     assert!(exported >= 30, "{exported}");
+}
+
+#[test]
+fn a_call_that_leaves_nothing_behind_is_repeated() {
+    let repeated = |body: &str| {
+        let text = format!(
+            "(module (type $s (struct (field (mut (ref null $s)))))
+               (table $t 4 (ref null $s))
+               (global $kept (mut (ref null $s)) (ref.null $s))
+               (tag $e)
+               (func (export \"f\") (local $a (ref null $s)) {body}))"
+        );
+        let exported = export(&case(&text), 1).expect("exported");
+        validate(&exported.case).expect("valid");
+        exported.case.steps.iter().find_map(|step| match &step.action {
+            Action::Invoke { field, args, .. } if field.starts_with(REPEAT) => {
+                assert_eq!(step.expect, Expect::Return(vec![Pattern::Value(Value::I64(0))]));
+                args.last().copied()
+            }
+            _ => None,
+        })
+    };
+    let often = Some(Value::I32(10_000));
+    assert_eq!(repeated("(local.set $a (struct.new $s (ref.null $s)))"), often);
+    assert_eq!(repeated("(table.set $t (i32.const 1) (struct.new $s (ref.null $s)))"), often);
+    assert_eq!(repeated("(global.set $kept (struct.new $s (struct.new $s (ref.null $s))))"), often);
+    assert_eq!(repeated("(local.set $a (struct.new $s (ref.null $s))) (throw $e)"), often);
+    // A ring that becomes garbage, a list that grows, a trap.
+    assert_eq!(
+        repeated(
+            "(local.set $a (struct.new $s (ref.null $s))) (struct.set $s 0 (local.get $a) (local.get $a))"
+        ),
+        None
+    );
+    assert_eq!(repeated("(global.set $kept (struct.new $s (global.get $kept)))"), None);
+    assert_eq!(repeated("(unreachable)"), None);
 }

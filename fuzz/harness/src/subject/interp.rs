@@ -111,7 +111,10 @@ pub(crate) struct Garbage {
     pub(crate) instructions: u64,
 }
 
-/// Runs a plain case and looks at what is left; none if a step ends otherwise than it should.
+/// Objects and their bytes, at most, that are looked at for cycles.
+const MAX_WATCHED: (u64, u64) = (20_000, 4 << 20);
+
+/// Runs a plain case and looks at what is left; none if a step ends otherwise than it should, or if too much is left.
 pub(crate) fn garbage(case: &Case) -> Option<Garbage> {
     let mut interp = Interp { watches: true, ..Interp::new() };
     let observation = script::run(&mut interp, case);
@@ -355,7 +358,8 @@ impl Executor for Interp {
     }
 
     fn live(&mut self) -> Result<Option<u64>, Outcome> {
-        if self.watches {
+        let stats = self.store.stats();
+        if self.watches && stats.objects <= MAX_WATCHED.0 && stats.bytes <= MAX_WATCHED.1 {
             self.left_cyclic = Some(cycles::left(&mut self.store));
         }
         Ok(Some(self.freed().objects))
