@@ -110,7 +110,11 @@ impl Presets {
 impl Profile {
     /// The outcome; `Unsupported` with the reason if it is a known fault or lack.
     pub fn judged(&self, outcome: Outcome) -> Outcome {
-        let (Outcome::Rejected(_, text) | Outcome::Crashed(text) | Outcome::Refuted(text)) = &outcome else {
+        let (Outcome::Rejected(_, text)
+        | Outcome::Crashed(text)
+        | Outcome::Refuted(text)
+        | Outcome::TrappedSomehow(_, text)) = &outcome
+        else {
             return outcome;
         };
         let known = self.permissions.iter().find(|permission| {
