@@ -45,7 +45,7 @@ pub(crate) struct FuzzArguments {
     /// counts from its beginning.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "seed", "generators", "subjects", "self_checking"])]
     resume: Option<PathBuf>,
-    /// Limit for one case on all subjects together.
+    /// Limit for one case on all subjects together; twice --peer-limit is added for each peer.
     #[arg(long, default_value = "20s", value_parser = parse_time)]
     case_limit: Duration,
     /// Writable memory of a worker in MiB, 0 = no limit.
@@ -81,6 +81,9 @@ pub(crate) fn run(arguments: &FuzzArguments) -> Result<Exit, Failure> {
     let parsed = subjects::parse(asked)?;
     let specs: Vec<String> = parsed.iter().map(|s| s.name().to_owned()).collect();
     let lacking = lacking(&parsed)?;
+    // A peer that hangs is found before its worker counts as hanging.
+    let peers = parsed.iter().filter(|subject| subject.plain_cases_only()).count();
+    let case_limit = arguments.case_limit + subjects::options()?.peer_limit * 2 * peers as u32;
     drop(parsed);
     subjects::at_least_two(&specs)?;
     let generators = generators(resumed.as_ref().map_or(&arguments.generators, |state| &state.generators))?;
@@ -108,7 +111,7 @@ pub(crate) fn run(arguments: &FuzzArguments) -> Result<Exit, Failure> {
         generators,
         worker,
         out,
-        case_limit: arguments.case_limit,
+        case_limit,
         stop_at_first: arguments.stop_at_first,
         state,
     };

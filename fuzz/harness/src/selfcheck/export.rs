@@ -35,7 +35,8 @@ pub fn export(case: &Case, garbage: u32) -> Result<Exported, LeftOut> {
     // Garbage changes no value, so the run does without it.
     let SelfChecking { case: mut quick, mut dropped } = transform(case, 0, repeated)?;
     let SelfChecking { case: mut full, .. } = transform(case, garbage, repeated)?;
-    quick.schedule.fuel = Some(FUEL);
+    let of_case = case.schedule.fuel.map_or(FUEL, |fuel| fuel.saturating_add(super::DIGEST_FUEL));
+    quick.schedule.fuel = Some(of_case.clamp(leaks::FUEL, FUEL));
     full.schedule.fuel = None;
     for _ in 0..ROUNDS {
         if !full.steps.iter().any(|step| is_call(&step.action)) {
