@@ -23,7 +23,7 @@ pub(crate) struct PeerOptions {
     presets: Vec<PathBuf>,
     /// Limit for one call of a peer, or one run of a command.
     #[arg(long, default_value = "10s", value_parser = parse_time, value_name = "TIME", global = true)]
-    peer_limit: Duration,
+    pub(crate) peer_limit: Duration,
     /// Writable memory of a peer in MiB, 0 = no limit.
     #[arg(long, default_value_t = 4096, value_name = "MIB", global = true)]
     peer_memory_mib: u64,
