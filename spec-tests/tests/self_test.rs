@@ -69,6 +69,7 @@ impl Subject for Canned {
             gc: true,
             simd: true,
             relaxed_simd: true,
+            constant_conversions: true,
             exceptions: true,
             tail_calls: true,
             memory64: true,

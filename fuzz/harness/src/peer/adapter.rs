@@ -58,6 +58,12 @@ impl AdapterSubject {
         Ok(subject)
     }
 
+    /// What it was found to have beside what it claims.
+    pub(super) fn has(&mut self, found: Features) {
+        let Features { collects, graphs, liveness, .. } = self.features;
+        self.features = Features { collects, graphs, liveness, ..found };
+    }
+
     /// Starts the process; the first time it tells its features.
     fn start(&mut self) -> Result<(), PeerError> {
         let process = LineProcess::start(&self.command).map_err(PeerError::Death)?;
@@ -69,7 +75,10 @@ impl AdapterSubject {
             return Err(PeerError::Hello(format!("it does not speak version {VERSION} of the protocol")));
         };
         let features = features(&names).map_err(|name| PeerError::Hello(format!("no feature {name:?}")))?;
-        (self.features, self.engine, self.process) = (features, engine, Some(process));
+        if self.engine.is_empty() {
+            (self.features, self.engine) = (features, engine);
+        }
+        self.process = Some(process);
         Ok(())
     }
 

@@ -221,6 +221,7 @@ pub fn features(names: &[String]) -> Result<Features, String> {
             "gc" => features.gc = true,
             "simd" => features.simd = true,
             "relaxed-simd" => features.relaxed_simd = true,
+            "constant-conversions" => features.constant_conversions = true,
             "exceptions" => features.exceptions = true,
             "legacy-exceptions" => features.legacy_exceptions = true,
             "tail-calls" => features.tail_calls = true,

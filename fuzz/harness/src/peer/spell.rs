@@ -60,5 +60,8 @@ pub fn parse(
     };
     let mut subject = AdapterSubject::new(spelling, command, folder, presets, settings)?;
     proof::prove(&mut subject).map_err(|(feature, why)| PeerError::Unproven(feature, why))?;
+    // What it has and does not claim is used too.
+    let found = proof::find_out(&mut subject).map_err(PeerError::Useless)?;
+    subject.has(found);
     Ok(Box::new(subject))
 }

@@ -62,6 +62,7 @@ impl Subject for InterpSubject {
             gc: true,
             simd: true,
             relaxed_simd: true,
+            constant_conversions: true,
             exceptions: true,
             legacy_exceptions: true,
             tail_calls: true,

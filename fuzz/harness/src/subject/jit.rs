@@ -177,6 +177,7 @@ impl Subject for JitSubject {
             gc: true,
             simd: true,
             relaxed_simd: true,
+            constant_conversions: true,
             exceptions: true,
             legacy_exceptions: true,
             tail_calls: true,

@@ -37,6 +37,8 @@ pub struct Features {
     pub simd: bool,
     /// Relaxed SIMD, in the deterministic profile.
     pub relaxed_simd: bool,
+    /// Conversions between `anyref` and `externref` in constant expressions.
+    pub constant_conversions: bool,
     /// Exceptions with exnref.
     pub exceptions: bool,
     /// The exception handling of before 3.0 (`try`, `catch`, `rethrow`, `delegate`).
@@ -62,6 +64,7 @@ impl Features {
         gc: true,
         simd: true,
         relaxed_simd: true,
+        constant_conversions: true,
         exceptions: true,
         legacy_exceptions: false,
         tail_calls: true,
@@ -80,6 +83,7 @@ impl Features {
             gc: self.gc && other.gc,
             simd: self.simd && other.simd,
             relaxed_simd: self.relaxed_simd && other.relaxed_simd,
+            constant_conversions: self.constant_conversions && other.constant_conversions,
             exceptions: self.exceptions && other.exceptions,
             legacy_exceptions: self.legacy_exceptions && other.legacy_exceptions,
             tail_calls: self.tail_calls && other.tail_calls,

@@ -94,6 +94,15 @@ pub const PROOFS: &[Proof] = &[
            (assert_return (invoke "f") (i32.const 7))"#,
     },
     Proof {
+        name: "conversions in constants",
+        claim: |f| &mut f.constant_conversions,
+        case: r#"(module
+             (global $e externref (extern.convert_any (ref.i31 (i32.const 5))))
+             (global $a anyref (any.convert_extern (global.get $e)))
+             (func (export "f") (result i32) (i31.get_s (ref.cast (ref i31) (global.get $a)))))
+           (assert_return (invoke "f") (i32.const 5))"#,
+    },
+    Proof {
         name: "exceptions",
         claim: |f| &mut f.exceptions,
         case: r#"(module

@@ -118,6 +118,7 @@ impl Subject for WasmtimeSubject {
             gc: true,
             simd: true,
             relaxed_simd: true,
+            constant_conversions: true,
             exceptions: true,
             legacy_exceptions: false,
             tail_calls: true,

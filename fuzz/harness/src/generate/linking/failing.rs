@@ -93,7 +93,8 @@ impl Generator<'_, '_> {
 
     /// Imports something at a type that it does not match, or that is not there.
     fn wrong_import(&mut self) {
-        let offers: Vec<Offer> = self.known_offers().cloned().collect();
+        let permitted = |offer: &&Offer| self.c.within.multi_memory || offer.role != Role::Memory;
+        let offers: Vec<Offer> = self.known_offers().filter(permitted).cloned().collect();
         let offer = offers[self.c.below(offers.len())].clone();
         let (mut field, mut entity) = (offer.field.clone(), offer.entity.clone());
         match self.c.below(8) {

@@ -28,6 +28,8 @@ impl Generator<'_, '_> {
             }
             let steering = matches!(role, Role::Budget | Role::Epoch);
             let count = if steering { 1 } else { self.c.weighted(&[(1, 0), (6, 1), (3, 2)]) };
+            let count =
+                if role == Role::Memory && !self.c.within.multi_memory { count.min(1) } else { count };
             for _ in 0..count {
                 // The latest offers first in importance: chains of re-exports.
                 let at = self.c.below(offers.len()).max(self.c.below(offers.len()));
@@ -100,7 +102,8 @@ impl Generator<'_, '_> {
     /// Whether the module defines something of this role: what nobody offered, and more.
     pub(super) fn defines(&mut self, role: Role) -> bool {
         let known = self.c.within.exceptions || !matches!(role, Role::Tag | Role::Thrower);
-        known && (self.m.of(role).is_empty() || self.c.chance(2, 5))
+        let one_more = self.c.within.multi_memory || role != Role::Memory;
+        known && (self.m.of(role).is_empty() || self.c.chance(2, 5) && one_more)
     }
 
     /// Globals, tables, memories, tags.

@@ -140,6 +140,11 @@ impl Generator<'_, '_> {
         let below = depth.saturating_sub(1);
         match want.heap_type {
             HeapType::Concrete(ty) => self.constant_object(ty, below, code),
+            HeapType::Abstract { ty: Abstract::Extern, .. }
+                if want.nullable && !self.c.within.constant_conversions =>
+            {
+                InstructionSink::new(code).ref_null(want.heap_type);
+            }
             HeapType::Abstract { ty: Abstract::Extern, .. } => {
                 self.constant_reference(RefType { nullable: want.nullable, ..ANYREF }, below, code);
                 InstructionSink::new(code).extern_convert_any();

@@ -362,7 +362,7 @@ impl Generator<'_, '_> {
                 self.fold();
             }
             Statement::Catch => self.catch(),
-            Statement::Exception => {
+            Statement::Exception if !self.p.throwers.is_empty() => {
                 self.reference(EXNREF, 2);
                 self.hold();
                 self.consume(ValType::Ref(EXNREF));
@@ -387,7 +387,11 @@ impl Generator<'_, '_> {
                 self.call(workload);
                 self.fold();
             }
-            Statement::If | Statement::Loop | Statement::Workload | Statement::Tail => self.struct_set(),
+            Statement::If
+            | Statement::Loop
+            | Statement::Workload
+            | Statement::Tail
+            | Statement::Exception => self.struct_set(),
         }
     }
 
