@@ -458,7 +458,7 @@ fn programs_use_no_more_than_they_may() {
         lack(&mut features);
         let mut validated = 0;
         for entry in registry() {
-            for seed in 0..40 {
+            for seed in 0..10 {
                 let case = super::from_seed_within(entry.name, seed, features).expect("a generator");
                 let plain = crate::selfcheck::export(&case, 1).map(|exported| exported.case);
                 for case in [Ok(case), plain].into_iter().flatten() {
@@ -473,6 +473,6 @@ fn programs_use_no_more_than_they_may() {
                 }
             }
         }
-        assert!(validated > 100, "{validated}");
+        assert!(validated > 40, "{validated}");
     }
 }
