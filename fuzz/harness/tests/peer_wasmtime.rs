@@ -12,10 +12,10 @@ use assay_harness::subject::parse;
 use assay_harness::{Case, Observation, Outcome, Subject, selfcheck};
 
 /// Cases of each generator.
-const CASES: u64 = 60;
+const CASES: u64 = 40;
 
 fn subjects(specs: &[&str]) -> Vec<Box<dyn Subject>> {
-    specs.iter().flat_map(|spec| parse(spec).unwrap()).collect()
+    specs.iter().flat_map(|spec| parse(spec).expect("a subject")).collect()
 }
 
 /// What differs from the reference or from the script's assertions, and how often a comparison was cut short.
@@ -29,7 +29,7 @@ fn differences(subjects: &mut [Box<dyn Subject>], case: &Case) -> (Vec<String>, 
         let unsupported = |step: usize| matches!(observation.outcomes[step], Outcome::Unsupported(_));
         // What follows a step that is unsupported has nothing to stand on.
         let first = (0..observation.outcomes.len()).find(|step| unsupported(*step));
-        for (step, verdict) in check_expectations(name, case, observation).iter().enumerate() {
+        for (step, verdict) in check_expectations(case, name, observation).iter().enumerate() {
             if let Verdict::Fail(text) = verdict
                 && first.is_none_or(|first| step < first)
             {
@@ -41,7 +41,7 @@ fn differences(subjects: &mut [Box<dyn Subject>], case: &Case) -> (Vec<String>, 
 }
 
 fn agree(specs: &[&str], text: &str) -> Vec<Observation> {
-    let case = Case::parse(text, "case").unwrap();
+    let case = Case::parse(text, "case").expect("a case");
     let mut subjects = subjects(specs);
     let (wrong, cut) = differences(&mut subjects, &case);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -128,7 +128,9 @@ fn heaps_are_shown_alike() {
     let Outcome::Returned { graph, .. } = &seen[1].outcomes[3] else { panic!("{:?}", seen[1].outcomes[3]) };
     // Two struct types that only their places in a group tell apart.
     assert_eq!((graph.types.len(), graph.nodes.len()), (6, 6), "{graph:?}");
-    assert!(seen.iter().all(|seen| seen.graph == seen.graph && seen.state.len() == 2));
+    let reference = &seen[0];
+    assert_eq!(reference.state.len(), 2, "the instance's and the host's");
+    assert!(seen.iter().all(|each| each.state == reference.state && each.graph == reference.graph));
 }
 
 const LINKED: &str = r#";;! observe_state = true
@@ -177,8 +179,7 @@ fn functions_tags_and_exceptions_have_their_origins() {
     agree(ALL, LINKED);
 }
 
-const OUTCOMES: &str = r#";;! fuel = 5000
-(module $M
+const OUTCOMES: &str = r#"(module $M
   (type $f (func))
   (type $a (array (mut i32)))
   (type $s (struct (field i32)))
@@ -321,9 +322,19 @@ fn self_checking_cases_hold() {
     assert!(made * 2 > CASES / 2, "{made}");
 }
 
+/// Files on which Wasmtime differs, and why it may or should not.
+const KNOWN: &[(&str, &str)] = &[
+    (
+        "segments/trapped-segment-is-not-dropped",
+        "Wasmtime drops active segments before it has copied from them",
+    ),
+    ("validation/a-group-of-no-locals-has-no-type", "wasmparser refuses a type that no local has"),
+    ("validation/malformed-behind-what-is-invalid", "wasmparser does not read on behind its limits"),
+];
+
 fn corpus(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in std::fs::read_dir(folder).expect("the corpus") {
+        let path = entry.expect("the corpus").path();
         if path.is_dir() {
             corpus(&path, files);
         } else if path.extension().is_some_and(|extension| extension == "wast") {
@@ -334,22 +345,31 @@ fn corpus(folder: &Path, files: &mut Vec<PathBuf>) {
 
 #[test]
 fn the_corpus_agrees() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../corpus");
     let mut files = Vec::new();
-    corpus(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../corpus"), &mut files);
+    corpus(&root, &mut files);
     files.sort();
     assert!(files.len() > 50, "{}", files.len());
     let mut subjects = subjects(&["interp", "wasmtime:*"]);
-    let (mut wrong, mut whole) = (Vec::new(), 0);
+    let (mut wrong, mut cut_short) = (Vec::new(), Vec::new());
     for file in &files {
         let text = std::fs::read_to_string(file).unwrap();
-        let case = Case::parse(&text, &file.display().to_string()).unwrap();
+        let label = file.strip_prefix(&root).unwrap().with_extension("").display().to_string();
+        let case = Case::parse(&text, &label).unwrap();
         let (differ, cut) = differences(&mut subjects, &case);
-        wrong.extend(differ.iter().map(|text| format!("{}: {text}", file.display())));
-        whole += usize::from(cut.is_empty());
+        match KNOWN.iter().find(|(known, _)| *known == label) {
+            Some((_, why)) if differ.is_empty() => {
+                wrong.push(format!("{label} agrees: no longer so that {why}"))
+            }
+            Some(_) => {}
+            None => wrong.extend(differ.iter().map(|text| format!("{label}: {text}"))),
+        }
         if !cut.is_empty() {
-            println!("{}: {cut:?}", file.display());
+            cut_short.push(format!("{label}: {cut:?}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    println!("{whole} of {} whole", files.len());
+    println!("{} files, cut short:\n{}", files.len(), cut_short.join("\n"));
+    // Those of fibers, and few others.
+    assert!(cut_short.len() * 4 < files.len(), "{}", cut_short.join("\n"));
 }

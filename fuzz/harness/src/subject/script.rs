@@ -158,13 +158,15 @@ fn not_run() -> Outcome {
     Outcome::Crashed("not run: crashed in an earlier step".into())
 }
 
-/// What went wrong after the script stands as the outcome of the last step, since a crash is one of a step.
+/// What went wrong after the script stands as the outcome of the last step, since a crash is one of a step; so does what the
+/// executor cannot show.
 fn crash_after(observation: &mut Observation, outcome: Outcome) {
-    let text = match outcome {
-        Outcome::Crashed(how) => how,
-        other => format!("{other:?}"),
+    const WHEN: &str = "(while the state was observed)";
+    let crash = match outcome {
+        Outcome::Unsupported(what) => Outcome::Unsupported(format!("{what} {WHEN}")),
+        Outcome::Crashed(how) => Outcome::Crashed(format!("{how} {WHEN}")),
+        other => Outcome::Crashed(format!("{other:?} {WHEN}")),
     };
-    let crash = Outcome::Crashed(format!("{text} (while the state was observed)"));
     match observation.outcomes.last_mut() {
         Some(last) => *last = crash,
         None => observation.outcomes.push(crash),

@@ -10,7 +10,8 @@
 //! - *liveness*: it does not tell how many objects there are. Leaks show where a heap has a limit;
 //! - *heap limits* of a case are taken times [`ROOM`], since its objects are larger; schedules of collections name places that it
 //!   does not have;
-//! - *legacy exceptions* are unsupported;
+//! - *legacy exceptions* are unsupported, and modules with `relaxed_madd` and `relaxed_nmadd`, which Wasmtime always fuses, while
+//!   the deterministic profile rounds the product as well;
 //! - functions and tags of an instance whose start function failed have no origin: unsupported where they are seen.
 //!
 //! `every-safepoint` collects the heap in each call of the host that a passed epoch makes, at functions' entries and loops'

@@ -188,7 +188,10 @@ impl Executor for Peer {
             }
         };
         let module = Module::new(&self.engine, &exposed.bytes).map_err(|e| self.refused(bytes, &e))?;
-        self.fuel.compiled(bytes.len());
+        if exposed.fuses {
+            return Err(Outcome::Unsupported("relaxed_madd: Wasmtime rounds once, the profile twice".into()));
+        }
+        self.fuel.compiled(exposed.longest);
         self.books.types.add(&exposed.types);
         Ok(PeerModule { module, exposed: Arc::new(exposed) })
     }

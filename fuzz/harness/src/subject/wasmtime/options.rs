@@ -165,27 +165,13 @@ impl WasmtimeOptions {
     }
 }
 
-/// At most one unit for each instruction, whatever its operands: what [`super::fuel`] relies on.
+/// A unit for each instruction, and for each byte or element of a bulk operation: what [`super::fuel`] relies on. Growth, which can
+/// fail, costs nothing beside: Wasmtime charges before it looks whether there is room.
 fn costs() -> OperatorCost {
-    OperatorCost {
-        variable: VariableOperatorCost {
-            memory_copy_per_byte: 0,
-            memory_fill_per_byte: 0,
-            memory_init_per_byte: 0,
-            memory_grow_per_page: 0,
-            table_copy_per_element: 0,
-            table_fill_per_element: 0,
-            table_init_per_element: 0,
-            table_grow_per_element: 0,
-            array_copy_per_element: 0,
-            array_fill_per_element: 0,
-            array_new_data_per_element: 0,
-            array_init_data_per_element: 0,
-            array_new_elem_per_element: 0,
-            array_init_elem_per_element: 0,
-            array_new_default_per_element: 0,
-            array_new_per_element: 0,
-        },
-        ..OperatorCost::new()
-    }
+    let variable = VariableOperatorCost {
+        memory_grow_per_page: 0,
+        table_grow_per_element: 0,
+        ..VariableOperatorCost::new()
+    };
+    OperatorCost { variable, ..OperatorCost::new() }
 }

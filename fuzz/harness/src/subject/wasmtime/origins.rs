@@ -28,6 +28,10 @@ pub(super) struct Exposed {
     pub(super) imports: Vec<TypeRef>,
     /// The content of the type section.
     pub(super) types: Vec<u8>,
+    /// Whether it has a relaxed multiplication and addition.
+    pub(super) fuses: bool,
+    /// Instructions of the longest function.
+    pub(super) longest: u64,
 }
 
 impl Exposed {
@@ -49,7 +53,7 @@ impl Exposed {
 pub(super) fn expose(bytes: &[u8]) -> Result<Exposed, BinaryReaderError> {
     let mut funcs = BTreeSet::new();
     let (mut imports, mut tags, mut types) = (Vec::new(), 0, Vec::new());
-    let (mut names, mut own) = (Vec::new(), 0);
+    let (mut names, mut own, mut fuses, mut longest) = (Vec::new(), 0, false, 0);
     // Where sections of the module begin and end, by number; the code section is passed over whole.
     let mut sections: Vec<(u8, std::ops::Range<usize>)> = Vec::new();
     for payload in Parser::new(0).parse_all(bytes) {
@@ -107,6 +111,20 @@ pub(super) fn expose(bytes: &[u8]) -> Result<Exposed, BinaryReaderError> {
                     }
                 }
             }
+            Payload::CodeSectionEntry(body) => {
+                let mut len = 0;
+                for operator in body.get_operators_reader()? {
+                    len += 1;
+                    fuses |= matches!(
+                        operator?,
+                        Operator::F32x4RelaxedMadd
+                            | Operator::F32x4RelaxedNmadd
+                            | Operator::F64x2RelaxedMadd
+                            | Operator::F64x2RelaxedNmadd
+                    );
+                }
+                longest = longest.max(len);
+            }
             _ => {}
         }
     }
@@ -114,8 +132,16 @@ pub(super) fn expose(bytes: &[u8]) -> Result<Exposed, BinaryReaderError> {
     while names.iter().any(|name| name.starts_with(&prefix)) {
         prefix.push('\'');
     }
-    let mut exposed =
-        Exposed { bytes: Vec::new(), prefix, funcs: funcs.into_iter().collect(), tags, imports, types };
+    let mut exposed = Exposed {
+        bytes: Vec::new(),
+        prefix,
+        funcs: funcs.into_iter().collect(),
+        tags,
+        imports,
+        types,
+        fuses,
+        longest,
+    };
     exposed.bytes = rewritten(bytes, &sections, own, &exposed);
     Ok(exposed)
 }
