@@ -13,3 +13,4 @@ cargo bench --locked -p assay-interp-benches -- --quiet
 ci/measure-collectors.sh --quick --repeat 1 --out target/nightly-collectors
 ci/fuzz-smoke.sh 600 32
 ci/fibers-asan.sh
+ci/rediscover.sh

@@ -106,6 +106,8 @@ pub struct Reply {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub missing: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub unsupported: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
@@ -204,6 +206,9 @@ impl Reply {
         }
         if self.thrown == Some(true) {
             return Some(Outcome::Thrown { graph: crate::HeapGraph::default() });
+        }
+        if let Some(what) = &self.unsupported {
+            return Some(Outcome::Unsupported(what.clone()));
         }
         self.missing.as_ref().map(|what| Outcome::BadStep(what.clone()))
     }
