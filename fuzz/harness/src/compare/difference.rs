@@ -5,7 +5,7 @@ use crate::Observation;
 use crate::case::{Action, Case, Expect};
 use crate::graph::{HeapGraph, NodeRef};
 use crate::observe::{InstanceState, MAX_TRACE, Outcome, Permit, Resource, TraceEvent, Value};
-use crate::selfcheck::REPEAT;
+use crate::selfcheck::{DIGEST, REPEAT};
 use crate::subject::collector_of;
 
 /// A subject and what it showed.
@@ -107,6 +107,13 @@ pub(super) fn pair(case: &Case, reference: Side<'_>, subject: Side<'_>, first: b
                 pair.discards.extend(discard);
                 continue;
             }
+            // Digests all look alike: what they are of tells one fault from another.
+            let what = match case.steps.get(step).map(|step| &step.action) {
+                Some(Action::Invoke { field, .. }) if field.starts_with(DIGEST) => {
+                    format!("{what} in {field}")
+                }
+                _ => what,
+            };
             let text = format!(
                 "step {step} ({}): {what}\n{}: {}\n{}: {}",
                 action(case, step),
@@ -115,6 +122,7 @@ pub(super) fn pair(case: &Case, reference: Side<'_>, subject: Side<'_>, first: b
                 subject.name,
                 show(y)
             );
+            let what = super::without_numbers(&what);
             pair.difference = Some(Difference { kind, step: Some(step), text, what });
             return pair;
         }

@@ -49,6 +49,9 @@ pub const GARBAGE: u32 = 200;
 /// after a few calls as after more. An engine whose heap runs out in it leaks, whatever its collector.
 pub const REPEAT: &str = "repeat ";
 
+/// How the name of an export begins that gives the digest of a call or a global.
+pub const DIGEST: &str = "digest ";
+
 /// A case in its self-checking form.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SelfChecking {

@@ -7,7 +7,7 @@ use super::error::LeftOut;
 use super::leaks::Repeated;
 use super::module::Module;
 use super::rewrite::{Wanted, rewrite};
-use super::{REPEAT, SelfChecking};
+use super::{DIGEST, REPEAT, SelfChecking};
 use crate::case::{Action, Case, Expect, Schedule, Source, Step};
 use crate::observe::Value;
 
@@ -241,9 +241,9 @@ impl<'c> Plan<'c> {
         let known = part.calls.iter().position(|(_, known)| *known == call);
         let call = known.unwrap_or_else(|| {
             let mut name = match &call {
-                Call::Invoke { field, .. } => format!("digest {field}"),
+                Call::Invoke { field, .. } => format!("{DIGEST}{field}"),
                 Call::Repeat { field, .. } => format!("{REPEAT}{field}"),
-                Call::Get { field } => format!("digest global {field}"),
+                Call::Get { field } => format!("{DIGEST}global {field}"),
                 Call::State => "assay_state".to_owned(),
                 Call::Collect => "assay_collect".to_owned(),
             };
