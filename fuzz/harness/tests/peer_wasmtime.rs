@@ -279,6 +279,53 @@ fn what_runs_out_ends_the_comparison_as_it_should() {
     }
 }
 
+/// The reference uses its fuel up to the last unit, and so many instructions for each unit that counting alike would not do.
+#[test]
+fn fuel_that_suffices_for_the_reference_suffices() {
+    let adds = "(local.set 1 (i32.add (local.get 1) (i32.const 3)))".repeat(200);
+    let fills = "(memory.fill (i32.const 0) (i32.const 7) (i32.const 6400))".repeat(3);
+    let text = format!(
+        r#";;! fuel = 1511
+        (module (memory 1)
+          (func (export "f") (param i32) (result i32) (local i32)
+            {fills}
+            (loop {adds} (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+            (local.get 1)))
+        (assert_return (invoke "f" (i32.const 1210)) (i32.const 726000))"#
+    );
+    agree(ALL, &text);
+    let less = Case::parse(&text.replace("1511", "1510"), "less").unwrap();
+    let seen = subjects(&["interp"])[0].observe(&less);
+    assert_eq!(seen.outcomes[1], Outcome::Exhausted(assay_harness::Resource::Fuel));
+}
+
+fn names(spec: &str) -> Vec<String> {
+    subjects(&[spec]).iter().map(|subject| subject.name().to_owned()).collect()
+}
+
+#[test]
+fn spellings_name_subjects_and_names_are_spellings() {
+    assert_eq!(names("wasmtime:drc"), ["wasmtime:drc"]);
+    assert_eq!(names("wasmtime:copying,opt=*"), ["wasmtime:copying,opt=none", "wasmtime:copying"]);
+    assert_eq!(names("wasmtime:*").len(), 6);
+    assert_eq!(names("wasmtime:*,opt=none").len(), 3);
+    let all = "opt=none,regalloc=single_pass,every-safepoint,yields,checked,inlining,verify,heap=4";
+    for options in [all, "heap=256,opt=speed"] {
+        for name in names(&format!("wasmtime:*,{options}")) {
+            assert_eq!(names(&name), [name]);
+        }
+    }
+    let error = |spec: &str| parse(spec).err().unwrap().to_string();
+    assert!(error("wasmtime:mark").contains("copying"));
+    assert!(error("wasmtime:drc,heap=0").contains("heap=MEBIBYTES"));
+    assert!(error("wasmtime:drc,opt=size").contains("none|speed"));
+    // Where Wasmtime was not built for it, its own words say so.
+    match parse("wasmtime:drc,gc-zeal=3") {
+        Ok(subjects) => assert_eq!(subjects[0].name(), "wasmtime:drc,gc-zeal=3"),
+        Err(error) => assert!(error.to_string().contains("gc_zeal"), "{error}"),
+    }
+}
+
 fn generated(name: &str, cases: u64, specs: &[&str]) {
     let mut subjects = subjects(specs);
     let mut cut = BTreeMap::new();

@@ -37,20 +37,3 @@ impl Budget {
         self.step.map_or(u64::MAX, |fuel| fuel.saturating_add(1).saturating_mul(each))
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_budget_covers_the_longest_function_for_each_charge() {
-        let mut budget = Budget::default();
-        assert_eq!(budget.for_wasmtime(), u64::MAX);
-        budget.compiled(100);
-        budget.compiled(10);
-        budget.step(Some(9));
-        assert_eq!(budget.for_wasmtime(), 10 * 180);
-        budget.step(Some(u64::MAX));
-        assert_eq!(budget.for_wasmtime(), u64::MAX);
-    }
-}
