@@ -418,9 +418,8 @@ function main() {
       return { ok: true };
     },
   };
-  const reply = (line) => {
+  const reply = (request) => {
     try {
-      const request = JSON.parse(line);
       if (!Object.hasOwn(operations, request.op)) throw new Error(`unknown request: ${request.op}`);
       return operations[request.op](request);
     } catch (error) {
@@ -428,7 +427,16 @@ function main() {
       return { error: String(error) };
     }
   };
-  for (let line = engine.read(); line !== null; line = engine.read()) engine.write(JSON.stringify(reply(line)));
+  const numbered = (line) => {
+    let request;
+    try {
+      request = JSON.parse(line);
+    } catch (error) {
+      return { error: String(error) };
+    }
+    return { id: request?.id, ...reply(request) };
+  };
+  for (let line = engine.read(); line !== null; line = engine.read()) engine.write(JSON.stringify(numbered(line)));
 }
 
 main();

@@ -151,7 +151,11 @@ class Peer:
         return json.loads(reply)
 
     def ask(self, op: str, **fields) -> dict:
-        return self.say(json.dumps({"op": op, **fields}).encode())
+        self.number = getattr(self, "number", 0) + 1
+        reply = self.say(json.dumps({"id": self.number, "op": op, **fields}).encode())
+        if reply.pop("id", None) != self.number:
+            raise AssertionError(f"the reply to {op} has another number")
+        return reply
 
     def stop(self) -> int:
         """Ends the input; the exit status."""

@@ -324,9 +324,16 @@ class Adapter:
         self.case = Case(engine)
 
     def reply(self, line: bytes) -> dict:
-        """The reply to one line."""
+        """The reply to one line, under the request's number."""
         try:
             request = json.loads(line)
+            return {"id": request["id"], **self.answer(request)}
+        except Exception as error:  # whatever a malformed request leads to
+            return {"error": f"{type(error).__name__}: {error}"}
+
+    def answer(self, request: dict) -> dict:
+        """The reply to a request."""
+        try:
             operation = request["op"]
             handler = getattr(self, f"op_{operation}", None)
             if handler is None:

@@ -118,6 +118,8 @@ pub enum DiscardKind {
     PeerTrapKinds,
     /// A peer keeps more objects, as is declared.
     PeerLeaks,
+    /// A known fault or lack of a peer.
+    PeerKnown,
 }
 
 impl fmt::Display for DiscardKind {
@@ -136,6 +138,7 @@ impl fmt::Display for DiscardKind {
             DiscardKind::PeerMemory => "memory of a peer exhausted",
             DiscardKind::PeerLimits => "beyond a peer's limits",
             DiscardKind::PeerTrapKinds => "trap of another name on a peer",
+            DiscardKind::PeerKnown => "known fault of a peer",
             DiscardKind::PeerLeaks => "more objects alive on a peer that may leak",
         })
     }
@@ -235,6 +238,10 @@ fn crashes(case: &Case, observations: &[(&str, &Observation)], result: &mut Comp
             _ => None,
         });
         let Some((step, how)) = crash else { continue };
+        if observation.known.iter().any(|(known, _)| *known == step) {
+            *result.discards.entry(DiscardKind::PeerKnown).or_default() += 1;
+            continue;
+        }
         let kind = if how.contains("verifier") { FindingKind::Verifier } else { FindingKind::Crash };
         let text = format!("step {step} ({}): {name} crashed: {how}", difference::action(case, step));
         // Crashes that begin alike differ by the place of a panic.

@@ -141,6 +141,9 @@ pub struct Observation {
     pub live_objects: Option<u64>,
     /// Counters; never compared.
     pub counters: Counters,
+    /// Steps whose outcome is known as a fault or a lack of the subject, and the reason.
+    #[serde(default)]
+    pub known: Vec<(usize, String)>,
     /// Differences that are declared for the subject.
     #[serde(default)]
     pub permits: Vec<Permit>,

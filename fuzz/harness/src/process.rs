@@ -6,7 +6,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -31,9 +31,10 @@ pub struct WorkerCommand {
 #[derive(Debug)]
 pub struct LineProcess {
     child: Child,
-    input: Option<ChildStdin>,
+    /// To the thread that writes: a child that does not read must not stop who asks.
+    input: Option<Sender<Vec<u8>>>,
     lines: Receiver<Line>,
-    stderr: Option<thread::JoinHandle<String>>,
+    stderr: Receiver<String>,
 }
 
 #[derive(Debug)]
@@ -117,10 +118,13 @@ impl LineProcess {
             .process_group(0)
             .spawn()
             .map_err(|error| Death::NotStarted(format!("{}: {error}", command.program.display())))?;
-        let input = child.stdin.take();
-        let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
+        let (Some(stdin), Some(stdout), Some(stderr)) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        else {
             return Err(Death::NotStarted("no pipes".into()));
         };
+        let (input, to_write) = mpsc::channel();
+        thread::spawn(move || write_all(stdin, &to_write));
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || {
             let mut output = BufReader::new(stdout);
@@ -131,8 +135,10 @@ impl LineProcess {
                 }
             }
         });
-        let stderr = Some(thread::spawn(move || tail_of(stderr)));
-        Ok(LineProcess { child, input, lines, stderr })
+        let (tail, tails) = mpsc::channel();
+        // Who has stopped waiting does not mind.
+        thread::spawn(move || tail.send(tail_of(stderr)));
+        Ok(LineProcess { child, input: Some(input), lines, stderr: tails })
     }
 
     /// Sends `line`, which has no newline inside, and waits for the reply.
@@ -140,9 +146,13 @@ impl LineProcess {
     /// # Errors
     /// How the child died; it is gone then.
     pub fn ask(mut self, line: &[u8], limit: Duration) -> Result<(LineProcess, String), Death> {
-        let sent = self.input.as_mut().map(|input| {
-            input.write_all(line).and_then(|()| input.write_all(b"\n")).and_then(|()| input.flush())
-        });
+        if let Ok(line) = self.lines.try_recv() {
+            return Err(self.garbled(match line {
+                Line::Text(_) => "wrote a line that nobody asked for",
+                Line::Garbled(what) => what,
+            }));
+        }
+        let sent = self.input.as_ref().map(|input| input.send([line, b"\n"].concat()));
         // A broken pipe says only that the child is dying; its burial says how.
         match sent {
             Some(Ok(())) => self.receive(limit),
@@ -226,8 +236,9 @@ impl LineProcess {
         let _ = self.child.wait();
     }
 
+    /// The end of its standard error; nothing if someone it has started still holds that open.
     fn stderr(&mut self) -> String {
-        self.stderr.take().and_then(|thread| thread.join().ok()).unwrap_or_default()
+        self.stderr.recv_timeout(GRACE).unwrap_or_default()
     }
 }
 
@@ -235,6 +246,14 @@ impl Drop for LineProcess {
     fn drop(&mut self) {
         if matches!(self.child.try_wait(), Ok(None)) {
             self.kill();
+        }
+    }
+}
+
+fn write_all(mut stdin: ChildStdin, lines: &Receiver<Vec<u8>>) {
+    for line in lines {
+        if stdin.write_all(&line).and_then(|()| stdin.flush()).is_err() {
+            return;
         }
     }
 }

@@ -51,17 +51,26 @@ pub(crate) fn run(arguments: &DiffArguments) -> Result<Exit, Failure> {
         matches!(seen.outcomes.first(), Some(Outcome::Rejected(..) | Outcome::Unsupported(_)))
             && seen.outcomes.iter().skip(1).all(|outcome| matches!(outcome, Outcome::BadStep(_)))
     };
+    let ran = |outcome: &Outcome| matches!(outcome, Outcome::Done);
     if let Some((name, seen)) = observations.iter().find(|(name, seen)| name != "interp" && refused(seen)) {
         let why = match &seen.outcomes[0] {
             Outcome::Rejected(stage, why) => format!("{stage:?}: {why}"),
             other => format!("{other:?}"),
         };
-        if observations.iter().all(|(other, seen)| other == "interp" || refused(seen)) {
+        // Who alone refuses what the reference runs is a finding.
+        let reference = observations.iter().find(|(name, _)| name == "interp");
+        let others = observations.iter().all(|(other, seen)| other == "interp" || refused(seen));
+        if others && reference.is_none_or(|(_, seen)| refused(seen) || !seen.outcomes.iter().any(ran)) {
             return Err(Failure::bad_input(format!("{}: {name}: {why}", arguments.file.display())));
         }
     }
     let mut comparison = compare::compare(&case, &named);
-    for (name, seen) in &observations {
+    // A comparison that was cut short says why; expectations behind that place say nothing more.
+    let whole = |(at, (name, _)): &(usize, &(String, Observation))| {
+        *at == 0 || comparison.compared.get(name).is_none_or(|compared| compared.whole)
+    };
+    let judged: Vec<_> = observations.iter().enumerate().filter(whole).map(|(_, seen)| seen).collect();
+    for (name, seen) in judged {
         for (step, verdict) in compare::check_expectations(&case, name, seen).into_iter().enumerate() {
             if let compare::Verdict::Fail(text) = verdict {
                 let text = format!("line {}: {text}", case.steps[step].line);

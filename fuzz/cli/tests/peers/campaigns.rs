@@ -152,7 +152,8 @@ fn peers() -> Result<(), Failed> {
     let probed: serde_json::Value = serde_json::from_slice(&output.stdout)?;
     assert_eq!(probed[0]["engine"], "fake 1.0");
     assert!(probed[0]["has"].as_array().unwrap().iter().any(|name| name == "gc"));
-    assert!(probed[0]["lacks"].as_array().unwrap().iter().any(|name| name == "validation"));
+    assert!(probed[0]["has"].as_array().unwrap().iter().any(|name| name == "validation"));
+    assert!(probed[0]["lacks"].as_array().unwrap().iter().any(|name| name == "legacy exceptions"));
     let output = assay(&["peers", "probe", &spelled("old-version")]);
     assert_eq!(output.status.code(), Some(2), "{}", text(&output));
     Ok(())

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::{BufRead, Write};
 use std::time::Duration;
 
-use assay_harness::peer::protocol::{Exhausted, Number, NumberType, Refused, Reply, Request, Trap};
+use assay_harness::peer::protocol::{Exhausted, Number, NumberType, Numbered, Refused, Reply, Request, Trap};
 use assay_interp::{
     Config, ErrorKind, Extern, Features, InstanceAddr, Module, Resource, Store, TrapKind, Value,
 };
@@ -24,6 +24,9 @@ pub(crate) enum Mode {
     TwoValues,
     NoNumber,
     Garbage,
+    TalksTwice,
+    DiesLater,
+    StopsReading,
     NotUtf8,
     EndlessLine,
     Empty,
@@ -50,6 +53,9 @@ pub(crate) const MODES: &[(&str, Mode)] = &[
     ("two-values", Mode::TwoValues),
     ("no-number", Mode::NoNumber),
     ("garbage", Mode::Garbage),
+    ("talks-twice", Mode::TalksTwice),
+    ("dies-later", Mode::DiesLater),
+    ("stops-reading", Mode::StopsReading),
     ("not-utf8", Mode::NotUtf8),
     ("endless-line", Mode::EndlessLine),
     ("empty", Mode::Empty),
@@ -72,14 +78,31 @@ struct Peer {
     store: Store,
     modules: HashMap<usize, Module>,
     instances: HashMap<usize, InstanceAddr>,
+    /// Whether it dies before the next case.
+    doomed: bool,
+    /// Of the request at hand.
+    id: u64,
 }
 
 /// Serves until standard input ends.
 pub(crate) fn serve(mode: Mode) {
-    let mut peer = Peer { store: store(), modules: HashMap::new(), instances: HashMap::new() };
-    for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-        let reply = match serde_json::from_str::<Request>(&line) {
-            Ok(request) => peer.answer(mode, request),
+    let mut peer =
+        Peer { store: store(), modules: HashMap::new(), instances: HashMap::new(), doomed: false, id: 0 };
+    let mut input = std::io::stdin().lock();
+    loop {
+        let head = input.fill_buf().unwrap();
+        if mode == Mode::StopsReading && head.len() > 4000 {
+            std::thread::sleep(Duration::from_secs(100));
+        }
+        let mut line = String::new();
+        if input.read_line(&mut line).unwrap() == 0 {
+            return;
+        }
+        let reply = match serde_json::from_str::<Numbered>(&line) {
+            Ok(Numbered { id, request }) => {
+                peer.id = id;
+                Reply { id: Some(id), ..peer.answer(mode, request) }
+            }
             Err(error) => Reply { error: Some(error.to_string()), ..Reply::default() },
         };
         say(&serde_json::to_string(&reply).unwrap());
@@ -127,6 +150,7 @@ impl Peer {
                     ..Reply::default()
                 }
             }
+            Request::Case if self.doomed => std::process::abort(),
             Request::Case => {
                 self.store = store();
                 self.modules.clear();
@@ -207,6 +231,16 @@ impl Peer {
                 say("Segmentation fault, or so");
                 honest
             }
+            Mode::TalksTwice => {
+                let first = Reply { id: Some(self.id), ..honest.clone() };
+                say(&serde_json::to_string(&first).unwrap());
+                honest
+            }
+            Mode::DiesLater => {
+                self.doomed = true;
+                honest
+            }
+            Mode::StopsReading => honest,
             Mode::NotUtf8 => {
                 std::io::stdout().write_all(b"\xff\xfe\n").unwrap();
                 honest

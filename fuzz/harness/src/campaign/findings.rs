@@ -9,14 +9,21 @@ use crate::Case;
 
 use super::protocol::FindingRecord;
 
-/// Writes `case` with `finding` explained in its head to `dir`, under a name made of kind and key. A finding whose key
-/// stands there already is not written again. Returns the path and whether it is new.
+/// Cases of one key that are kept: what looks alike need not be one fault.
+const KEPT: usize = 4;
+
+/// Writes `case` with `finding` explained in its head to `dir`, under a name made of kind and key; behind the first of a key, a few
+/// more under numbered names. Returns the path of the first and whether it is new.
 ///
 /// # Errors
 /// The file system's.
 pub fn save(dir: &Path, case: &Case, finding: &FindingRecord) -> io::Result<(PathBuf, bool)> {
     let path = dir.join(file_name(finding));
     if path.exists() {
+        let numbered = |n: usize| path.with_extension(format!("{n}.wast"));
+        if let Some(further) = (2..=KEPT).map(numbered).find(|path| !path.exists()) {
+            write_whole(&further, &with_explanation(case, finding))?;
+        }
         return Ok((path, false));
     }
     write_whole(&path, &with_explanation(case, finding))?;

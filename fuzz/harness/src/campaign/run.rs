@@ -1,5 +1,6 @@
 //! The campaign itself: one thread and one child a job.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -66,6 +67,8 @@ pub struct Campaign {
     config: CampaignConfig,
     start: Instant,
     next: AtomicU64,
+    /// Numbers of the cases under way.
+    under_way: Mutex<BTreeSet<u64>>,
     stop: AtomicBool,
     left_over: Mutex<Vec<PathBuf>>,
     summary: Mutex<Summary>,
@@ -116,6 +119,7 @@ impl Campaign {
             config,
             start: Instant::now(),
             next: AtomicU64::new(first),
+            under_way: Mutex::default(),
             stop: AtomicBool::new(false),
             left_over: Mutex::new(left_over),
             summary: Mutex::new(summary),
@@ -171,9 +175,10 @@ impl Campaign {
         Ok(summary)
     }
 
-    /// Cases under way count as done: each stands in `running/` and is examined first by whoever goes on.
+    /// Whoever goes on begins with the first case that is not done.
     fn write_state(&self) {
-        let next = self.next.load(Ordering::Relaxed);
+        let under_way = lock(&self.under_way).first().copied();
+        let next = under_way.unwrap_or(u64::MAX).min(self.next.load(Ordering::Relaxed));
         let next = self.config.cases.map_or(next, |limit| next.min(limit.max(self.config.state.next)));
         let state = State { next, ..self.config.state.clone() };
         if let Err(error) = state.write(&self.config.out) {
@@ -226,6 +231,9 @@ impl Campaign {
                 Ok((_, reply)) => return self.fail(CampaignError::Worker(format!("worker: {reply:?}"))),
                 Err(death) => self.buried(&task, &death),
             }
+            if let Some(number) = task.number {
+                lock(&self.under_way).remove(&number);
+            }
             if let Some(left_over) = &task.left_over {
                 // It has been examined and its findings are saved; failing to remove it only repeats that work.
                 let _ = fs::remove_file(left_over);
@@ -250,17 +258,25 @@ impl Campaign {
                 request,
                 case: path.clone(),
                 left_over: Some(path),
+                number: None,
             });
         }
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let number = {
+            // The number is under way before another can be taken.
+            let mut under_way = lock(&self.under_way);
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            under_way.insert(number);
+            number
+        };
         if self.config.cases.is_some_and(|limit| number >= limit) {
+            lock(&self.under_way).remove(&number);
             return None;
         }
         let generator =
             self.config.generators[(number % self.config.generators.len() as u64) as usize].clone();
         let seed = case_seed(self.config.seed, number);
         let request = Request::Generate { generator: generator.clone(), seed, running: running.to_owned() };
-        Some(Task { generator, request, case: running.to_owned(), left_over: None })
+        Some(Task { generator, request, case: running.to_owned(), left_over: None, number: Some(number) })
     }
 
     /// A worker died of a case: that is a finding, whose case stands where it was running.
@@ -352,6 +368,8 @@ struct Task {
     request: Request,
     case: PathBuf,
     left_over: Option<PathBuf>,
+    /// Of a generated case.
+    number: Option<u64>,
 }
 
 impl Task {

@@ -198,11 +198,14 @@ fn send(output: &mut impl Write, reply: &Reply) -> io::Result<()> {
 /// # Errors
 /// The system's.
 pub fn limit_process(memory: u64) -> io::Result<()> {
-    use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
+    use rustix::process::{Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit};
     set_parent_process_death_signal(Some(Signal::KILL))?;
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     if memory != 0 {
-        setrlimit(Resource::Data, Rlimit { current: Some(memory), maximum: Some(memory) })?;
+        // What it starts may have a limit of its own, and that may be higher.
+        let Rlimit { maximum, .. } = getrlimit(Resource::Data);
+        let current = Some(maximum.map_or(memory, |maximum| memory.min(maximum)));
+        setrlimit(Resource::Data, Rlimit { current, maximum })?;
     }
     Ok(())
 }

@@ -103,6 +103,12 @@ pub(super) fn pair(case: &Case, reference: Side<'_>, subject: Side<'_>, first: b
         };
         pair.steps += 1;
         if let Some((kind, what)) = difference {
+            let known = |side: Side<'_>| side.observation.known.iter().any(|(known, _)| *known == step);
+            if known(subject) || known(reference) {
+                pair.discards.push(DiscardKind::PeerKnown);
+                pair.cut = Some(if known(subject) { Cut::Subject } else { Cut::Reference });
+                return pair;
+            }
             if let Some(discard) = permit::same_trap(&permits, x, y) {
                 pair.discards.extend(discard);
                 continue;

@@ -59,6 +59,7 @@ fn observation() -> Observation {
         graph: graph(),
         live_objects: Some(4),
         counters: Counters::default(),
+        known: Vec::new(),
         permits: Vec::new(),
     }
 }

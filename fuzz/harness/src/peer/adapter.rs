@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::exports::Exports;
-use super::protocol::{Number, NumberType, Reply, Request, VERSION, features};
+use super::protocol::{Number, NumberType, Numbered, Reply, Request, VERSION, features};
 use super::{PeerError, PeerSettings, Presets, Profile};
 use crate::case::{Action, Source};
 use crate::observe::{Outcome, RejectStage};
@@ -27,6 +27,8 @@ pub struct AdapterSubject {
     features: Features,
     engine: String,
     process: Option<LineProcess>,
+    /// Requests so far.
+    asked: u64,
     /// Where the adapter's own program stands, if it came with us.
     _folder: Option<tempfile::TempDir>,
 }
@@ -51,10 +53,11 @@ impl AdapterSubject {
             features: Features::default(),
             engine: String::new(),
             process: None,
+            asked: 0,
             _folder: folder,
         };
         subject.start()?;
-        subject.profile = presets.profile(&subject.engine, name);
+        subject.profile = presets.profile(&subject.engine);
         Ok(subject)
     }
 
@@ -67,7 +70,7 @@ impl AdapterSubject {
     /// Starts the process; the first time it tells its features.
     fn start(&mut self) -> Result<(), PeerError> {
         let process = LineProcess::start(&self.command).map_err(PeerError::Death)?;
-        let hello = line(&Request::Hello { version: VERSION });
+        let hello = self.line(&Request::Hello { version: VERSION });
         let (process, reply) = process.ask(&hello, self.settings.start).map_err(PeerError::Death)?;
         let reply: Reply =
             serde_json::from_str(&reply).map_err(|error| PeerError::Hello(format!("{error}: {reply}")))?;
@@ -82,6 +85,13 @@ impl AdapterSubject {
         Ok(())
     }
 
+    /// The next request, under its number.
+    fn line(&mut self, request: &Request) -> Vec<u8> {
+        self.asked += 1;
+        // Strings and numbers always have a form in JSON.
+        serde_json::to_vec(&Numbered { id: self.asked, request: request.clone() }).unwrap_or_default()
+    }
+
     /// One question. A process that died is started again for the next.
     fn ask(&mut self, request: &Request) -> Result<Reply, Outcome> {
         if self.process.is_none() {
@@ -91,11 +101,17 @@ impl AdapterSubject {
             return Err(Outcome::Crashed("not started".into()));
         };
         let crashed = |death: Death| Outcome::Crashed(death.to_string());
-        let (process, reply) = process.ask(&line(request), self.settings.call).map_err(crashed)?;
-        match serde_json::from_str(&reply) {
-            Ok(reply) => {
+        let line = self.line(request);
+        let (process, reply) = process.ask(&line, self.settings.call).map_err(crashed)?;
+        match serde_json::from_str::<Reply>(&reply) {
+            // What cannot be read as a request has no number to answer under.
+            Ok(reply) if reply.id == Some(self.asked) || reply.error.is_some() => {
                 self.process = Some(process);
                 Ok(reply)
+            }
+            Ok(_) => {
+                let shown: String = reply.chars().take(200).collect();
+                Err(crashed(process.garbled(&format!("wrote a reply that nobody asked for: {shown}"))))
             }
             Err(error) => {
                 let shown: String = reply.chars().take(200).collect();
@@ -143,7 +159,9 @@ impl Subject for AdapterSubject {
             registered: HashMap::new(),
             current: None,
         };
-        let fresh = script.subject.done(&Request::Case).err();
+        // A process that died since the last case is no fault of this one.
+        let fresh =
+            script.subject.done(&Request::Case).or_else(|_| script.subject.done(&Request::Case)).err();
         let mut end = fresh.or_else(|| {
             let steps = case.schedule.observe_state || case.first_fiber() < case.steps.len();
             steps.then(|| Outcome::Unsupported("observed state and fibers".into()))
@@ -154,21 +172,28 @@ impl Subject for AdapterSubject {
                 continue;
             }
             let outcome = match script.step(&step.action) {
-                Ok(outcome) | Err(outcome) => script.subject.profile.judged(outcome),
+                Ok(outcome) | Err(outcome) => outcome,
             };
             if matches!(outcome, Outcome::Crashed(_)) {
                 end = Some(Outcome::Crashed("not run: crashed in an earlier step".into()));
             }
             seen.outcomes.push(outcome);
         }
-        if script.subject.features.liveness && end.is_none() {
-            match script.subject.done(&Request::Gc) {
-                Ok(reply) => seen.live_objects = reply.live,
-                Err(outcome) => {
-                    seen.outcomes.extend([outcome].into_iter().take(usize::from(!case.steps.is_empty())))
+        if end.is_none() {
+            // What an engine finds wrong with its heap when it is collected or dropped belongs to this case.
+            let live = script.subject.done(&Request::Gc);
+            let dropped = script.subject.done(&Request::Case);
+            if let Ok(reply) = &live {
+                seen.live_objects = reply.live.filter(|_| script.subject.features.liveness);
+            }
+            for after in [live, dropped] {
+                if let (Err(Outcome::Crashed(how)), Some(last)) = (after, seen.outcomes.last_mut()) {
+                    *last = Outcome::Crashed(format!("after the case: {how}"));
+                    break;
                 }
             }
         }
+        seen.known = script.subject.profile.known(&seen.outcomes);
         seen
     }
 }
@@ -331,9 +356,4 @@ fn returned(
 
 fn off_protocol(request: &Request, reply: &Reply) -> Outcome {
     Outcome::Crashed(format!("the reply does not fit the request: {request:?}: {reply:?}"))
-}
-
-fn line(request: &Request) -> Vec<u8> {
-    // Strings and numbers always have a form in JSON.
-    serde_json::to_vec(request).unwrap_or_default()
 }

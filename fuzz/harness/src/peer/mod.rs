@@ -73,6 +73,8 @@ pub enum PeerError {
     Folder(std::io::Error),
     /// It claims a feature and fails its proof.
     Unproven(&'static str, String),
+    /// It passes assertions that are false.
+    Judgeless,
     /// It runs nothing at all.
     Useless(String),
 }
@@ -87,6 +89,9 @@ impl fmt::Display for PeerError {
             PeerError::Presets(path, why) => write!(f, "{}: {why}", path.display()),
             PeerError::Folder(error) => write!(f, "temporary folder: {error}"),
             PeerError::Unproven(feature, why) => write!(f, "it claims {feature} and fails the proof: {why}"),
+            PeerError::Judgeless => f.write_str(
+                "it passes an assertion that is false: does it run scripts, and tell by its exit code?",
+            ),
             PeerError::Useless(why) => write!(f, "it does not even run a module without features: {why}"),
         }
     }

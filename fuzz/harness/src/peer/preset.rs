@@ -40,7 +40,7 @@ pub struct Preset {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
-    /// Words that all occur in the engine's own name or in its spelling; none = any engine.
+    /// Words that all occur in the engine's own name, or in the spelling of one that tells none; none = any engine.
     pub engine: Vec<String>,
     /// What is permitted.
     #[serde(default, rename = "permit")]
@@ -98,9 +98,9 @@ impl Presets {
         self.peers.iter().find(|peer| peer.name == name)
     }
 
-    /// All that is permitted to an engine of this name and spelling.
-    pub fn profile(&self, engine: &str, spelling: &str) -> Profile {
-        let told = format!("{engine} {spelling}").to_lowercase();
+    /// All that is permitted to an engine that calls itself this, or, where it cannot, that is spelled so.
+    pub fn profile(&self, engine: &str) -> Profile {
+        let told = engine.to_lowercase();
         let fits = |profile: &&Profile| profile.engine.iter().all(|word| told.contains(&word.to_lowercase()));
         let permissions = self.engines.iter().filter(fits).flat_map(|profile| profile.permissions.clone());
         Profile { engine: vec![told.clone()], permissions: permissions.collect() }
@@ -108,21 +108,26 @@ impl Presets {
 }
 
 impl Profile {
-    /// The outcome; `Unsupported` with the reason if it is a known fault or lack.
-    pub fn judged(&self, outcome: Outcome) -> Outcome {
+    /// For each outcome that has the words of a known fault or lack, its place and the reason.
+    pub fn known(&self, outcomes: &[Outcome]) -> Vec<(usize, String)> {
+        let places = outcomes.iter().enumerate();
+        places.filter_map(|(step, outcome)| Some((step, self.reason(outcome)?.to_owned()))).collect()
+    }
+
+    fn reason(&self, outcome: &Outcome) -> Option<&str> {
         let (Outcome::Rejected(_, text)
         | Outcome::Crashed(text)
         | Outcome::Refuted(text)
-        | Outcome::TrappedSomehow(_, text)) = &outcome
+        | Outcome::TrappedSomehow(_, text)) = outcome
         else {
-            return outcome;
+            return None;
         };
         let known = self.permissions.iter().find(|permission| {
             permission.kind == Permit::Known
                 && !permission.words.is_empty()
                 && permission.words.iter().all(|words| text.contains(words))
         });
-        known.map_or(outcome, |known| Outcome::Unsupported(known.reason.clone()))
+        known.map(|known| known.reason.as_str())
     }
 
     /// The kinds.

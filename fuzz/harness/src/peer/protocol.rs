@@ -22,6 +22,15 @@ pub enum Request {
     Gc,
 }
 
+/// A request under its number, which its reply bears too.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "docs/protocol.md says what they are")]
+pub struct Numbered {
+    pub id: u64,
+    #[serde(flatten)]
+    pub request: Request,
+}
+
 /// A number and its type: signed decimal for integers, the bits in decimal for floats.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Number(pub NumberType, pub String);
@@ -81,6 +90,8 @@ impl Number {
 #[serde(default)]
 #[expect(missing_docs, reason = "docs/protocol.md says what they are")]
 pub struct Reply {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -41,7 +41,10 @@ pub fn parse(
     };
     let mut command = WorkerCommand { program: program.into(), args: args.to_vec() };
     if family == "cmd:" {
-        let mut subject = CommandSubject::new(spelling, command, presets.profile(inner, spelling), settings)?;
+        let mut subject = CommandSubject::new(spelling, command, presets.profile(inner), settings)?;
+        if subject.passes(proof::FALSE).map_err(PeerError::Useless)? {
+            return Err(PeerError::Judgeless);
+        }
         let features = proof::find_out(&mut subject).map_err(PeerError::Useless)?;
         subject.has(features);
         return Ok(Box::new(subject));

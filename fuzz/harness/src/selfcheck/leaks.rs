@@ -15,6 +15,9 @@ pub(super) struct Repeated {
     pub(super) times: u32,
 }
 
+/// Bytes that one repeated call allocates, at most.
+const MOST_BYTES: u64 = 16 << 10;
+
 /// One case in so many repeats a call.
 const ONE_IN: usize = 4;
 
@@ -32,12 +35,13 @@ pub(super) const FUEL: u64 = 2 * INSTRUCTIONS;
 /// A call that leaves nothing behind, the first from a place that differs from case to case; none for most cases, because a heap that is full of
 /// what an engine leaks leaves no room for the rest.
 pub(super) fn choose(case: &Case) -> Option<Repeated> {
-    if case.steps.iter().map(|step| module_bytes(&step.action)).sum::<usize>() % ONE_IN != 0 {
+    let bytes = bytes(case);
+    if bytes % ONE_IN != 0 {
         return None;
     }
     let is_call = |step: &&crate::Step| matches!(step.action, crate::Action::Invoke { .. });
     let calls = case.steps.iter().filter(is_call).count();
-    let first = case.steps.iter().map(|step| module_bytes(&step.action)).sum::<usize>() / ONE_IN;
+    let first = bytes / ONE_IN;
     (0..calls.min(TRIES)).find_map(|turn| {
         let call = (first + turn) % calls;
         let run = |times| -> Option<Garbage> {
@@ -48,7 +52,9 @@ pub(super) fn choose(case: &Case) -> Option<Repeated> {
             garbage(&form)
         };
         let (few, more) = (run(3)?, run(7)?);
-        if few.live != more.live || more.cyclic {
+        // What one call allocates fits many times into a small heap, and all of it into the interpreter's.
+        let bytes = more.bytes.saturating_sub(few.bytes) / 4;
+        if few.live != more.live || more.cyclic || bytes > MOST_BYTES {
             return None;
         }
         let one = (more.instructions.saturating_sub(few.instructions) / 4).max(1);
@@ -57,11 +63,13 @@ pub(super) fn choose(case: &Case) -> Option<Repeated> {
     })
 }
 
-fn module_bytes(action: &crate::Action) -> usize {
-    match action {
+/// Bytes of the case's modules: what differs from case to case and is the same each time.
+pub(super) fn bytes(case: &Case) -> usize {
+    let bytes = |step: &crate::Step| match &step.action {
         crate::Action::Module { source: Source::Binary(bytes), .. } => bytes.len(),
         _ => 0,
-    }
+    };
+    case.steps.iter().map(bytes).sum()
 }
 
 /// Whether the step is a repeated call.

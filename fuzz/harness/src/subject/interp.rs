@@ -110,6 +110,8 @@ pub(crate) struct Garbage {
     pub(crate) live: u64,
     /// Instructions executed.
     pub(crate) instructions: u64,
+    /// Bytes allocated, by the interpreter's size formula.
+    pub(crate) bytes: u64,
 }
 
 /// Objects and their bytes, at most, that are looked at for cycles.
@@ -125,6 +127,7 @@ pub(crate) fn garbage(case: &Case) -> Option<Garbage> {
     }
     Some(Garbage {
         cyclic: interp.left_cyclic?,
+        bytes: interp.store.stats().peak_bytes,
         live: observation.live_objects?,
         instructions: observation.counters.instructions,
     })

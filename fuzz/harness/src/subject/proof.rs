@@ -22,6 +22,10 @@ impl Proof {
     }
 }
 
+/// What no engine passes.
+pub(crate) const FALSE: &str = r#"(module (func (export "f") (param i32) (result i64) (i64.extend_i32_s (local.get 0))))
+    (assert_return (invoke "f" (i32.const -7)) (i64.const 7))"#;
+
 /// What every engine runs.
 const PLAIN: &str = r#"(module (func (export "f") (param i32) (result i64) (i64.extend_i32_s (local.get 0))))
     (assert_return (invoke "f" (i32.const -7)) (i64.const -7))"#;
