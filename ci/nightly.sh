@@ -14,3 +14,4 @@ ci/measure-collectors.sh --quick --repeat 1 --out target/nightly-collectors
 ci/fuzz-smoke.sh 600 32
 ci/fibers-asan.sh
 ci/rediscover.sh
+ci/check.sh peer
