@@ -50,7 +50,7 @@ once() {
     mv "$folder.part" "$folder"
 }
 
-greet() { printf '%s: ' "$1"; echo '{"op":"hello","version":1}' | "$peers/bin/$1"; }
+greet() { printf '%s: ' "$1"; echo '{"id":1,"op":"hello","version":1}' | "$peers/bin/$1"; }
 
 install() {
     case $1 in

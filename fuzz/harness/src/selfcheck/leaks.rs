@@ -36,7 +36,7 @@ pub(super) const FUEL: u64 = 2 * INSTRUCTIONS;
 /// what an engine leaks leaves no room for the rest.
 pub(super) fn choose(case: &Case) -> Option<Repeated> {
     let bytes = bytes(case);
-    if bytes % ONE_IN != 0 {
+    if !bytes.is_multiple_of(ONE_IN) {
         return None;
     }
     let is_call = |step: &&crate::Step| matches!(step.action, crate::Action::Invoke { .. });

@@ -91,7 +91,7 @@ pub fn for_peers(case: &Case, garbage: u32) -> Result<(Case, Vec<LeftOut>), Left
     let Exported { mut case, dropped, .. } = export(case, garbage)?;
     case.schedule.collect_every.get_or_insert(COLLECT_EVERY);
     // In half of the cases engines that can are asked to collect behind each call as well.
-    if leaks::bytes(&case) / 2 % 2 == 0 {
+    if (leaks::bytes(&case) / 2).is_multiple_of(2) {
         let collect = Step { action: Action::Collect, expect: crate::case::Expect::Success, line: 0 };
         let is_call = |step: &Step| matches!(step.action, Action::Invoke { .. });
         let steps = case.steps.into_iter();

@@ -218,14 +218,14 @@ impl<'c> Plan<'c> {
         if self.instances.len() != 1 {
             return;
         }
-        let calls = self.steps.iter().filter_map(|step| match step {
+        let mut calls = self.steps.iter().filter_map(|step| match step {
             Planned::Call { instance, module, call, args } => match &self.parts[*module].calls[*call].1 {
                 Call::Invoke { field, made } => Some((instance, *module, field, made, args)),
                 _ => None,
             },
             _ => None,
         });
-        let Some((instance, module, field, made, args)) = calls.skip(which).next() else { return };
+        let Some((instance, module, field, made, args)) = calls.nth(which) else { return };
         let call = Call::Repeat { field: field.clone(), made: made.clone() };
         let (instance, mut args) = (instance.clone(), args.clone());
         args.push(Value::I32(times.cast_signed()));
