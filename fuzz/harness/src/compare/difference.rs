@@ -95,7 +95,14 @@ pub(super) fn pair(case: &Case, reference: Side<'_>, subject: Side<'_>, first: b
             pair.discards.push(DiscardKind::HeapLimit);
             continue;
         }
-        let difference = match outcomes(x, y) {
+        // A peer that shows nothing of an exception says only that there is one.
+        let hidden = |side: Side<'_>, outcome: &Outcome| {
+            !side.observation.permits.is_empty()
+                && matches!(outcome, Outcome::Thrown { graph } if graph.nodes.is_empty())
+        };
+        let thrown = |outcome: &Outcome| matches!(outcome, Outcome::Thrown { .. });
+        let same_exception = thrown(x) && thrown(y) && (hidden(reference, x) || hidden(subject, y));
+        let difference = match outcomes(x, y).filter(|_| !same_exception) {
             None if limited && *y != Outcome::Exhausted(Resource::GcHeap) => {
                 Some((FindingKind::LimitNotKept, "the heap did not run out".to_owned()))
             }
@@ -264,12 +271,6 @@ fn outcomes(x: &Outcome, y: &Outcome) -> Option<(FindingKind, String)> {
                 }
             }
             graphs(g, h).map(|what| (FindingKind::GraphMismatch, what))
-        }
-        // Who shows nothing of an exception says only that there is one.
-        (Outcome::Thrown { graph: g }, Outcome::Thrown { graph: h })
-            if g.nodes.is_empty() != h.nodes.is_empty() =>
-        {
-            None
         }
         (Outcome::Thrown { graph: g }, Outcome::Thrown { graph: h }) => {
             graphs(g, h).map(|what| (FindingKind::GraphMismatch, format!("exception: {what}")))
