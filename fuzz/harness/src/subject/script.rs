@@ -124,6 +124,7 @@ pub(super) fn run<E: Executor>(executor: &mut E, case: &Case) -> Observation {
     if crashed {
         return observation;
     }
+    let mut counters = None;
     if case.schedule.observe_state {
         let mut seen = Observation::default();
         let outcome = caught(|| match script.observe(executor, &mut seen) {
@@ -136,6 +137,8 @@ pub(super) fn run<E: Executor>(executor: &mut E, case: &Case) -> Observation {
             crash_after(&mut observation, outcome);
         }
     } else {
+        // That the objects are counted is no work of the case's.
+        counters = Some(executor.counters());
         let mut live = None;
         let outcome = caught(|| match executor.live() {
             Ok(objects) => {
@@ -150,7 +153,7 @@ pub(super) fn run<E: Executor>(executor: &mut E, case: &Case) -> Observation {
         }
     }
     observation.trace = executor.trace();
-    observation.counters = executor.counters();
+    observation.counters = counters.unwrap_or_else(|| executor.counters());
     observation
 }
 
