@@ -13,5 +13,11 @@ cargo bench --locked -p assay-interp-benches -- --quiet
 ci/measure-collectors.sh --quick --repeat 1 --out target/nightly-collectors
 ci/fuzz-smoke.sh 600 32
 ci/fibers-asan.sh
+ci/install-peers.sh node bun wasmtime
+for peer in node bun wasmtime; do python3 fuzz/adapters/test_adapters.py "target/peers/bin/$peer"; done
+# The newest of other engines against the interpreter: what is found there is news.
+cargo run --locked --release --quiet -- fuzz --time 60m --out target/nightly-peers --subject interp \
+    --subject proc:target/peers/bin/wasmtime --subject 'proc:target/peers/bin/node --expose-gc --stress-compaction' \
+    --subject proc:target/peers/bin/bun
 ci/rediscover.sh
 ci/check.sh peer
