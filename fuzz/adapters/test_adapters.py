@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Tests of an adapter (docs/protocol.md), whichever engine stands behind it.
+"""Tests of an adapter (fuzz/adapters/protocol.md), whichever engine stands behind it.
 
     python3 fuzz/adapters/test_adapters.py target/peers/bin/node [ENGINE FLAGS…]
 

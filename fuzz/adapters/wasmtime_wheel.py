@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Adapter (docs/protocol.md) for Wasmtime as the PyPI package `wasmtime` ships it, 27.0.2 to 50.0.1.
+"""Adapter (fuzz/adapters/protocol.md) for Wasmtime as the PyPI package `wasmtime` ships it, 27.0.2 to 50.0.1.
 
 It calls libwasmtime's C API through the wheel's own ctypes bindings, whose structures fit the library beside them. The
 wheel's classes are of no use here: they fail on signatures that mention GC types. So no type of an export is ever asked
@@ -396,7 +396,7 @@ class Adapter:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Adapter for the PyPI package wasmtime (docs/protocol.md).")
+    parser = argparse.ArgumentParser(description="Adapter for the PyPI package wasmtime (fuzz/adapters/protocol.md).")
     parser.add_argument("--collector", choices=["auto", "drc", "null", "copying"], default="auto")
     parser.add_argument("--opt", choices=["none", "speed"])
     parser.add_argument(

@@ -26,7 +26,7 @@ use exit::Exit;
 /// `wasmtime:drc|copying|null|*[,OPTION…]` too.
 ///
 /// Other engines are subjects too: `cmd:PROGRAM {}` (any program that runs .wast files), `js:SHELL FLAGS` (node, deno, bun, d8, jsc, …),
-/// `proc:ADAPTER` (a program that speaks docs/protocol.md), `peer:NAME` (see `assay peers list`). All subjects then run
+/// `proc:ADAPTER` (a program that speaks fuzz/adapters/protocol.md), `peer:NAME` (see `assay peers list`). All subjects then run
 /// self-checking forms of the cases.
 #[derive(Parser)]
 #[command(name = "assay", version, max_term_width = 110, after_help = EXAMPLES)]

@@ -1,4 +1,4 @@
-//! A subject behind an adapter: a program that speaks the protocol of `docs/protocol.md`.
+//! A subject behind an adapter: a program that speaks the protocol of `fuzz/adapters/protocol.md`.
 //!
 //! It runs plain cases: modules that import nothing of the harness, calls with numbers, no observed state. What is not plain
 //! is `Unsupported`; [`selfcheck`](crate::selfcheck) makes plain cases of all others.

@@ -1,7 +1,7 @@
 //! Other people's engines as subjects.
 //!
 //! ```text
-//! case ─ selfcheck::for_peers ─ plain case ┬─ adapter (proc:, js:): a process that speaks docs/protocol.md, one call at a time
+//! case ─ selfcheck::for_peers ─ plain case ┬─ adapter (proc:, js:): a process that speaks fuzz/adapters/protocol.md, one call at a time
 //!                                          └─ command (cmd:): a program that runs .wast, the interpreter's values expected
 //! ```
 //! A **plain** case imports nothing of the harness and passes numbers only, so that any engine can run it. `preset` names engines and

@@ -1,4 +1,4 @@
-//! What an adapter is asked and what it answers: `docs/protocol.md`, as types. One JSON object a line.
+//! What an adapter is asked and what it answers: `fuzz/adapters/protocol.md`, as types. One JSON object a line.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ pub const VERSION: u32 = 1;
 /// A request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "lowercase")]
-#[expect(missing_docs, reason = "docs/protocol.md says what they are")]
+#[expect(missing_docs, reason = "fuzz/adapters/protocol.md says what they are")]
 pub enum Request {
     Hello { version: u32 },
     Case,
@@ -24,7 +24,7 @@ pub enum Request {
 
 /// A request under its number, which its reply bears too.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "docs/protocol.md says what they are")]
+#[expect(missing_docs, reason = "fuzz/adapters/protocol.md says what they are")]
 pub struct Numbered {
     pub id: u64,
     #[serde(flatten)]
@@ -88,7 +88,7 @@ impl Number {
 /// A reply: which of its parts are there depends on the request and on how it went.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-#[expect(missing_docs, reason = "docs/protocol.md says what they are")]
+#[expect(missing_docs, reason = "fuzz/adapters/protocol.md says what they are")]
 pub struct Reply {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<u64>,
