@@ -31,7 +31,7 @@ pub enum ErrorKind {
 enum Kind {
     Io { path: PathBuf, source: std::io::Error },
     EmptySuite { path: PathBuf },
-    Filter { given: String, source: globset::Error },
+    Filter { given: String, source: glob::PatternError },
     EmptyFilter { given: Vec<String> },
     Subject { given: String, why: String },
     Report { format: &'static str, why: String },
@@ -58,7 +58,7 @@ impl Error {
         Error { kind: Kind::EmptySuite { path: path.to_owned() } }
     }
 
-    pub(crate) fn filter(given: &str, source: globset::Error) -> Error {
+    pub(crate) fn filter(given: &str, source: glob::PatternError) -> Error {
         Error { kind: Kind::Filter { given: given.to_owned(), source } }
     }
 

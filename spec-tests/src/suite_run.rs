@@ -10,7 +10,7 @@ use std::thread;
 
 use assay_harness::observe::Counters;
 use assay_harness::{Case, Features, Subject, subject};
-use globset::Glob;
+use glob::Pattern;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
@@ -152,9 +152,9 @@ pub fn filter(files: Vec<TestFile>, filters: &[String]) -> Result<Vec<TestFile>,
     }
     let mut globs = Vec::new();
     for filter in filters {
-        globs.push(Glob::new(filter).map_err(|e| Error::filter(filter, e))?.compile_matcher());
+        globs.push(Pattern::new(filter).map_err(|e| Error::filter(filter, e))?);
     }
-    let keep = |file: &TestFile| globs.iter().any(|glob| glob.is_match(file.label()));
+    let keep = |file: &TestFile| globs.iter().any(|glob| glob.matches(&file.label()));
     let kept: Vec<TestFile> = files.into_iter().filter(keep).collect();
     if kept.is_empty() { Err(Error::empty_filter(filters)) } else { Ok(kept) }
 }

@@ -84,8 +84,8 @@ fn stress_modes_and_schedules_go_together() {
 /// Twice on one subject, whose second store reuses the engine, and once on a new one.
 #[test]
 fn the_same_schedule_replays_exactly() {
-    for generator in generate::registry() {
-        for seed in 0..24 {
+    let replay = |seed: u64| {
+        for generator in generate::registry() {
             let case = generate::from_seed(generator.name, seed).expect("a case");
             for (first, second) in collecting("").iter_mut().zip(&mut collecting("")) {
                 let runs: Vec<Observation> =
@@ -97,7 +97,11 @@ fn the_same_schedule_replays_exactly() {
                 }
             }
         }
-    }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| (0..12).for_each(replay));
+        (12..24).for_each(replay);
+    });
 }
 
 /// Collections cannot be observed, whatever the schedule.
