@@ -2,7 +2,7 @@
 //!
 //! Reading order: `types` (the type graph), `parts` (globals, tables, segments), `walkers` (checksums), `makers` (functions
 //! that every program has), `throws`, `tails`, `references`, `convert`, `construct`, `outside` and `numeric` (expressions), `knots` (cycles), `workloads` (loops that are
-//! hard on collectors), `statements` (entry functions), `script` (the case), `limits` (its heap limit), `emit` (bytes).
+//! hard on collectors), `statements` (entry functions), `script` (the case), `limits` (its heap limit), `prune` (what nothing calls goes), `emit` (bytes).
 //!
 //! Invariant: modules are valid by construction, end within the fuel of the schedule, and trap only where a statement
 //! says so, as the last thing of an entry function.
@@ -28,6 +28,7 @@ mod numeric;
 mod outside;
 mod parts;
 mod program;
+mod prune;
 mod references;
 mod script;
 pub(in crate::generate) use script::step;
@@ -41,18 +42,23 @@ mod workloads;
 /// Collections that one call of an entry function forces, at most (an estimate).
 const COLLECTION_LIMIT: usize = 14;
 
+/// One program in so many is large: more types, deep checksums and longer entry functions.
+const LARGE_ODDS: usize = 6;
+
 /// What the bytes do not say.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Statements out of a hundred that throw and catch, beside the usual ones.
     pub catch: usize,
+    /// Whether functions that nothing calls stay, so that programs can be compared function by function.
+    pub keeps_uncalled: bool,
     /// What programs may use.
     pub within: Features,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { catch: 0, within: Features::OF_PROGRAMS }
+        Options { catch: 0, keeps_uncalled: false, within: Features::OF_PROGRAMS }
     }
 }
 
@@ -71,7 +77,8 @@ pub fn within(input: &mut Unstructured<'_>, features: Features) -> Case {
 pub fn of(input: &Input, options: &Options) -> Case {
     let mut choices = Choices::of_sections(input).within(options.within);
     choices.enter(Section::Types);
-    let types = types::Types::generate(&mut choices);
+    let small = !choices.chance(1, LARGE_ODDS);
+    let types = types::Types::generate(&mut choices, small);
     choices.enter(Section::Script);
     let fibers = choices.chance(1, 4);
     let mut generator = Generator {
@@ -82,6 +89,7 @@ pub fn of(input: &Input, options: &Options) -> Case {
         leaf_nesting: 0,
         held: 0,
         fibers,
+        small,
         options,
     };
     generator.c.enter(Section::Parts);
@@ -106,6 +114,9 @@ pub fn of(input: &Input, options: &Options) -> Case {
     let (schedule, calls) = generator.script();
     generator.c.enter(Section::Limits);
     let limits = if fibers { None } else { generator.limits(calls.len()) };
+    if !options.keeps_uncalled {
+        generator.p.prune();
+    }
     let module = emit::encode(&mut generator.p);
     let case = script::case(schedule, module, calls);
     match limits {
@@ -127,6 +138,8 @@ struct Generator<'a, 'u> {
     held: usize,
     /// Whether the case's last calls are fibers.
     fibers: bool,
+    /// Whether the program is small: compiling is most of what a case costs.
+    small: bool,
     options: &'a Options,
 }
 

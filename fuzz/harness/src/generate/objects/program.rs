@@ -166,6 +166,8 @@ pub(super) struct Program {
     pub(super) callbacks: Vec<u32>,
     /// Items of table 0, slot by slot.
     pub(super) table_functions: Vec<u32>,
+    /// Functions that code calls by their slots.
+    pub(super) by_slot: Vec<u32>,
     /// Functions without parameters that return one reference.
     pub(super) fresh: Vec<u32>,
     /// `(i32) -> (ref null $node)`, `(ref null $node) -> i64` and `(ref null $node) -> (ref null $node)`.

@@ -3,14 +3,20 @@
 use wasm_encoder::{AbstractHeapType as Abstract, BlockType, HeapType, RefType, StorageType, ValType};
 
 use super::Generator;
+use super::body::Cost;
 use super::numeric::at;
-use super::program::{Entry, FUNCTIONS, KEEP, LOG_F32, LOG_F64, LOG_I32, LOG_I64, LOG_REF, OBJECTS, WAIT};
+use super::program::{
+    Entry, FUNCTIONS, GC, KEEP, LOG_F32, LOG_F64, LOG_I32, LOG_I64, LOG_REF, OBJECTS, WAIT,
+};
 use super::references::HELD;
 use super::types::{ANYREF, EXNREF, EXTERNREF, heap, non_null, nullable};
 use crate::generate::input::{STATEMENTS, Section};
 
-/// Code bytes of all entry functions together, about; compilation is most of a case's time.
+/// Code bytes of all entry functions together, about, of a large program and of a small one.
 const ENTRIES_LIMIT: usize = 560;
+const SMALL_ENTRIES_LIMIT: usize = 150;
+/// Statements of an entry function, at least: its anchors alone can be as long as it should be.
+const LEAST_STATEMENTS: usize = 2;
 /// Estimated bytes of code that a call of an entry function executes, at most.
 const WORK_LIMIT: usize = 60_000;
 
@@ -78,7 +84,8 @@ impl Generator<'_, '_> {
     /// Defines the entry functions.
     pub(super) fn entries(&mut self) {
         let node = nullable(HeapType::Concrete(self.p.types.node));
-        let count = self.c.range(1, 3);
+        let (limit, most) = if self.small { (SMALL_ENTRIES_LIMIT, 2) } else { (ENTRIES_LIMIT, 3) };
+        let count = self.c.range(1, most);
         for index in 0..count {
             self.c.enter(Section::Entry(index));
             let mut params = Vec::new();
@@ -105,7 +112,7 @@ impl Generator<'_, '_> {
                 ]));
             }
             let function = self.p.declare(&params, &results);
-            self.define(function, ENTRIES_LIMIT / count, |g| g.entry(index, &results));
+            self.define(function, limit / count, |g| g.entry(index, &results));
             self.p.entries.push(Entry { name: format!("f{index}"), function });
         }
         self.c.enter(Section::Script);
@@ -115,7 +122,10 @@ impl Generator<'_, '_> {
     fn entry(&mut self, index: usize, results: &[ValType]) {
         self.sum = self.f.scratch(ValType::I64);
         let types = &self.p.types;
-        let mut anchors = vec![types.node, types.any_array];
+        let mut anchors = vec![types.node];
+        if !self.small {
+            anchors.push(types.any_array);
+        }
         anchors.push(if self.c.chance(3, 4) {
             self.c.pick(&self.p.types.structs)
         } else {
@@ -139,11 +149,15 @@ impl Generator<'_, '_> {
         }
         self.knot();
         let mut count = 0;
-        while count < STATEMENTS && self.f.room() && self.f.cost().work < WORK_LIMIT {
+        while count < STATEMENTS
+            && (count < LEAST_STATEMENTS || self.f.room() && self.f.cost().work < WORK_LIMIT)
+        {
             self.c.enter(Section::Statement(index, count));
             // Turns that are said anew, so that a statement means the same behind others.
             self.held = self.c.below(HELD.len() + 2);
-            if self.c.chance(1, 2) {
+            if self.small && count == 0 {
+                self.held_alone();
+            } else if self.c.chance(1, 2) {
                 self.held();
             } else {
                 self.statement(2);
@@ -189,6 +203,27 @@ impl Generator<'_, '_> {
         self.f.op().i64_mul();
         self.f.op().i64_add();
         self.f.op().local_set(self.sum);
+    }
+
+    /// A new object that nothing but the frame holds during a full collection, and a reading of it. A small program has few statements, and
+    /// without this one some would not have that at all.
+    fn held_alone(&mut self) {
+        let types = &self.p.types;
+        let readable: Vec<u32> =
+            types.structs.iter().chain(&types.arrays).copied().filter(|ty| types.has_number(*ty)).collect();
+        let ty = self.c.pick(&readable);
+        let want = non_null(HeapType::Concrete(ty));
+        let producer =
+            self.c.pick(&[super::references::Producer::Maker, super::references::Producer::Construct]);
+        self.produce(producer, want, 2);
+        if self.c.chance(1, 2) {
+            self.call(self.p.churn);
+        } else {
+            self.f.op().call(GC);
+            self.f.spend(Cost { work: 10, collections: 1 });
+        }
+        self.read(ty, want);
+        self.fold();
     }
 
     /// The next producer in turn, a collection while its result lies on the stack, and a reading of it.

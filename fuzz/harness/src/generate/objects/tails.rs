@@ -114,7 +114,11 @@ impl Generator<'_, '_> {
     fn tail_call(&mut self, function: u32) {
         let ty = self.p.function(function).ty;
         let slot = self.p.table_functions.iter().position(|known| *known == function);
-        match (slot, self.c.below(3)) {
+        let by = self.c.below(3);
+        if slot.is_some() && by == 0 {
+            self.p.by_slot.push(function);
+        }
+        match (slot, by) {
             (Some(slot), 0) => self.f.op().i32_const(slot as i32).return_call_indirect(FUNCTIONS, ty),
             (Some(_), 1) => self.f.op().ref_func(function).return_call_ref(ty),
             _ => self.f.op().return_call(function),

@@ -100,17 +100,18 @@ fn permitted(c: &Choices<'_, '_>, storage: StorageType) -> StorageType {
 }
 
 impl Types {
-    pub(super) fn generate(c: &mut Choices<'_, '_>) -> Types {
+    pub(super) fn generate(c: &mut Choices<'_, '_>, small: bool) -> Types {
         let mut types = Types::default();
-        let groups = c.range(1, 4);
+        let groups = c.range(1, if small { 2 } else { 4 });
         let mut plans: Vec<Vec<Plan>> = vec![Vec::new(); groups];
         plans[0] = vec![Plan::Node, Plan::Callback, Plan::AnyArray, Plan::NodeArray];
         for plan in [Plan::DataArray, Plan::Struct] {
             let group = c.below(groups);
             plans[group].push(plan);
         }
-        // Mostly few types, since each costs a walker; deep chains now and then.
-        for _ in 0..c.weighted(&[(3, 0), (4, 1), (4, 2), (1, 3), (1, 6)]) {
+        // Mostly few types, since each costs a walker in a large program; deep chains now and then.
+        let most = if small { 3 } else { 6 };
+        for _ in 0..c.weighted(&[(3, 0), (4, 1), (4, 2), (1, 3), (1, 6)]).min(most) {
             let group = c.below(groups);
             plans[group].push(c.weighted(&[(3, Plan::Struct), (2, Plan::Array)]));
         }
@@ -425,6 +426,16 @@ impl Types {
             Shape::Array(field) => *field,
             _ => unreachable!("only called for arrays"),
         }
+    }
+
+    /// Whether it is an array, which has a length, or a struct with a field that is no reference.
+    pub(super) fn has_number(&self, index: u32) -> bool {
+        !self.is_struct(index) || self.first_number(index).is_some()
+    }
+
+    /// The first field of a struct that is no reference.
+    pub(super) fn first_number(&self, index: u32) -> Option<usize> {
+        self.fields(index).iter().position(|field| !matches!(field.element_type.unpack(), ValType::Ref(_)))
     }
 
     pub(super) fn is_struct(&self, index: u32) -> bool {

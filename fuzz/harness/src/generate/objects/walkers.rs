@@ -1,4 +1,5 @@
-//! Functions that read graphs back: one walker per struct and array type, and a dispatcher over anyref.
+//! Functions that read graphs back: one walker per struct and array type, and a dispatcher over anyref. A small program has a dispatcher
+//! alone, which looks no further than an object's first number; what it reaches is seen in results, globals and tables.
 //!
 //! A walker folds scalar fields, null-ness, i31 values, lengths and what the references reach into an i64. All share a
 //! budget of visits in a global, so cycles end.
@@ -26,7 +27,10 @@ impl Generator<'_, '_> {
         if exceptions {
             self.p.unthrow = self.p.declare(&[ValType::Ref(EXNREF)], &[ValType::I64]);
         }
-        let types: Vec<u32> = self.p.types.structs.iter().chain(&self.p.types.arrays).copied().collect();
+        let mut types: Vec<u32> = self.p.types.structs.iter().chain(&self.p.types.arrays).copied().collect();
+        if self.small {
+            types.clear();
+        }
         for &ty in &types {
             let param = ValType::Ref(non_null(HeapType::Concrete(ty)));
             let function = self.p.declare(&[param], &[ValType::I64]);
@@ -49,11 +53,15 @@ impl Generator<'_, '_> {
         if exceptions {
             self.p.function_mut(unthrow).cost = Cost { work: 60 * VISITS as usize, collections: 0 };
         }
-        self.p.function_mut(walk).cost = Cost { work: 80 * VISITS as usize, collections: 0 };
+        let visits = if self.small { 1 } else { VISITS as usize };
+        self.p.function_mut(walk).cost = Cost { work: 80 * visits, collections: 0 };
     }
 
     /// `(anyref) -> i64`: finds the most derived type by casts, subtypes first.
     fn dispatcher(&mut self) {
+        if self.small {
+            return self.glance();
+        }
         self.f.op().global_get(BUDGET);
         self.f.op().i32_eqz();
         self.if_(BlockType::Empty);
@@ -67,41 +75,98 @@ impl Generator<'_, '_> {
         let mut order = self.p.walkers.clone();
         order.reverse();
         for (ty, function) in order {
-            let target = non_null(self.aliased(HeapType::Concrete(ty)));
-            match self.c.below(3) {
-                0 => {
-                    self.block(BlockType::Result(ValType::Ref(ANYREF)));
-                    self.f.op().local_get(0);
-                    self.f.op().br_on_cast_fail(0, ANYREF, target);
-                    self.f.op().call(function);
-                    self.f.op().return_();
-                    self.end();
-                    self.f.op().drop();
-                }
-                1 => {
-                    self.block(BlockType::Empty);
-                    self.block(BlockType::Result(ValType::Ref(target)));
-                    self.f.op().local_get(0);
-                    self.f.op().br_on_cast(0, ANYREF, target);
-                    self.f.op().drop();
-                    self.f.op().br(1);
-                    self.end();
-                    self.f.op().call(function);
-                    self.f.op().return_();
-                    self.end();
-                }
-                _ => {
-                    self.f.op().local_get(0);
-                    self.f.op().ref_test_non_null(target.heap_type);
-                    self.if_(BlockType::Empty);
-                    self.f.op().local_get(0);
-                    self.f.op().ref_cast_non_null(target.heap_type);
-                    self.f.op().call(function);
-                    self.f.op().return_();
-                    self.end();
-                }
+            self.case_of(ty, |g| {
+                g.f.op().call(function);
+            });
+        }
+        self.neither();
+    }
+
+    /// The same without walkers: some types, and the first number of an object.
+    fn glance(&mut self) {
+        let types = &self.p.types;
+        let mut order = vec![types.node, self.c.pick(&types.structs), self.c.pick(&types.arrays)];
+        order.sort_unstable();
+        order.dedup();
+        for ty in order.into_iter().rev() {
+            self.case_of(ty, |g| g.first_number(ty));
+        }
+        self.neither();
+    }
+
+    /// Takes a reference to an object of type `ty`, or null, and leaves an i64: what `first_number` leaves of it.
+    pub(super) fn read(&mut self, ty: u32, have: RefType) {
+        if !have.nullable {
+            return self.first_number(ty);
+        }
+        let local = self.f.scratch(ValType::Ref(have));
+        self.f.op().local_tee(local).ref_is_null();
+        self.if_(BlockType::Result(ValType::I64));
+        self.f.op().i64_const(-5);
+        self.else_();
+        self.f.op().local_get(local).ref_as_non_null();
+        self.first_number(ty);
+        self.end();
+    }
+
+    /// Takes an object of type `ty` and leaves an i64: an array's length, the first number of a struct, else nothing of it.
+    fn first_number(&mut self, ty: u32) {
+        if !self.p.types.is_struct(ty) {
+            self.f.op().array_len().i64_extend_i32_u();
+            return;
+        }
+        match self.p.types.first_number(ty) {
+            Some(field) => {
+                let storage = self.p.types.fields(ty)[field].element_type;
+                self.struct_get(ty, field as u32);
+                self.as_i64(storage);
+            }
+            None => {
+                self.f.op().drop().i64_const(i64::from(ty) + 1);
             }
         }
+    }
+
+    /// Returns what `emit` leaves for the parameter, an anyref, if it is of type `ty`.
+    fn case_of(&mut self, ty: u32, emit: impl FnOnce(&mut Self)) {
+        let target = non_null(self.aliased(HeapType::Concrete(ty)));
+        match self.c.below(3) {
+            0 => {
+                self.block(BlockType::Result(ValType::Ref(ANYREF)));
+                self.f.op().local_get(0);
+                self.f.op().br_on_cast_fail(0, ANYREF, target);
+                emit(self);
+                self.f.op().return_();
+                self.end();
+                self.f.op().drop();
+            }
+            1 => {
+                self.block(BlockType::Empty);
+                self.block(BlockType::Result(ValType::Ref(target)));
+                self.f.op().local_get(0);
+                self.f.op().br_on_cast(0, ANYREF, target);
+                self.f.op().drop();
+                self.f.op().br(1);
+                self.end();
+                emit(self);
+                self.f.op().return_();
+                self.end();
+            }
+            _ => {
+                self.f.op().local_get(0);
+                self.f.op().ref_test_non_null(target.heap_type);
+                self.if_(BlockType::Empty);
+                self.f.op().local_get(0);
+                self.f.op().ref_cast_non_null(target.heap_type);
+                emit(self);
+                self.f.op().return_();
+                self.end();
+            }
+        }
+    }
+
+    /// Leaves an i64 for the parameter where it is no object that was asked for: an i31's value, else whether it is null.
+    fn neither(&mut self) {
         let signed = self.c.chance(1, 2);
         self.block(BlockType::Result(ValType::Ref(ANYREF)));
         self.f.op().local_get(0);
@@ -243,6 +308,9 @@ impl Generator<'_, '_> {
         if self.p.types.top(have.heap_type) == Top::Func {
             return self.consume_function(have);
         }
+        if let (HeapType::Concrete(ty), true) = (have.heap_type, self.small && self.c.chance(3, 4)) {
+            return self.read(ty, have);
+        }
         let local = self.f.scratch(ValType::Ref(RefType { nullable: true, ..have }));
         match self.c.below(4) {
             // Which types it has, then its content.
@@ -287,6 +355,9 @@ impl Generator<'_, '_> {
     }
 
     fn renew_budget(&mut self) {
+        if self.small {
+            return;
+        }
         self.f.op().i32_const(VISITS);
         self.f.op().global_set(BUDGET);
     }

@@ -71,12 +71,13 @@ struct Old {
 }
 
 impl Generator<'_, '_> {
-    /// Defines the workloads of the program: one or two kinds.
+    /// Defines the workloads of the program: one or two kinds, few of a small one.
     pub(super) fn workloads(&mut self) {
         self.define_peek();
         self.define_ring();
         let mut chosen: Vec<Workload> = Vec::new();
-        for _ in 0..self.c.weighted(&[(4, 1), (3, 2)]) {
+        let count = self.c.weighted(if self.small { &[(2, 0), (1, 1)] } else { &[(4, 1), (3, 2)] });
+        for _ in 0..count {
             let (kind, name) = self.c.weighted(WORKLOADS);
             if chosen.contains(&kind) {
                 continue;
