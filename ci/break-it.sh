@@ -15,14 +15,28 @@ mkdir -p "$scratch"
 if [ ! -d "$scratch/target" ] && [ -d "$root/target/release" ]; then
     mkdir -p "$scratch/target" && cp -a "$root/target/release" "$scratch/target/"
 fi
+# restore TREE: makes it what the root is. Only what differs is written, and so has a new time stamp: cargo builds again what the fault before
+# was in, and nothing else.
+restore() {
+    mkdir -p "$1"
+    (cd "$root" && git ls-files -z) | while IFS= read -r -d '' file; do
+        if [ -f "$root/$file" ] && ! cmp -s "$root/$file" "$1/$file"; then
+            mkdir -p "$(dirname "$1/$file")"
+            cp "$root/$file" "$1/$file"
+        fi
+    done
+    # What a fault has added.
+    (cd "$1" && find . -type f -printf '%P\0') | while IFS= read -r -d '' file; do
+        [ -f "$root/$file" ] || rm "$1/$file"
+    done
+}
 missed=0
 # Without a fault nothing may be found, else every fault would count as found.
 patches=("" "${patches[@]}")
 for patch in "${patches[@]}"; do
     name=$(basename "${patch:-unpatched}" .patch)
     tree=$scratch/tree
-    rm -rf "$tree" && mkdir -p "$tree"
-    git -C "$root" ls-files -z | (cd "$root" && tar --null -T - -cf - 2>/dev/null) | tar -xmf - -C "$tree"
+    restore "$tree"
     if [ -n "$patch" ] && ! (cd "$tree" && patch -p1 --quiet --no-backup-if-mismatch <"$patch"); then
         echo "$name: does not apply"; missed=1; continue
     fi
