@@ -130,7 +130,9 @@ impl Summary {
         for (total, fibers) in self.subject_fibers.iter_mut().zip(&report.fibers) {
             total.add(fibers);
         }
-        if report.discards.is_empty() && report.findings.is_empty() {
+        // The first subject is compared with no other.
+        let cut_short = report.compared.iter().skip(1).any(|compared| !compared.whole);
+        if !cut_short && report.findings.is_empty() {
             self.executed.merge(&report.reference.executed);
         }
         let totals = self.by_generator.entry(generator.to_owned()).or_default();
@@ -139,7 +141,7 @@ impl Summary {
         let shapes = &report.reference.cycle_shapes;
         totals.cyclic += u64::from(!shapes.is_empty());
         totals.shapes.extend(shapes);
-        totals.cut_short += u64::from(!report.discards.is_empty());
+        totals.cut_short += u64::from(cut_short);
         totals.trapped += u64::from(report.ends == Ends::Trapped);
         totals.returned += u64::from(report.ends == Ends::Returned);
         if report.ran {

@@ -231,9 +231,9 @@ pub(super) fn is_null_collector(name: &str) -> bool {
     collector_of(name).is_some_and(|constraints| !constraints.collects) || peers::is_null_collector(name)
 }
 
-/// Whether the subject runs a case under its heap limit. The interpreter does not: it never collects under way.
+/// Whether the subject runs a case under its heap limit. The interpreter does not, and no collector that never collects.
 pub(super) fn keeps_limits(name: &str) -> bool {
-    collector_of(name).is_some()
+    collector_of(name).is_some_and(|constraints| constraints.collects)
 }
 
 /// Whether the script says that the heap limit does not suffice for this step.

@@ -199,7 +199,9 @@ impl Subject for JitSubject {
             yields,
             barrier_slow: stress.barrier_slow,
         };
-        let most = schedule.gc_heap_max.unwrap_or(DEFAULT_GC_HEAP);
+        // A limit suffices for what is reachable. A collector that never collects would end nearly every limited case there.
+        let limit = schedule.gc_heap_max.filter(|_| self.collects);
+        let most = limit.unwrap_or(DEFAULT_GC_HEAP);
         // A limited heap must grow to its limit.
         let initial = (most / 4).min(INITIAL_GC_HEAP);
         let made =
