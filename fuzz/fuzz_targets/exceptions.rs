@@ -13,6 +13,7 @@ use assay_harness::Features;
 use assay_harness::generate::{input::Input, objects};
 use libfuzzer_sys::fuzz_target;
 
-const OPTIONS: objects::Options = objects::Options { catch: 50, within: Features::OF_PROGRAMS };
+const OPTIONS: objects::Options =
+    objects::Options { catch: 50, keeps_uncalled: false, within: Features::OF_PROGRAMS };
 
 fuzz_target!(|data: &[u8]| glue::examine(&objects::of(&Input::decode(data), &OPTIONS)));

@@ -10,7 +10,7 @@ use std::thread;
 
 use assay_harness::observe::Counters;
 use assay_harness::{Case, Features, Subject, subject};
-use glob::Pattern;
+use glob::{Pattern, PatternError};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
@@ -152,6 +152,13 @@ pub fn filter(files: Vec<TestFile>, filters: &[String]) -> Result<Vec<TestFile>,
     }
     let mut globs = Vec::new();
     for filter in filters {
+        // Taken literally they would quietly match nothing.
+        if let Some(pos) = filter.find(['{', '}']) {
+            return Err(Error::filter(
+                filter,
+                PatternError { pos, msg: "no alternatives in braces: give several filters" },
+            ));
+        }
         globs.push(Pattern::new(filter).map_err(|e| Error::filter(filter, e))?);
     }
     let keep = |file: &TestFile| globs.iter().any(|glob| glob.matches(&file.label()));

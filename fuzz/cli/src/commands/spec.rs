@@ -17,7 +17,7 @@ pub(crate) struct SpecArguments {
     /// with gc-stress on the files that mention a reference type].
     #[arg(long = "subject", value_name = "SUBJECT")]
     subjects: Vec<String>,
-    /// Only files whose DIR/NAME matches, e.g. 'core/gc/*'.
+    /// Only files whose DIR/NAME matches, e.g. 'core/gc/*'; again for more.
     #[arg(long = "filter", value_name = "GLOB")]
     filters: Vec<String>,
     /// A checkout's test folder instead of the embedded files.

@@ -32,6 +32,8 @@ pub(super) struct Body {
     pub(super) params: usize,
     /// Nesting depth of blocks, loops and ifs.
     pub(super) depth: usize,
+    /// Functions that the code calls by their slots.
+    pub(super) by_slot: Vec<u32>,
     /// Bytes of code after which only leaves are emitted.
     pub(super) limit: usize,
     /// Iterations of the loops around the current position, multiplied.

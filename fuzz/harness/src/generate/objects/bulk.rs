@@ -290,7 +290,7 @@ impl Generator<'_, '_> {
             }
             6 => {
                 let ty = self.p.function(self.p.fresh[0]).ty;
-                // Slot 0 holds a maker, which takes a parameter.
+                // No function of slot 0 has that type, whether the maker is called or not.
                 self.f.op().i32_const(0);
                 self.f.op().call_indirect(FUNCTIONS, ty);
             }

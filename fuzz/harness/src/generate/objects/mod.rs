@@ -2,7 +2,7 @@
 //!
 //! Reading order: `types` (the type graph), `parts` (globals, tables, segments), `walkers` (checksums), `makers` (functions
 //! that every program has), `throws`, `tails`, `references`, `convert`, `construct`, `outside` and `numeric` (expressions), `knots` (cycles), `workloads` (loops that are
-//! hard on collectors), `statements` (entry functions), `script` (the case), `limits` (its heap limit), `prune` (what nothing calls goes), `emit` (bytes).
+//! hard on collectors), `entries` and `statements` (entry functions), `script` (the case), `limits` (its heap limit), `prune` (what nothing calls goes), `emit` (bytes).
 //!
 //! Invariant: modules are valid by construction, end within the fuel of the schedule, and trap only where a statement
 //! says so, as the last thing of an entry function.
@@ -21,6 +21,7 @@ mod bulk;
 mod construct;
 mod convert;
 mod emit;
+mod entries;
 mod knots;
 mod limits;
 mod makers;
@@ -77,7 +78,8 @@ pub fn within(input: &mut Unstructured<'_>, features: Features) -> Case {
 pub fn of(input: &Input, options: &Options) -> Case {
     let mut choices = Choices::of_sections(input).within(options.within);
     choices.enter(Section::Types);
-    let small = !choices.chance(1, LARGE_ODDS);
+    // Statements that throw need more room than a small program has.
+    let small = !choices.chance(1, LARGE_ODDS) && options.catch == 0;
     let types = types::Types::generate(&mut choices, small);
     choices.enter(Section::Script);
     let fibers = choices.chance(1, 4);

@@ -13,7 +13,7 @@ impl Generator<'_, '_> {
         let slot = self.p.table_functions.iter().position(|known| *known == function);
         match (slot, self.c.below(3)) {
             (Some(slot), 0) => {
-                self.p.by_slot.push(function);
+                self.f.by_slot.push(function);
                 self.f.op().i32_const(slot as i32);
                 self.f.op().call_indirect(FUNCTIONS, ty);
             }

@@ -157,17 +157,15 @@ pub(super) struct Program {
     /// `() -> ()`: suspends the fiber; and `(i32) -> i32`: exhausts the call stack.
     pub(super) pause: u32,
     pub(super) deep: u32,
-    /// `(anyref) -> i64`: deep checksum.
+    /// `(anyref) -> i64`: deep checksum, or in a small program the first level.
     pub(super) walk: u32,
-    /// Per array and struct type, `(ref $type) -> i64`.
+    /// Per array and struct type of a large program, `(ref $type) -> i64`.
     pub(super) walkers: Vec<(u32, u32)>,
     pub(super) makers: Vec<Maker>,
     /// Functions of the callback type.
     pub(super) callbacks: Vec<u32>,
     /// Items of table 0, slot by slot.
     pub(super) table_functions: Vec<u32>,
-    /// Functions that code calls by their slots.
-    pub(super) by_slot: Vec<u32>,
     /// Functions without parameters that return one reference.
     pub(super) fresh: Vec<u32>,
     /// `(i32) -> (ref null $node)`, `(ref null $node) -> i64` and `(ref null $node) -> (ref null $node)`.

@@ -1,13 +1,14 @@
 //! Functions that nothing calls go: a program is compiled once for each kind of code, and compiling is most of what a case costs.
 //!
-//! What an entry function, a constant or a call through a slot names stays, and what that names. A slot of table 0 whose function
-//! goes holds another one: it is only ever asked for its type.
+//! What an entry function, a constant or a call through a slot names stays, and what that names; and where code takes functions out of
+//! table 0, those of the callback type, which it calls. A slot whose function goes holds another one: it is only ever asked for its
+//! type.
 
 use std::collections::BTreeMap;
 
 use wasmparser::{BinaryReader, Operator, OperatorsReader};
 
-use super::program::{Constant, IMPORTS, Items, Program};
+use super::program::{Constant, FUNCTIONS, IMPORTS, Items, Program};
 
 /// Opcodes before the index of a function.
 const CALL: u8 = 0x10;
@@ -19,7 +20,6 @@ impl Program {
     pub(super) fn prune(&mut self) {
         let imported = IMPORTS.len() as u32;
         let mut waiting: Vec<u32> = self.entries.iter().map(|entry| entry.function).collect();
-        waiting.extend(&self.by_slot);
         self.constants().for_each(|constant| waiting.extend(named(constant)));
         let mut alive = vec![false; self.functions.len()];
         while let Some(function) = waiting.pop() {
@@ -28,6 +28,10 @@ impl Program {
                 && let Some(body) = &self.functions[at as usize].body
             {
                 waiting.extend(named(&body.code));
+                waiting.extend(&body.by_slot);
+                if takes_functions(&body.code) {
+                    waiting.extend(&self.callbacks);
+                }
             }
         }
         let kept = (0..).zip(&alive).filter(|(_, alive)| **alive).map(|(at, _): (u32, _)| imported + at);
@@ -78,10 +82,17 @@ impl Program {
     }
 }
 
+/// Whether there is a `table.get` of table 0.
+fn takes_functions(code: &[u8]) -> bool {
+    let operators = OperatorsReader::new(BinaryReader::new(code, 0)).into_iter();
+    operators.flatten().any(|operator| matches!(operator, Operator::TableGet { table: FUNCTIONS }))
+}
+
 /// Instructions that name a function: the opcode, the function, and the bytes that they take.
 fn names(code: &[u8]) -> impl Iterator<Item = (u8, u32, std::ops::Range<usize>)> {
     let reader = OperatorsReader::new(BinaryReader::new(code, 0));
-    let mut operators = reader.into_iter_with_offsets().map_while(Result::ok).peekable();
+    let mut operators =
+        reader.into_iter_with_offsets().map(|entry| entry.expect("own code can be read")).peekable();
     std::iter::from_fn(move || {
         loop {
             let (operator, start) = operators.next()?;

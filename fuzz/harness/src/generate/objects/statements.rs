@@ -1,24 +1,13 @@
-//! Entry functions: statements over objects that live in locals, each followed into the function's sum.
+//! Statements of entry functions, over objects that live in locals, each followed into the function's sum.
 
 use wasm_encoder::{AbstractHeapType as Abstract, BlockType, HeapType, RefType, StorageType, ValType};
 
 use super::Generator;
-use super::body::Cost;
+use super::entries::WORK_LIMIT;
 use super::numeric::at;
-use super::program::{
-    Entry, FUNCTIONS, GC, KEEP, LOG_F32, LOG_F64, LOG_I32, LOG_I64, LOG_REF, OBJECTS, WAIT,
-};
+use super::program::{FUNCTIONS, KEEP, LOG_F32, LOG_F64, LOG_I32, LOG_I64, LOG_REF, OBJECTS, WAIT};
 use super::references::HELD;
-use super::types::{ANYREF, EXNREF, EXTERNREF, heap, non_null, nullable};
-use crate::generate::input::{STATEMENTS, Section};
-
-/// Code bytes of all entry functions together, about, of a large program and of a small one.
-const ENTRIES_LIMIT: usize = 560;
-const SMALL_ENTRIES_LIMIT: usize = 150;
-/// Statements of an entry function, at least: its anchors alone can be as long as it should be.
-const LEAST_STATEMENTS: usize = 2;
-/// Estimated bytes of code that a call of an entry function executes, at most.
-const WORK_LIMIT: usize = 60_000;
+use super::types::{ANYREF, EXNREF, heap, non_null, nullable};
 
 /// Kinds of statements.
 #[derive(Clone, Copy)]
@@ -81,121 +70,6 @@ const KINDS: &[(usize, Statement)] = &[
 ];
 
 impl Generator<'_, '_> {
-    /// Defines the entry functions.
-    pub(super) fn entries(&mut self) {
-        let node = nullable(HeapType::Concrete(self.p.types.node));
-        let (limit, most) = if self.small { (SMALL_ENTRIES_LIMIT, 2) } else { (ENTRIES_LIMIT, 3) };
-        let count = self.c.range(1, most);
-        for index in 0..count {
-            self.c.enter(Section::Entry(index));
-            let mut params = Vec::new();
-            for _ in 0..self.c.below(4) {
-                params.push(self.c.pick(&[
-                    ValType::I32,
-                    ValType::I64,
-                    ValType::F64,
-                    ValType::Ref(ANYREF),
-                    ValType::Ref(EXTERNREF),
-                    ValType::F32,
-                ]));
-            }
-            let mut results = vec![ValType::I64];
-            for _ in 0..self.c.below(3) {
-                let object = non_null(HeapType::Concrete(self.c.pick(&self.p.types.structs)));
-                results.push(self.c.pick(&[
-                    ValType::Ref(ANYREF),
-                    ValType::Ref(node),
-                    ValType::Ref(object),
-                    ValType::Ref(EXTERNREF),
-                    ValType::F64,
-                    ValType::I32,
-                ]));
-            }
-            let function = self.p.declare(&params, &results);
-            self.define(function, limit / count, |g| g.entry(index, &results));
-            self.p.entries.push(Entry { name: format!("f{index}"), function });
-        }
-        self.c.enter(Section::Script);
-    }
-
-    /// The body of entry function `index`.
-    fn entry(&mut self, index: usize, results: &[ValType]) {
-        self.sum = self.f.scratch(ValType::I64);
-        let types = &self.p.types;
-        let mut anchors = vec![types.node];
-        if !self.small {
-            anchors.push(types.any_array);
-        }
-        anchors.push(if self.c.chance(3, 4) {
-            self.c.pick(&self.p.types.structs)
-        } else {
-            self.c.pick(&self.p.types.arrays)
-        });
-        let anchors: Vec<(u32, RefType)> = anchors
-            .into_iter()
-            .map(|ty| {
-                let ty = non_null(HeapType::Concrete(ty));
-                (self.f.local(ValType::Ref(ty)), ty)
-            })
-            .collect();
-        for (local, ty) in anchors {
-            let producer =
-                self.c.pick(&[super::references::Producer::Maker, super::references::Producer::Construct]);
-            self.produce(producer, ty, 2);
-            self.f.set(local);
-        }
-        for ty in [nullable(heap(Abstract::Eq)), ANYREF] {
-            self.f.local(ValType::Ref(ty));
-        }
-        self.knot();
-        let mut count = 0;
-        while count < STATEMENTS
-            && (count < LEAST_STATEMENTS || self.f.room() && self.f.cost().work < WORK_LIMIT)
-        {
-            self.c.enter(Section::Statement(index, count));
-            // Turns that are said anew, so that a statement means the same behind others.
-            self.held = self.c.below(HELD.len() + 2);
-            if self.small && count == 0 {
-                self.held_alone();
-            } else if self.c.chance(1, 2) {
-                self.held();
-            } else {
-                self.statement(2);
-            }
-            count += 1;
-        }
-        self.c.enter(Section::Entry(index));
-        if self.c.chance(1, 12) {
-            self.f.op().local_get(self.sum);
-            self.f.op().call(LOG_I64);
-            self.trap();
-        }
-        // An exception that reaches the host.
-        if self.options.catch > 0 && !self.p.throwers.is_empty() && self.c.chance(1, 6) {
-            let thrower = self.c.pick(&self.p.throwers);
-            self.call(thrower);
-        }
-        // The comparison of the case ends there, so seldom.
-        if self.fibers && self.c.chance(1, 14) {
-            self.f.op().i32_const(0).call(self.p.deep).drop();
-        }
-        // What the anchors reach has survived whatever was collected since.
-        let anchor = self.f.params as u32 + 1;
-        self.f.op().local_get(anchor);
-        let ValType::Ref(ty) = self.f.locals[anchor as usize].ty else { return };
-        self.consume(ValType::Ref(ty));
-        self.fold();
-        self.f.op().local_get(self.sum);
-        for &result in &results[1..] {
-            match result {
-                ValType::Ref(want) if self.p.types.heap_subtype(want.heap_type, heap(Abstract::Any)) => {
-                    self.produce(super::references::Producer::Local, want, 2);
-                }
-                ty => self.value(ty, 2),
-            }
-        }
-    }
-
     /// Folds the i64 on the stack into the sum.
     pub(super) fn fold(&mut self) {
         self.f.op().local_get(self.sum);
@@ -205,29 +79,8 @@ impl Generator<'_, '_> {
         self.f.op().local_set(self.sum);
     }
 
-    /// A new object that nothing but the frame holds during a full collection, and a reading of it. A small program has few statements, and
-    /// without this one some would not have that at all.
-    fn held_alone(&mut self) {
-        let types = &self.p.types;
-        let readable: Vec<u32> =
-            types.structs.iter().chain(&types.arrays).copied().filter(|ty| types.has_number(*ty)).collect();
-        let ty = self.c.pick(&readable);
-        let want = non_null(HeapType::Concrete(ty));
-        let producer =
-            self.c.pick(&[super::references::Producer::Maker, super::references::Producer::Construct]);
-        self.produce(producer, want, 2);
-        if self.c.chance(1, 2) {
-            self.call(self.p.churn);
-        } else {
-            self.f.op().call(GC);
-            self.f.spend(Cost { work: 10, collections: 1 });
-        }
-        self.read(ty, want);
-        self.fold();
-    }
-
     /// The next producer in turn, a collection while its result lies on the stack, and a reading of it.
-    fn held(&mut self) {
+    pub(super) fn held(&mut self) {
         let turn = self.held % (HELD.len() + 2);
         self.held += 1;
         let want = self.object_type();
@@ -269,13 +122,13 @@ impl Generator<'_, '_> {
         self.c.pick(&[(any, segments[0]), (any, segments[1]), (node, segments[1])])
     }
 
-    fn call(&mut self, function: u32) {
+    pub(super) fn call(&mut self, function: u32) {
         self.f.op().call(function);
         let cost = self.p.function(function).cost;
         self.f.spend(cost);
     }
 
-    fn statement(&mut self, depth: usize) {
+    pub(super) fn statement(&mut self, depth: usize) {
         let statement = match self.options.catch {
             catch if catch > 0 && self.c.chance(catch, 100) => Statement::Catch,
             _ => self.c.weighted(KINDS),

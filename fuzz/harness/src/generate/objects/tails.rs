@@ -116,7 +116,7 @@ impl Generator<'_, '_> {
         let slot = self.p.table_functions.iter().position(|known| *known == function);
         let by = self.c.below(3);
         if slot.is_some() && by == 0 {
-            self.p.by_slot.push(function);
+            self.f.by_slot.push(function);
         }
         match (slot, by) {
             (Some(slot), 0) => self.f.op().i32_const(slot as i32).return_call_indirect(FUNCTIONS, ty),

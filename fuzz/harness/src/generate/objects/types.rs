@@ -428,16 +428,6 @@ impl Types {
         }
     }
 
-    /// Whether it is an array, which has a length, or a struct with a field that is no reference.
-    pub(super) fn has_number(&self, index: u32) -> bool {
-        !self.is_struct(index) || self.first_number(index).is_some()
-    }
-
-    /// The first field of a struct that is no reference.
-    pub(super) fn first_number(&self, index: u32) -> Option<usize> {
-        self.fields(index).iter().position(|field| !matches!(field.element_type.unpack(), ValType::Ref(_)))
-    }
-
     pub(super) fn is_struct(&self, index: u32) -> bool {
         matches!(self.defs[index as usize].shape, Shape::Struct(_))
     }

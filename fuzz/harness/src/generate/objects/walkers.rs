@@ -1,5 +1,5 @@
 //! Functions that read graphs back: one walker per struct and array type, and a dispatcher over anyref. A small program has a dispatcher
-//! alone, which looks no further than an object's first number; what it reaches is seen in results, globals and tables.
+//! alone, which looks no further than a number of an object; what that reaches is seen in results, globals and tables.
 //!
 //! A walker folds scalar fields, null-ness, i31 values, lengths and what the references reach into an i64. All share a
 //! budget of visits in a global, so cycles end.
@@ -89,15 +89,15 @@ impl Generator<'_, '_> {
         order.sort_unstable();
         order.dedup();
         for ty in order.into_iter().rev() {
-            self.case_of(ty, |g| g.first_number(ty));
+            self.case_of(ty, |g| g.a_number(ty));
         }
         self.neither();
     }
 
-    /// Takes a reference to an object of type `ty`, or null, and leaves an i64: what `first_number` leaves of it.
-    pub(super) fn read(&mut self, ty: u32, have: RefType) {
+    /// Takes a reference to an object of type `ty`, or null, and leaves an i64: what `a_number` leaves of it.
+    fn read(&mut self, ty: u32, have: RefType) {
         if !have.nullable {
-            return self.first_number(ty);
+            return self.a_number(ty);
         }
         let local = self.f.scratch(ValType::Ref(have));
         self.f.op().local_tee(local).ref_is_null();
@@ -105,23 +105,30 @@ impl Generator<'_, '_> {
         self.f.op().i64_const(-5);
         self.else_();
         self.f.op().local_get(local).ref_as_non_null();
-        self.first_number(ty);
+        self.a_number(ty);
         self.end();
     }
 
-    /// Takes an object of type `ty` and leaves an i64: an array's length, the first number of a struct, else nothing of it.
-    fn first_number(&mut self, ty: u32) {
+    /// Takes an object of type `ty` and leaves an i64: an array's length, a number of a struct, else whether its first reference is null.
+    pub(super) fn a_number(&mut self, ty: u32) {
         if !self.p.types.is_struct(ty) {
             self.f.op().array_len().i64_extend_i32_u();
             return;
         }
-        match self.p.types.first_number(ty) {
-            Some(field) => {
-                let storage = self.p.types.fields(ty)[field].element_type;
+        let fields = self.p.types.fields(ty).to_vec();
+        let numbers: Vec<usize> = (0..fields.len())
+            .filter(|field| !matches!(fields[*field].element_type.unpack(), ValType::Ref(_)))
+            .collect();
+        match (numbers.is_empty(), fields.is_empty()) {
+            (false, _) => {
+                let field = self.c.pick(&numbers);
                 self.struct_get(ty, field as u32);
-                self.as_i64(storage);
+                self.as_i64(fields[field].element_type);
             }
-            None => {
+            (true, false) => {
+                self.f.op().struct_get(ty, 0).ref_is_null().i64_extend_i32_u();
+            }
+            (true, true) => {
                 self.f.op().drop().i64_const(i64::from(ty) + 1);
             }
         }
@@ -296,7 +303,7 @@ impl Generator<'_, '_> {
         }
     }
 
-    /// Takes a value of type `ty` and leaves an i64 that depends on everything it reaches.
+    /// Takes a value of type `ty` and leaves an i64 that depends on what it reaches; in a small program on its first level.
     pub(super) fn consume(&mut self, ty: ValType) {
         let ValType::Ref(have) = ty else {
             if ty == ValType::F32 && self.c.chance(1, 2) {
