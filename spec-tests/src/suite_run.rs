@@ -270,3 +270,25 @@ fn collect(subjects: &[SubjectSpec], rows: Vec<Vec<FileResult>>) -> SuiteResult 
     }
     SuiteResult { subjects: results }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::filter;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn a_filter_that_says_nothing_is_an_error() {
+        let given = |filters: &[&str]| {
+            let filters: Vec<String> = filters.iter().map(|filter| (*filter).to_owned()).collect();
+            filter(crate::suite::embedded(), &filters).map(|files| files.len()).map_err(|error| error.kind())
+        };
+        let all = given(&[]).expect("all");
+        let (gc, i31) = (given(&["core/gc/*"]).expect("a folder"), given(&["*i31*"]).expect("a file"));
+        assert!(i31 > 0 && i31 < gc && gc < all, "{i31} {gc} {all}");
+        assert_eq!(given(&["core/gc/*", "core/gc/i31*"]).expect("both"), gc);
+        for wrong in ["core/{gc,simd}/*", "[a"] {
+            assert!(matches!(given(&[wrong]), Err(ErrorKind::Filter)), "{wrong}");
+        }
+        assert!(matches!(given(&["no/such*"]), Err(ErrorKind::EmptyFilter)));
+    }
+}
