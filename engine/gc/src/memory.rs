@@ -28,6 +28,10 @@ use crate::{Error, ErrorKind};
 
 /// Heap offsets below this are never mapped, so that a null dereference faults.
 pub const NULL_PAGE: u64 = 1 << 16;
+
+/// Bytes of a page of the operating system, on the machines that there is a JIT for. Asking for it reads the auxiliary vector,
+/// which valgrind does not stand. Where pages are larger, giving back what is none fails, and the memory stays.
+pub(crate) const PAGE: u32 = 4096;
 /// Extents start, and grow, by multiples of this; every host's page size divides it.
 pub const GRANULE: u64 = 1 << 16;
 /// Never-mapped bytes behind the heap: more than the largest struct.
@@ -148,7 +152,7 @@ impl Memory {
     /// Whether there were any.
     pub fn discard(&mut self, id: ExtentId, range: Range<u32>) -> bool {
         let extent = &self.extents[id.0];
-        let page = rustix::param::page_size() as u64;
+        let page = u64::from(PAGE);
         let start = u64::from(range.start).next_multiple_of(page);
         let end = u64::from(range.end) / page * page;
         if start >= end || start < extent.start || end > extent.committed {

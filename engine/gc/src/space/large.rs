@@ -273,7 +273,7 @@ mod tests {
 
     /// Bytes of it that are in memory.
     fn resident(core: &HeapCore, range: Range<u32>) -> usize {
-        let page = rustix::param::page_size();
+        let page = crate::memory::PAGE as usize;
         let start = core.memory.base().addr() + range.start as usize;
         // /proc/self/pagemap: eight bytes a page, of which bit 63 says that it is present.
         use std::os::unix::fs::FileExt;
