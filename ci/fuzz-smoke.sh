@@ -22,7 +22,7 @@ export ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_leaks=0:allow_user_segv_handler=1:
 for target in fuzz/fuzz_targets/*.rs; do
     name=$(basename "$target" .rs)
     echo "--- cargo fuzz run $name, $seconds s"
-    options=(-max_total_time="$seconds" -rss_limit_mb=8192 -timeout=60 -max_len=4096)
+    options=(-max_total_time="$seconds" -rss_limit_mb=8192 -timeout=150 -max_len=4096)
     if [ -f "fuzz/fuzz_targets/$name.dict" ]; then
         options+=(-dict="fuzz/fuzz_targets/$name.dict")
     fi
