@@ -82,7 +82,7 @@ impl Generator<'_, '_> {
         self.neither();
     }
 
-    /// The same without walkers: some types, and the first number of an object.
+    /// The same without walkers: some types, and a number of an object.
     fn glance(&mut self) {
         let types = &self.p.types;
         let mut order = vec![types.node, self.c.pick(&types.structs), self.c.pick(&types.arrays)];
