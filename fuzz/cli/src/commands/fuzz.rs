@@ -109,6 +109,8 @@ pub(crate) fn run(arguments: &FuzzArguments) -> Result<Exit, Failure> {
         seed,
         jobs,
         generators,
+        // Nobody tells a peer when to collect.
+        schedules: if peers == 0 { generate::SCHEDULES } else { 1 },
         worker,
         out,
         case_limit,

@@ -19,6 +19,8 @@ pub enum Request {
         generator: String,
         /// Seed.
         seed: u64,
+        /// Number of the schedule that the program runs under (see [`under_schedule`](crate::generate::under_schedule)).
+        schedule: u64,
         /// Where the case stands while it runs.
         running: PathBuf,
     },

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -29,6 +30,8 @@ pub struct CampaignConfig {
     pub jobs: usize,
     /// Names of the generators, taken in turn.
     pub generators: Vec<String>,
+    /// Schedules that each program runs under, at least 1.
+    pub schedules: u64,
     /// How to start a worker.
     pub worker: WorkerCommand,
     /// Output folder: `findings/*.wast`, `running/*.wast`.
@@ -190,6 +193,7 @@ impl Campaign {
         let running = self.config.out.join("running").join(format!("{job}.wast"));
         let mut worker = None;
         let mut starts_failed = 0;
+        let mut numbers = 0..0;
         while !self.over() {
             // Before a case is taken, so that none is lost when workers do not start.
             let alive = match worker.take().map_or_else(|| Worker::start(&self.config.worker), Ok) {
@@ -203,7 +207,7 @@ impl Campaign {
                 }
             };
             self.note_subjects(&alive);
-            let Some(task) = self.take(&running) else {
+            let Some(task) = self.take(&running, &mut numbers) else {
                 alive.finish();
                 break;
             };
@@ -250,7 +254,8 @@ impl Campaign {
         self.stop.load(Ordering::Relaxed) || self.config.time.is_some_and(|limit| self.elapsed() >= limit)
     }
 
-    fn take(&self, running: &Path) -> Option<Task> {
+    /// The next case of a job, whose `numbers` are all of one program: the job's worker has it compiled.
+    fn take(&self, running: &Path, numbers: &mut Range<u64>) -> Option<Task> {
         if let Some(path) = lock(&self.left_over).pop() {
             let request = Request::Examine { path: path.clone() };
             return Some(Task {
@@ -261,21 +266,28 @@ impl Campaign {
                 number: None,
             });
         }
-        let number = {
-            // The number is under way before another can be taken.
+        let schedules = self.config.schedules.max(1);
+        if numbers.is_empty() {
+            // Numbers are under way before others can be taken.
             let mut under_way = lock(&self.under_way);
-            let number = self.next.fetch_add(1, Ordering::Relaxed);
-            under_way.insert(number);
-            number
-        };
+            let first = self.next.load(Ordering::Relaxed);
+            let behind = (first / schedules + 1) * schedules;
+            self.next.store(behind, Ordering::Relaxed);
+            *numbers = first..behind;
+            under_way.extend(numbers.clone());
+        }
+        let number = numbers.next()?;
         if self.config.cases.is_some_and(|limit| number >= limit) {
             lock(&self.under_way).remove(&number);
             return None;
         }
+        let (program, schedule) = (number / schedules, number % schedules);
         let generator =
-            self.config.generators[(number % self.config.generators.len() as u64) as usize].clone();
-        let seed = case_seed(self.config.seed, number);
-        let request = Request::Generate { generator: generator.clone(), seed, running: running.to_owned() };
+            self.config.generators[(program % self.config.generators.len() as u64) as usize].clone();
+        let seed = case_seed(self.config.seed, program);
+        let running_case = running.to_owned();
+        let request =
+            Request::Generate { generator: generator.clone(), seed, schedule, running: running_case };
         Some(Task { generator, request, case: running.to_owned(), left_over: None, number: Some(number) })
     }
 
@@ -375,13 +387,16 @@ struct Task {
 impl Task {
     fn describe(&self) -> String {
         match &self.request {
-            Request::Generate { generator, seed, .. } => format!("{generator} seed {seed}"),
+            Request::Generate { generator, seed, schedule: 0, .. } => format!("{generator} seed {seed}"),
+            Request::Generate { generator, seed, schedule, .. } => {
+                format!("{generator} seed {seed} schedule {schedule}")
+            }
             Request::Examine { path } | Request::Observe { path } => path.display().to_string(),
         }
     }
 }
 
-/// Seed of case `number` (splitmix64 of both).
+/// Seed of program `number` (splitmix64 of both).
 pub(crate) fn case_seed(seed: u64, number: u64) -> u64 {
     let mut z = seed.wrapping_add(number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -19,6 +19,13 @@ impl Mode {
         // It was parsed, so it is known.
         stress::set(stress, &self.0);
     }
+
+    /// Whether other code is compiled for it.
+    pub fn changes_code(&self) -> bool {
+        let mut stress = Stress::default();
+        self.apply(&mut stress);
+        stress.barrier_slow || stress.every_safepoint != 0
+    }
 }
 
 /// A text that spells no mode.

@@ -70,6 +70,25 @@ pub fn from_seed_within(name: &str, seed: u64, within: Features) -> Option<Case>
     Some(case)
 }
 
+/// Schedules that a campaign runs each program under, one after the other: when the program is compiled, another schedule costs little, and
+/// when a collection happens decides as much as what is collected.
+pub const SCHEDULES: u64 = 4;
+
+/// The case under its schedule of this number. Number 0 is the one that the generator chose; the others differ from it in when collections
+/// happen, what they do, and whose turn it is.
+pub fn under_schedule(case: &Case, number: u64) -> Case {
+    if number == 0 {
+        return case.clone();
+    }
+    let origin = case.schedule.origin.clone().unwrap_or_default();
+    // Cases of the same number have different origins, and so different schedules.
+    let seed = origin.bytes().fold(number, |seed, byte| seed.wrapping_mul(31).wrapping_add(u64::from(byte)));
+    let bytes = seed_bytes(seed);
+    let mut schedule = schedule::again(&case.schedule, &mut Choices::new(&mut Unstructured::new(&bytes)));
+    schedule.origin = Some(format!("{origin}, schedule {number}"));
+    Case { schedule, steps: case.steps.clone() }
+}
+
 /// A case of a user's module: each export is called with made-up arguments, the same ones each time.
 pub fn exports_of(module: &[u8]) -> Case {
     let bytes = seed_bytes(0);

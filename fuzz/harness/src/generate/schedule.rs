@@ -19,19 +19,51 @@ const MODES: &[(&str, usize)] =
 
 /// A schedule that says when to collect and nothing else.
 pub(crate) fn collections(c: &mut Choices<'_, '_>) -> Schedule {
+    drawn(c, true)
+}
+
+/// The same, without collections at safepoints if code is to pass none.
+fn drawn(c: &mut Choices<'_, '_>, safepoints: bool) -> Schedule {
     let mut schedule = Schedule { modes: modes(c), ..Schedule::default() };
     match c.below(16) {
         0..6 => {}
-        6..8 => schedule.collect_every = Some(c.range(3, 40) as u32),
-        8..10 => schedule.collect_every_safepoint = Some(c.range(20, 400) as u32),
-        10..14 => schedule.collect = (0..c.range(1, MAX_COLLECTIONS)).map(|_| collection(c)).collect(),
-        14 => schedule.collect_seed = Some(u32::from(c.byte()) << 8 | u32::from(c.byte())),
+        8..10 if safepoints => schedule.collect_every_safepoint = Some(c.range(20, 400) as u32),
+        14 if safepoints => {
+            schedule.collect_seed = Some(u32::from(c.byte()) << 8 | u32::from(c.byte()));
+        }
+        6..10 => schedule.collect_every = Some(c.range(3, 40) as u32),
+        10..15 => schedule.collect = several(c, safepoints),
         _ => {
-            schedule.collect = (0..c.range(1, MAX_COLLECTIONS)).map(|_| collection(c)).collect();
+            schedule.collect = several(c, safepoints);
             schedule.collect_every = Some(c.range(20, 100) as u32);
         }
     }
     schedule
+}
+
+/// Another schedule for the program of `first`. The program stays compiled: code passes safepoints, and takes the slow way through barriers,
+/// if it did so under `first`.
+pub(super) fn again(first: &Schedule, c: &mut Choices<'_, '_>) -> Schedule {
+    let safepoints = first.wants_safepoints();
+    let mut fresh = drawn(c, safepoints);
+    if safepoints && !fresh.wants_safepoints() {
+        fresh.collect.push(Collection(Event { at: Trigger::Safepoint(small(c, 11)), kind: kind(c) }));
+    }
+    fresh.modes.retain(|mode| !mode.changes_code());
+    fresh.modes.extend(first.modes.iter().filter(|mode| mode.changes_code()).cloned());
+    Schedule {
+        collect_every: fresh.collect_every,
+        collect_every_safepoint: fresh.collect_every_safepoint,
+        collect_seed: fresh.collect_seed,
+        collect: fresh.collect,
+        modes: fresh.modes,
+        turns: if first.fibers > 0 { turns(c, first.fibers) } else { Vec::new() },
+        ..first.clone()
+    }
+}
+
+fn several(c: &mut Choices<'_, '_>, safepoints: bool) -> Vec<Collection> {
+    (0..c.range(1, MAX_COLLECTIONS)).map(|_| collection(c, safepoints)).collect()
 }
 
 /// Modes of other ways through a collector, and of what shows a fault: eager or lazy sweeping, with or without a pattern in
@@ -70,17 +102,22 @@ pub(super) fn turns(c: &mut Choices<'_, '_>, fibers: u32) -> Vec<Turn> {
 }
 
 /// Early places more often than late ones.
-fn collection(c: &mut Choices<'_, '_>) -> Collection {
-    let kind = match c.below(8) {
+fn collection(c: &mut Choices<'_, '_>, safepoints: bool) -> Collection {
+    let kind = kind(c);
+    let at = if c.below(2) == 1 && safepoints {
+        Trigger::Safepoint(small(c, 11))
+    } else {
+        Trigger::Allocation(small(c, 8))
+    };
+    Collection(Event { at, kind })
+}
+
+fn kind(c: &mut Choices<'_, '_>) -> CollectKind {
+    match c.below(8) {
         0..3 => CollectKind::Minor,
         3..5 => CollectKind::Full,
         _ => CollectKind::Slice { objects: small(c, 6) as u32 },
-    };
-    let at = match c.below(2) {
-        0 => Trigger::Allocation(small(c, 8)),
-        _ => Trigger::Safepoint(small(c, 11)),
-    };
-    Collection(Event { at, kind })
+    }
 }
 
 /// From 1 to 2^`bits`, each length as often.
@@ -94,7 +131,7 @@ mod tests {
     use arbitrary::Unstructured;
 
     use super::*;
-    use crate::generate::{from_seed, registry, seed_bytes};
+    use crate::generate::{from_seed, registry, seed_bytes, under_schedule};
 
     #[test]
     fn every_sort_of_schedule_is_made() {
@@ -119,6 +156,35 @@ mod tests {
         assert!(allocations > 20 && safepoints > 15 && seeds > 8, "{allocations} {safepoints} {seeds}");
         assert_eq!(kinds.len(), 6);
         assert_eq!(modes.len(), MODES.len());
+    }
+
+    #[test]
+    fn another_schedule_leaves_the_program_compiled() {
+        let mut seen = std::collections::HashSet::new();
+        for seed in 0..100 {
+            let first = from_seed("objects", seed).unwrap();
+            assert_eq!(under_schedule(&first, 0), first);
+            seen.insert(first.to_wast());
+            for number in 1..4 {
+                let other = under_schedule(&first, number);
+                assert_eq!(other, under_schedule(&first, number));
+                assert_eq!(other.steps, first.steps);
+                let (one, two) = (&first.schedule, &other.schedule);
+                assert_eq!(one.wants_safepoints(), two.wants_safepoints());
+                let slow = |schedule: &Schedule| schedule.stress(Default::default()).barrier_slow;
+                assert_eq!(slow(one), slow(two));
+                assert_eq!(
+                    (one.fuel, one.fibers, one.gc_heap_max, one.observe_state),
+                    (two.fuel, two.fibers, two.gc_heap_max, two.observe_state)
+                );
+                assert_eq!(two.origin, Some(format!("generator objects, seed {seed}, schedule {number}")));
+                let same =
+                    Schedule { origin: None, ..one.clone() } == Schedule { origin: None, ..two.clone() };
+                seen.extend((!same).then(|| other.to_wast()));
+            }
+        }
+        // Many have none at all.
+        assert!(seen.len() > 300, "{}", seen.len());
     }
 
     #[test]
