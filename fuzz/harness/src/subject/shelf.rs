@@ -14,7 +14,7 @@ use assay_runtime::{Config, Engine, Error, Module};
 /// Engines kept: five code shapes, two levels, with and without fuel and polls, and some heap limits.
 const MAX_ENGINES: usize = 64;
 /// Modules kept: those of a case, for each code.
-const MAX_MODULES: usize = 32;
+const MAX_MODULES: usize = 64;
 /// A larger module (bytes) is compiled by each subject for itself.
 const MAX_MODULE_SIZE: usize = 1 << 20;
 

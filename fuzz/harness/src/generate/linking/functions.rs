@@ -33,7 +33,7 @@ impl Generator<'_, '_> {
         if self.defines(Role::Thrower) {
             self.thrower();
         }
-        for _ in 0..self.c.range(1, 2) {
+        for _ in 0..if self.large { self.c.range(1, 2) } else { 1 } {
             self.callback();
         }
     }
@@ -207,7 +207,7 @@ impl Generator<'_, '_> {
         self.f.op().local_tee(node).struct_get(node_ty, KEY).local_tee(key);
         self.add_i32();
         self.foreign(key);
-        let tests = self.c.range(3, 7);
+        let tests = if self.large { self.c.range(3, 7) } else { self.c.range(1, 2) };
         self.classify(node, false, tests);
         self.add_i32();
         self.fields(node);
@@ -225,7 +225,8 @@ impl Generator<'_, '_> {
         };
         self.add_i32();
         self.f.op().end();
-        self.classify(0, false, 3);
+        let tests = if self.large { 3 } else { 1 };
+        self.classify(0, false, tests);
         self.add_i32();
         self.holder();
         self.first_of_bag();
@@ -249,7 +250,8 @@ impl Generator<'_, '_> {
     fn fields(&mut self, node: u32) {
         let node_ref = self.node_ref();
         let ValType::Ref(from) = node_ref else { return };
-        for at in 0..self.world.chain.len().min(3) {
+        let types = if self.large { 3 } else { 1 };
+        for at in 0..self.world.chain.len().min(types) {
             let at = if at == 0 { self.world.chain.len() - 1 } else { at };
             let ty = self.world.chain[at];
             let own = self.ty(ty);
@@ -299,7 +301,8 @@ impl Generator<'_, '_> {
         self.f.op().local_get(0).ref_test_non_null(HeapType::Concrete(own)).if_(BlockType::Empty);
         self.f.op().local_get(0).ref_cast_non_null(HeapType::Concrete(own));
         self.f.op().struct_get(own, HELD_ANY).local_set(f);
-        self.classify(f, true, 3);
+        let tests = if self.large { 3 } else { 1 };
+        self.classify(f, true, tests);
         self.add_i32();
         self.f.op().end();
     }
@@ -318,15 +321,21 @@ impl Generator<'_, '_> {
 
     /// Exported functions `(i32) -> (i64, ref)` of statements; the last of them may trap at its end.
     pub(super) fn entries(&mut self) {
-        for entry in 0..2 {
+        let entries = if self.large { 2 } else { self.c.range(1, 2) };
+        for entry in 0..entries {
             let result = self.c.pick(&[ANY, self.world.node_ref()]);
             let body = self.body(1, |g| {
                 if let Some(budget) = g.some(Role::Budget) {
                     g.f.op().i32_const(BUDGET).global_set(budget.index);
                 }
                 g.f.calls = true;
-                let n = g.c.range(3, 6);
+                let n = if g.large { g.c.range(3, 6) } else { g.c.range(2, 3) };
                 g.statements(n);
+                if !g.large {
+                    // Few statements may not look at what others have made.
+                    g.maybe_collect();
+                    g.read();
+                }
                 if g.c.chance(1, 7) {
                     g.trap();
                 }

@@ -29,6 +29,9 @@ mod tests;
 mod view;
 mod world;
 
+/// One case in so many is large: more modules, more of each type read back, longer functions. Compiling is most of what a case costs.
+const LARGE_ODDS: usize = 8;
+
 /// Makes a case of the bytes.
 pub fn generate(input: &mut Unstructured<'_>) -> Case {
     within(input, Features::OF_PROGRAMS)
@@ -39,7 +42,8 @@ pub fn within(input: &mut Unstructured<'_>, features: Features) -> Case {
     let mut c = Choices::new(input).within(features);
     let world = World::generate(&mut c);
     let (m, f) = (Module::default(), Body::default());
-    Generator { c, world, m, f, walk: 0, offers: Vec::new() }.case()
+    let large = c.chance(1, LARGE_ODDS);
+    Generator { c, world, m, f, walk: 0, offers: Vec::new(), large }.case()
 }
 
 /// The state of generation: choices, the common types, the module and the function at hand.
@@ -52,4 +56,5 @@ struct Generator<'a, 'u> {
     walk: u32,
     /// What earlier modules export.
     offers: Vec<Offer>,
+    large: bool,
 }

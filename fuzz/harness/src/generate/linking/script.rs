@@ -26,7 +26,8 @@ impl Generator<'_, '_> {
         };
         let mut steps = Vec::new();
         let mut linked: Vec<Linked> = Vec::new();
-        let modules = self.c.weighted(&[(4, 2), (4, 3), (2, 4)]);
+        let modules =
+            self.c.weighted(if self.large { &[(4, 2), (4, 3), (2, 4)] } else { &[(8, 2), (2, 3), (1, 4)] });
         let failing = if self.c.chance(1, 4) { Some(self.c.range(1, modules)) } else { None };
         for number in 0..modules {
             if failing == Some(number) {

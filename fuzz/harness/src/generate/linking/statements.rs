@@ -133,7 +133,7 @@ impl Generator<'_, '_> {
     }
 
     /// A checksum of what a node, or anything, leads to.
-    fn read(&mut self) {
+    pub(super) fn read(&mut self) {
         match self.some(Role::Anything) {
             Some(item) if self.c.chance(1, 4) => {
                 self.f.op().global_get(item.index);

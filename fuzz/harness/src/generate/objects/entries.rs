@@ -11,7 +11,7 @@ use crate::generate::input::{STATEMENTS, Section};
 
 /// Code bytes of all entry functions together, about, of a large program and of a small one.
 const ENTRIES_LIMIT: usize = 560;
-const SMALL_ENTRIES_LIMIT: usize = 150;
+const SMALL_ENTRIES_LIMIT: usize = 80;
 /// Statements of an entry function, at least: its anchors alone can be as long as it should be.
 const LEAST_STATEMENTS: usize = 2;
 /// Room for each of those, in bytes of code, before only leaves are emitted.
@@ -23,8 +23,11 @@ impl Generator<'_, '_> {
     /// Defines the entry functions.
     pub(super) fn entries(&mut self) {
         let node = nullable(HeapType::Concrete(self.p.types.node));
-        let (limit, most) = if self.small { (SMALL_ENTRIES_LIMIT, 2) } else { (ENTRIES_LIMIT, 3) };
-        let count = self.c.range(1, most);
+        let (limit, count) = if self.small {
+            (SMALL_ENTRIES_LIMIT, self.c.weighted(&[(3, 1), (1, 2)]))
+        } else {
+            (ENTRIES_LIMIT, self.c.range(1, 3))
+        };
         for index in 0..count {
             self.c.enter(Section::Entry(index));
             let mut params = Vec::new();

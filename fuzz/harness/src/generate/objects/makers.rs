@@ -103,7 +103,7 @@ impl Generator<'_, '_> {
 
     fn sentinel_value(&mut self, storage: StorageType) {
         if let ValType::Ref(want) = storage.unpack() {
-            return self.leaf(want);
+            return if self.small && want.nullable { self.null(want) } else { self.leaf(want) };
         }
         match storage.unpack() {
             ValType::I64 => self.f.op().i64_const(i64::from(SENTINEL) << 32 | i64::from(SENTINEL)),
@@ -225,7 +225,10 @@ impl Generator<'_, '_> {
     /// Makers of some types: recursive, smaller with each level, with collections between the parts.
     pub(super) fn makers(&mut self) {
         let types = &self.p.types;
-        let mut chosen = vec![types.node, types.structs[types.structs.len() - 1]];
+        let mut chosen = vec![types.node];
+        if !self.small {
+            chosen.push(types.structs[types.structs.len() - 1]);
+        }
         for _ in 0..self.c.below(2) {
             let known = &self.p.types;
             chosen.push(if self.c.chance(3, 4) {

@@ -44,7 +44,7 @@ mod workloads;
 const COLLECTION_LIMIT: usize = 14;
 
 /// One program in so many is large: more types, deep checksums and longer entry functions.
-const LARGE_ODDS: usize = 6;
+const LARGE_ODDS: usize = 12;
 
 /// What the bytes do not say.
 #[derive(Clone, Debug)]

@@ -9,8 +9,9 @@ use super::Generator;
 use super::program::{HOST, KEPT, OBJECTS};
 use super::types::{ANYREF, Top, heap, non_null, nullable};
 
-/// Nesting of leaves beyond which nullable ones are null.
+/// Nesting of leaves beyond which nullable ones are null, in a large program and in a small one.
 const LEAF_NESTING: usize = 2;
+const SMALL_LEAF_NESTING: usize = 1;
 
 /// Sources of a reference to an object.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -292,7 +293,7 @@ impl Generator<'_, '_> {
             self.f.op().local_get(local);
             return;
         }
-        let deep = self.leaf_nesting >= LEAF_NESTING;
+        let deep = self.leaf_nesting >= if self.small { SMALL_LEAF_NESTING } else { LEAF_NESTING };
         if want.nullable && (deep || self.c.chance(1, 4)) {
             return self.null(want);
         }
