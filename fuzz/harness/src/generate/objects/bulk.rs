@@ -11,19 +11,19 @@ use super::types::{heap, non_null, nullable};
 impl Generator<'_, '_> {
     /// An array of known length, changed by a bulk instruction and read back.
     pub(super) fn bulk(&mut self) {
-        let ty = self.mutable_array();
+        let ty = if self.c.chance(1, 3) { self.array_of_numbers() } else { self.mutable_array() };
         let element = self.p.types.element(ty).element_type;
         let array = self.f.scratch(ValType::Ref(nullable(HeapType::Concrete(ty))));
         let len = self.construct_array(ty, 2, 1);
         self.f.op().local_set(array);
-        match self.c.below(4) {
+        match self.c.below(5) {
             0 => {
                 let (offset, count) = self.part(len);
                 self.f.op().local_get(array);
-                self.f.op().i32_const(offset);
+                self.known(offset);
                 self.value(element.unpack(), 2);
                 self.maybe_hold();
-                self.f.op().i32_const(count);
+                self.known(count);
                 self.f.op().array_fill(ty);
             }
             1 => {
@@ -32,10 +32,10 @@ impl Generator<'_, '_> {
                 let to = self.c.below(len as usize - count + 1) as i32;
                 let from = self.c.below(len as usize - count + 1) as i32;
                 self.f.op().local_get(array);
-                self.f.op().i32_const(to);
+                self.known(to);
                 self.f.op().local_get(array);
-                self.f.op().i32_const(from);
-                self.f.op().i32_const(count as i32);
+                self.known(from);
+                self.known(count as i32);
                 self.f.op().array_copy(ty, ty);
             }
             2 => self.copy_from_another(ty, array, len),
@@ -76,11 +76,11 @@ impl Generator<'_, '_> {
         let to = self.c.below(len as usize - count + 1) as i32;
         let from = self.c.below(source_len as usize - count + 1) as i32;
         self.f.op().local_get(array);
-        self.f.op().i32_const(to);
+        self.known(to);
         self.f.op().local_get(source);
         self.maybe_hold();
-        self.f.op().i32_const(from);
-        self.f.op().i32_const(count as i32);
+        self.known(from);
+        self.known(count as i32);
         self.f.op().array_copy(ty, source_type);
     }
 
@@ -105,9 +105,9 @@ impl Generator<'_, '_> {
                 let to = self.c.below(len as usize - count + 1) as i32;
                 let from = self.c.below(items as usize - count + 1) as i32;
                 self.f.op().local_get(array);
-                self.f.op().i32_const(to);
-                self.f.op().i32_const(from);
-                self.f.op().i32_const(count as i32);
+                self.known(to);
+                self.known(from);
+                self.known(count as i32);
                 self.f.op().array_init_elem(ty, segment);
             }
             storage => {
@@ -117,9 +117,9 @@ impl Generator<'_, '_> {
                 let to = self.c.below(len as usize - count + 1) as i32;
                 let from = self.c.below((bytes - count as u32 * storage_size(storage)) as usize + 1);
                 self.f.op().local_get(array);
-                self.f.op().i32_const(to);
-                self.f.op().i32_const(from as i32);
-                self.f.op().i32_const(count as i32);
+                self.known(to);
+                self.known(from as i32);
+                self.known(count as i32);
                 self.f.op().array_init_data(ty, segment);
             }
         }
@@ -134,17 +134,17 @@ impl Generator<'_, '_> {
                 self.reference(ty, 2);
                 self.maybe_hold();
                 let by = self.c.below(6) as i32;
-                self.f.op().i32_const(by);
+                self.known(by);
                 self.f.op().table_grow(table);
                 self.f.op().i64_extend_i32_s();
                 self.fold();
             }
             1 => {
                 let (offset, count) = self.part(min);
-                self.f.op().i32_const(offset);
+                self.known(offset);
                 self.reference(ty, 2);
                 self.maybe_hold();
-                self.f.op().i32_const(count);
+                self.known(count);
                 self.f.op().table_fill(table);
             }
             2 => {
@@ -152,9 +152,9 @@ impl Generator<'_, '_> {
                 let (from, _) = self.part(min);
                 let room = min as i32 - to.max(from);
                 let count = self.c.below(room.max(0) as usize + 1) as i32;
-                self.f.op().i32_const(to);
-                self.f.op().i32_const(from);
-                self.f.op().i32_const(count);
+                self.known(to);
+                self.known(from);
+                self.known(count);
                 self.f.op().table_copy(table, table);
             }
             _ => {
@@ -175,15 +175,15 @@ impl Generator<'_, '_> {
                 let count = self.c.below(min.min(items) as usize + 1);
                 let to = self.c.below(min as usize - count + 1) as i32;
                 let from = self.c.below(items as usize - count + 1) as i32;
-                self.f.op().i32_const(to);
-                self.f.op().i32_const(from);
-                self.f.op().i32_const(count as i32);
+                self.known(to);
+                self.known(from);
+                self.known(count as i32);
                 self.f.op().table_init(table, segment);
             }
         }
         self.hold();
         let index = self.c.below(min as usize) as i32;
-        self.f.op().i32_const(index);
+        self.known(index);
         self.f.op().table_get(table);
         self.consume(ValType::Ref(ty));
         self.fold();

@@ -108,6 +108,9 @@ impl Generator<'_, '_> {
             self.held = self.c.below(HELD.len() + 2);
             if self.small && count == 0 {
                 alone = Some(self.held_alone());
+            } else if self.small && count == 1 && !self.p.hops.is_empty() && self.c.chance(1, 2) {
+                // Few statements would seldom be of the kind.
+                self.tail();
             } else if self.c.chance(1, 2) {
                 self.held();
             } else {

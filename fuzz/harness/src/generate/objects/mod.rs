@@ -1,7 +1,7 @@
 //! The typed generator: a module whose functions build real object graphs, change them and read them back.
 //!
 //! Reading order: `types` (the type graph), `parts` (globals, tables, segments), `walkers` (checksums), `makers` (functions
-//! that every program has), `throws`, `tails`, `references`, `convert`, `construct`, `outside` and `numeric` (expressions), `knots` (cycles), `workloads` (loops that are
+//! that every program has), `throws`, `tails`, `references`, `convert`, `construct`, `outside`, `numeric` and `disguise` (expressions), `knots` (cycles), `workloads` (loops that are
 //! hard on collectors), `entries` and `statements` (entry functions), `script` (the case), `limits` (its heap limit), `prune` (what nothing calls goes), `emit` (bytes).
 //!
 //! Invariant: modules are valid by construction, end within the fuel of the schedule, and trap only where a statement
@@ -20,6 +20,7 @@ mod body;
 mod bulk;
 mod construct;
 mod convert;
+mod disguise;
 mod emit;
 mod entries;
 mod knots;

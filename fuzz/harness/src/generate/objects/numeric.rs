@@ -385,6 +385,13 @@ impl Generator<'_, '_> {
             return self.number_leaf(want.unpack());
         }
         let (ty, field) = self.c.pick(&places);
+        if field.is_none() && self.c.chance(1, 2) {
+            let len = self.construct_array(ty, depth, 1);
+            self.maybe_hold();
+            let index = self.c.below(len as usize) as i32;
+            self.known(index);
+            return self.array_get(ty);
+        }
         self.reference(non_null(HeapType::Concrete(ty)), depth);
         self.maybe_hold();
         match field {

@@ -14,11 +14,11 @@ impl Generator<'_, '_> {
         match (slot, self.c.below(3)) {
             (Some(slot), 0) => {
                 self.f.by_slot.push(function);
-                self.f.op().i32_const(slot as i32);
+                self.known(slot as i32);
                 self.f.op().call_indirect(FUNCTIONS, ty);
             }
-            (Some(_), 1) => {
-                self.f.op().ref_func(function);
+            (Some(slot), 1) => {
+                self.function_value(function, slot);
                 self.f.op().call_ref(ty);
             }
             _ => {

@@ -185,6 +185,7 @@ impl Generator<'_, '_> {
                     // The rest is dead code, of whatever type.
                     self.f.op().br(0);
                     self.dead_code();
+                    self.f.op().unreachable();
                 } else {
                     self.numeric(ValType::I32, 0);
                     self.f.op().br_table([0, 0], 0);
@@ -430,7 +431,7 @@ impl Generator<'_, '_> {
             if own {
                 let len = g.construct_array(ty, depth, 1);
                 let index = g.c.below(len as usize) as i32;
-                g.f.op().i32_const(index);
+                g.known(index);
                 g.f.op().array_get(ty);
             } else {
                 g.reference(non_null(HeapType::Concrete(ty)), depth);
@@ -452,6 +453,9 @@ impl Generator<'_, '_> {
         self.f.op().local_get(local);
         self.f.op().array_len();
         self.f.op().i32_rem_u();
+        if self.c.chance(1, 3) {
+            self.same_number();
+        }
         self.array_get(ty);
         self.else_();
         self.value(element.unpack(), 0);
@@ -502,28 +506,6 @@ impl Generator<'_, '_> {
         } else if !want.nullable {
             self.f.op().ref_as_non_null();
         }
-    }
-
-    /// Code that is never reached, after which any type fits.
-    fn dead_code(&mut self) {
-        let ty = self.c.pick(&self.p.types.structs);
-        match self.c.below(4) {
-            0 => {
-                self.f.op().ref_test_nullable(HeapType::Concrete(ty));
-                self.f.op().drop();
-            }
-            1 => {
-                self.f.op().ref_cast_non_null(HeapType::Concrete(ty));
-                self.f.op().drop();
-            }
-            2 => {
-                self.f.op().ref_null(heap(Abstract::None));
-                self.f.op().ref_as_non_null();
-                self.f.op().drop();
-            }
-            _ => {}
-        }
-        self.f.op().unreachable();
     }
 
     /// Emits any value of this type.

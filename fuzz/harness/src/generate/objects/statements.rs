@@ -50,8 +50,8 @@ const KINDS: &[(usize, Statement)] = &[
     (4, Statement::List),
     (5, Statement::Global),
     (5, Statement::Table),
-    (5, Statement::TableBulk),
-    (9, Statement::Bulk),
+    (7, Statement::TableBulk),
+    (13, Statement::Bulk),
     (4, Statement::If),
     (4, Statement::Loop),
     (4, Statement::Log),
@@ -293,6 +293,17 @@ impl Generator<'_, '_> {
         let mutable: Vec<u32> =
             types.arrays.iter().copied().filter(|ty| types.element(*ty).mutable).collect();
         self.c.pick(&mutable)
+    }
+
+    /// A mutable array that data segments can fill; any mutable one if there is none.
+    pub(super) fn array_of_numbers(&mut self) -> u32 {
+        let types = &self.p.types;
+        let mutable = types.arrays.iter().copied().filter(|ty| {
+            let element = types.element(*ty);
+            element.mutable && !matches!(element.element_type, StorageType::Val(ValType::Ref(_)))
+        });
+        let numbers: Vec<u32> = mutable.collect();
+        if numbers.is_empty() { self.mutable_array() } else { self.c.pick(&numbers) }
     }
 
     fn struct_set(&mut self) {

@@ -119,10 +119,19 @@ impl Generator<'_, '_> {
             self.f.by_slot.push(function);
         }
         match (slot, by) {
-            (Some(slot), 0) => self.f.op().i32_const(slot as i32).return_call_indirect(FUNCTIONS, ty),
-            (Some(_), 1) => self.f.op().ref_func(function).return_call_ref(ty),
-            _ => self.f.op().return_call(function),
-        };
+            (Some(slot), 0) => {
+                self.known(slot as i32);
+                self.f.op().return_call_indirect(FUNCTIONS, ty);
+            }
+            (Some(slot), 1) => {
+                self.function_value(function, slot);
+                self.f.op().return_call_ref(ty);
+            }
+            _ => {
+                self.f.op().return_call(function);
+            }
+        }
+        self.dead_code();
     }
 
     /// A call of one of the two, summed up.

@@ -160,7 +160,11 @@ impl Generator<'_, '_> {
         let results = BlockType::FunctionType(self.p.types.function(&[], &payload));
         self.block(results);
         self.try_(Catch::One { tag: TAG, label: 0 });
-        self.f.op().local_get(held).throw_ref();
+        self.f.op().local_get(held);
+        self.same_reference(EXNREF);
+        self.same_reference(EXNREF);
+        self.f.op().throw_ref();
+        self.dead_code();
         self.end();
         self.f.op().unreachable();
         self.end();
@@ -179,6 +183,7 @@ impl Generator<'_, '_> {
         self.f.op().try_table(BlockType::Empty, [Catch::One { tag: TAG, label: 0 }, Catch::All { label: 1 }]);
         self.f.depth += 1;
         self.f.op().local_get(0).throw_ref();
+        self.dead_code();
         self.end();
         self.f.op().unreachable();
         self.end();
