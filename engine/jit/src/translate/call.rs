@@ -45,14 +45,14 @@ impl FuncTranslator<'_> {
     pub(super) fn call(&mut self, index: u32, tail: bool) -> Result<(), Error> {
         let id = self.m.funcs[index as usize];
         let ty = self.func_type(id)?;
-        let sig = self.signature(id, &ty);
+        let sig = self.signature(id, ty);
         if index < self.m.imported_funcs {
             let imports = self.vmctx_field(offset_of!(VmCtx, imported_funcs));
             let flags = self.flags(Region::Constant).with_readonly().with_can_move();
             let at = index as i32 * size_of::<ImportedFunc>() as i32;
             let code = self.b.ins().load(I64, flags, imports, at + offset_of!(ImportedFunc, code) as i32);
             let vmctx = self.b.ins().load(I64, flags, imports, at + offset_of!(ImportedFunc, vmctx) as i32);
-            return self.emit_call(Callee::Indirect(sig, code), vmctx, &ty, tail);
+            return self.emit_call(Callee::Indirect(sig, code), vmctx, ty, tail);
         }
         let func = match self.func_refs.get(&index) {
             Some(func) => *func,
@@ -69,7 +69,7 @@ impl FuncTranslator<'_> {
                 func
             }
         };
-        self.emit_call(Callee::Direct(func), self.vmctx, &ty, tail)
+        self.emit_call(Callee::Direct(func), self.vmctx, ty, tail)
     }
 
     /// `call_indirect` and `return_call_indirect`.
@@ -81,7 +81,7 @@ impl FuncTranslator<'_> {
         self.trap_if_zero(func_id, TrapCode::UninitializedElement);
         let entry = self.resolve_func(func_id);
         self.check_func_type(entry, id, TrapCode::IndirectCallTypeMismatch)?;
-        self.call_entry(entry, id, &ty, tail)
+        self.call_entry(entry, id, ty, tail)
     }
 
     /// `call_ref` and `return_call_ref`.
@@ -92,7 +92,7 @@ impl FuncTranslator<'_> {
         self.trap_if_zero(func_id, TrapCode::NullReference);
         let entry = self.resolve_func(func_id);
         self.check_func_type(entry, id, TrapCode::CorruptHeap)?;
-        self.call_entry(entry, id, &ty, tail)
+        self.call_entry(entry, id, ty, tail)
     }
 
     /// Traps with `code` unless the type of the function at `entry` is `expected` or a subtype of it.

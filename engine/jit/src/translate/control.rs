@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use assay_gc::{FuncType, ValType};
+use assay_gc::ValType;
 use cranelift_codegen::ir::types::I32;
 use cranelift_codegen::ir::{Block, InstBuilder, JumpTableData, Value};
 use wasmparser::{BlockType, BrTable, TryTable};
@@ -92,17 +92,6 @@ impl FuncTranslator<'_> {
         block
     }
 
-    /// A block type as a function type.
-    fn block_type(&self, ty: BlockType) -> Result<FuncType, Error> {
-        Ok(match ty {
-            BlockType::Empty => FuncType::default(),
-            BlockType::Type(ty) => {
-                FuncType { params: Box::default(), results: Box::new([self.convert().value(ty)?]) }
-            }
-            BlockType::FuncType(index) => self.func_type(self.type_id(index))?,
-        })
-    }
-
     /// Opens the label of the function's body.
     pub(super) fn open_body(&mut self, results: &[ValType]) {
         let next = self.block_of(results);
@@ -127,10 +116,21 @@ impl FuncTranslator<'_> {
             self.dead_depth += 1;
             return Ok(());
         }
-        let FuncType { params, results } = self.block_type(ty)?;
+        let single;
+        let (params, results): (&[ValType], &[ValType]) = match ty {
+            BlockType::Empty => (&[], &[]),
+            BlockType::Type(ty) => {
+                single = [self.convert().value(ty)?];
+                (&[], &single)
+            }
+            BlockType::FuncType(index) => {
+                let ty = self.func_type(self.type_id(index))?;
+                (&ty.params, &ty.results)
+            }
+        };
         self.count_passed(params.len() + results.len())?;
         let cond = (op == LabelOp::If).then(|| self.pop());
-        let next = self.block_of(&results);
+        let next = self.block_of(results);
         let height = self.stack.len() - params.len();
         let mut label = Label {
             kind: LabelKind::Block,
@@ -151,7 +151,7 @@ impl FuncTranslator<'_> {
             label.kind = LabelKind::If(alternative);
             label.params = self.peek_n(params.len());
         } else if op == LabelOp::Loop {
-            let header = self.block_of(&params);
+            let header = self.block_of(params);
             let args = self.pop_n(params.len());
             self.b.ins().jump(header, block_args(&args).iter());
             self.b.switch_to_block(header);

@@ -21,7 +21,7 @@ mod table;
 mod variable;
 mod work;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::mem::offset_of;
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ pub(crate) use region::Region;
 pub(crate) use work::Work;
 
 /// Definitions of a module's canonical types.
-pub(crate) type Definitions = HashMap<TypeId, Arc<SubType>>;
+pub(crate) type Definitions = BTreeMap<TypeId, Arc<SubType>>;
 
 /// Values of an instruction; few in nearly all cases.
 pub(crate) type Values = SmallVec<[Value; 8]>;
@@ -83,10 +83,12 @@ pub(crate) struct FuncTranslator<'a> {
     work: Work,
     locals: Vec<Option<variable::Local>>,
     traps: Vec<(TrapCode, Block)>,
-    builtin_sigs: HashMap<Builtin, SigRef>,
-    wasm_sigs: HashMap<TypeId, SigRef>,
-    func_refs: HashMap<u32, FuncRef>,
-    regions: HashMap<Region, ir::AliasRegion>,
+    /// By builtin.
+    builtin_sigs: [Option<SigRef>; Builtin::ALL.len()],
+    wasm_sigs: BTreeMap<TypeId, SigRef>,
+    func_refs: BTreeMap<u32, FuncRef>,
+    /// By the region's number.
+    regions: Vec<Option<ir::AliasRegion>>,
 }
 
 /// The value stack.
@@ -126,7 +128,7 @@ impl FuncTranslator<'_> {
 }
 
 /// Types.
-impl FuncTranslator<'_> {
+impl<'a> FuncTranslator<'a> {
     /// Converts types of this module.
     pub(crate) fn convert(&self) -> Convert<'_> {
         Convert::new(&self.m.types)
@@ -138,8 +140,8 @@ impl FuncTranslator<'_> {
     }
 
     /// The definition of a type of this module.
-    pub(crate) fn def(&self, id: TypeId) -> Result<Arc<SubType>, Error> {
-        self.defs.get(&id).cloned().ok_or_else(|| internal("a type that the module does not define"))
+    pub(crate) fn def(&self, id: TypeId) -> Result<&'a SubType, Error> {
+        self.defs.get(&id).map(|def| &**def).ok_or_else(|| internal("a type that the module does not define"))
     }
 
     /// How many supertypes a type of this module has: its own place in its display.
@@ -159,9 +161,9 @@ impl FuncTranslator<'_> {
     }
 
     /// The function type `id`.
-    pub(crate) fn func_type(&self, id: TypeId) -> Result<FuncType, Error> {
+    pub(crate) fn func_type(&self, id: TypeId) -> Result<&'a FuncType, Error> {
         match &self.def(id)?.composite {
-            CompositeType::Func(ty) => Ok(ty.clone()),
+            CompositeType::Func(ty) => Ok(ty),
             _ => Err(internal("not a function type")),
         }
     }
@@ -242,12 +244,11 @@ impl FuncTranslator<'_> {
     /// Calls a builtin with the vmctx and `args`. A safepoint. The result is not declared: push it by `push_ref` if it
     /// is a reference.
     pub(crate) fn builtin(&mut self, builtin: Builtin, args: &[Value]) -> Option<Value> {
-        let sig = match self.builtin_sigs.get(&builtin) {
-            Some(sig) => *sig,
+        let sig = match self.builtin_sigs[builtin as usize] {
+            Some(sig) => sig,
             None => {
                 let sig = self.b.import_signature(builtin_signature(builtin));
-                self.builtin_sigs.insert(builtin, sig);
-                sig
+                *self.builtin_sigs[builtin as usize].insert(sig)
             }
         };
         let flags = self.flags(Region::Constant).with_readonly().with_can_move();
