@@ -145,9 +145,8 @@ impl FuncTranslator<'_> {
         if let Some(cond) = cond {
             let (then, alternative) = (self.b.create_block(), self.b.create_block());
             self.b.ins().brif(cond, then, &[], alternative, &[]);
-            self.b.seal_block(then);
             self.b.seal_block(alternative);
-            self.b.switch_to_block(then);
+            self.enter(then);
             label.kind = LabelKind::If(alternative);
             label.params = self.peek_n(params.len());
         } else if op == LabelOp::Loop {
@@ -206,6 +205,16 @@ impl FuncTranslator<'_> {
         if self.dead && self.dead_depth > 0 {
             self.dead_depth -= 1;
             return Ok(false);
+        }
+        let label = self.control.last().ok_or_else(|| internal("end outside of a block"))?;
+        let falls_through = matches!(label.kind, LabelKind::Block | LabelKind::Loop);
+        if !self.dead && !label.reached && falls_through {
+            // Only this way leads to the end: the code at hand goes on, with the results where they are.
+            if label.kind == LabelKind::Loop {
+                self.b.seal_block(label.target);
+            }
+            self.control.pop();
+            return Ok(self.control.is_empty());
         }
         if !self.dead {
             self.leave()?;
@@ -286,8 +295,7 @@ impl FuncTranslator<'_> {
         let args = block_args(&self.peek_n(arity));
         let next = self.b.create_block();
         self.b.ins().brif(cond, target, args.iter(), next, &[]);
-        self.b.seal_block(next);
-        self.b.switch_to_block(next);
+        self.enter(next);
         Ok(())
     }
 
@@ -347,6 +355,6 @@ impl FuncTranslator<'_> {
 
     /// A constant index or number of a builtin's arguments.
     pub(crate) fn iconst32(&mut self, value: u32) -> Value {
-        self.b.ins().iconst(I32, i64::from(value))
+        self.iconst(I32, i64::from(value))
     }
 }

@@ -163,6 +163,7 @@ pub(crate) fn translate_function(
         wasm_sigs: BTreeMap::new(),
         func_refs: BTreeMap::new(),
         regions: Vec::new(),
+        known: super::known::Known::default(),
     };
     translator.body(ty, body, &scan)?;
     let traced = translator.traced_locals + translator.traced_pushed.min(translator.greatest_height);

@@ -12,6 +12,7 @@ mod dispatch;
 mod exceptions;
 mod fuel;
 mod func;
+mod known;
 mod memory;
 mod numeric;
 mod reference;
@@ -44,6 +45,7 @@ use crate::vmctx::{FUNC_ENTRY_SHIFT, StoreCtx, VmCtx};
 use crate::{Error, TrapCode};
 
 pub(crate) use func::{Module, translate_function, trap_of};
+pub(crate) use known::Mark;
 pub(crate) use region::Region;
 pub(crate) use work::Work;
 
@@ -89,6 +91,7 @@ pub(crate) struct FuncTranslator<'a> {
     func_refs: BTreeMap<u32, FuncRef>,
     /// By the region's number.
     regions: Vec<Option<ir::AliasRegion>>,
+    known: known::Known,
 }
 
 /// The value stack.
@@ -200,8 +203,7 @@ impl FuncTranslator<'_> {
         let trap = self.trap_block(code);
         let next = self.b.create_block();
         self.b.ins().brif(cond, trap, &[], next, &[]);
-        self.b.seal_block(next);
-        self.b.switch_to_block(next);
+        self.enter(next);
     }
 
     /// Traps with `code` if `v` is zero.
@@ -209,8 +211,7 @@ impl FuncTranslator<'_> {
         let trap = self.trap_block(code);
         let next = self.b.create_block();
         self.b.ins().brif(v, next, &[], trap, &[]);
-        self.b.seal_block(next);
-        self.b.switch_to_block(next);
+        self.enter(next);
     }
 
     /// Traps always; the current block ends.
@@ -235,7 +236,7 @@ impl FuncTranslator<'_> {
         for (code, block) in std::mem::take(&mut self.traps) {
             self.b.seal_block(block);
             self.b.switch_to_block(block);
-            let raw = self.b.ins().iconst(I32, i64::from(code as u8));
+            let raw = self.iconst32(u32::from(code as u8));
             self.builtin(Builtin::Raise, &[raw]);
             self.b.ins().trap(clif_trap(code));
         }
@@ -251,13 +252,13 @@ impl FuncTranslator<'_> {
                 *self.builtin_sigs[builtin as usize].insert(sig)
             }
         };
-        let flags = self.flags(Region::Constant).with_readonly().with_can_move();
         let table = self.vmctx_field(offset_of!(VmCtx, builtins));
-        let code = self.b.ins().load(I64, flags, table, builtin as i32 * 8);
+        let code = self.constant_field(I64, table, builtin as i32 * 8);
         let mut all: Values = SmallVec::with_capacity(args.len() + 1);
         all.push(self.vmctx);
         all.extend_from_slice(args);
         let call = self.b.ins().call_indirect(sig, code, &all);
+        self.forget_references();
         self.b.inst_results(call).first().copied()
     }
 }
@@ -266,8 +267,7 @@ impl FuncTranslator<'_> {
 impl FuncTranslator<'_> {
     /// A pointer field of the vmctx: constant for the function's life.
     pub(crate) fn vmctx_field(&mut self, offset: usize) -> Value {
-        let flags = self.flags(Region::Constant).with_readonly().with_can_move();
-        self.b.ins().load(I64, flags, self.vmctx, offset as i32)
+        self.constant_field(I64, self.vmctx, offset as i32)
     }
 
     /// Address of heap offset 0.
@@ -299,7 +299,7 @@ impl FuncTranslator<'_> {
         self.trap_if(bad, TrapCode::CorruptHeap);
         let funcs = self.b.ins().load(I64, flags, store, offset_of!(StoreCtx, funcs) as i32);
         let index = self.b.ins().uextend(I64, func_id);
-        let offset = self.b.ins().ishl_imm_u(index, i64::from(FUNC_ENTRY_SHIFT));
+        let offset = self.shifted(index, FUNC_ENTRY_SHIFT);
         self.b.ins().iadd(funcs, offset)
     }
 }
