@@ -21,10 +21,10 @@ use assay_gc::{
 };
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
-use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, MemFlagsData, Value};
+use cranelift_codegen::ir::{Block, InstBuilder, MemFlagsData, Value};
 
 use crate::builtins::Builtin;
-use crate::translate::{FuncTranslator, Region};
+use crate::translate::{FuncTranslator, Mark, Region};
 
 /// An object of static size that is about to be allocated.
 pub(crate) struct NewObject<'a> {
@@ -58,11 +58,11 @@ impl FuncTranslator<'_> {
 
     /// The runtime allocates: a zeroed object with its header and length.
     fn alloc_by_call(&mut self, object: &NewObject<'_>) -> Value {
-        let ty = self.b.ins().iconst(I32, i64::from(object.ty.0));
+        let ty = self.iconst32(object.ty.0);
         let made = match object.length {
             None => self.builtin(Builtin::AllocStruct, &[ty]),
             Some(length) => {
-                let length = self.b.ins().iconst(I32, i64::from(length));
+                let length = self.iconst32(length);
                 self.builtin(Builtin::AllocArray, &[ty, length])
             }
         };
@@ -77,15 +77,13 @@ impl FuncTranslator<'_> {
         let flags = self.flags(Region::Mutator);
         let next_at = offset_of!(Mutator, next) as i32;
         let reference = self.b.ins().load(I32, flags, mutator, next_at);
-        let limit = self.b.ins().load(I32, flags, mutator, offset_of!(Mutator, end) as i32);
-        let start = self.b.ins().uextend(I64, reference);
-        let limit = self.b.ins().uextend(I64, limit);
-        let end = self.b.ins().iadd_imm_u(start, i64::from(object.size));
+        let limit = self.b.ins().uload32(flags, mutator, offset_of!(Mutator, end) as i32);
+        let start = self.word(reference);
+        let end = self.plus(start, i64::from(object.size));
         let inside = self.b.ins().icmp(IntCC::UnsignedLessThanOrEqual, end, limit);
-        let done = self.unless_call(inside, object);
-        let end = self.b.ins().ireduce(I32, end);
-        self.b.ins().store(flags, end, mutator, next_at);
-        self.finish_inline(object, reference, done)
+        let otherwise = self.unless_call(inside, object);
+        self.b.ins().istore32(flags, end, mutator, next_at);
+        self.finish_inline(object, reference, otherwise)
     }
 
     /// Takes the first free cell of the object's class if there is one, else calls. The next one's offset stands in the
@@ -95,64 +93,69 @@ impl FuncTranslator<'_> {
         let flags = self.flags(Region::Mutator);
         let head_at = (offset_of!(Mutator, heads) + 4 * class) as i32;
         let reference = self.b.ins().load(I32, flags, mutator, head_at);
-        let done = self.unless_call(reference, object);
+        let otherwise = self.unless_call(reference, object);
         let address = self.heap_address(reference);
         let word_flags = self.heap_flags(Region::GcWord);
         let next = self.b.ins().load(I32, word_flags, address, header::GC_WORD as i32);
         self.b.ins().store(flags, next, mutator, head_at);
-        self.finish_inline(object, reference, done)
+        self.finish_inline(object, reference, otherwise)
     }
 
-    /// Allocates by a call unless `inline` holds: goes on in the block where it holds, with fuel charged; the result is
-    /// the parameter of the block that is returned.
-    fn unless_call(&mut self, inline: Value, object: &NewObject<'_>) -> Block {
-        let (fits, full, done) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
-        self.b.append_block_param(done, I32);
-        self.b.ins().brif(inline, fits, &[], full, &[]);
-        self.b.seal_block(fits);
-        self.b.seal_block(full);
-
+    /// Goes on in a block that runs only if `inline` holds, with fuel charged; the block that is returned, still empty,
+    /// runs otherwise.
+    fn unless_call(&mut self, inline: Value, object: &NewObject<'_>) -> (Block, Mark) {
+        let (fits, full) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(full);
-        self.b.switch_to_block(full);
-        let made = self.alloc_by_call(object);
-        self.b.ins().jump(done, &[BlockArg::Value(made)]);
-
-        self.b.switch_to_block(fits);
+        let before = self.mark();
+        self.b.ins().brif(inline, fits, &[], full, &[]);
+        self.b.seal_block(full);
+        self.enter(fits);
         if let Some(length) = object.length {
             self.charge_elements(length);
         }
-        done
+        (full, before)
     }
 
-    /// Writes header, length and defaults of the object at `reference` and goes on in `done`, whose parameter it is.
-    fn finish_inline(&mut self, object: &NewObject<'_>, reference: Value, done: Block) -> Value {
+    /// Writes header, length and defaults of the object at `reference`, fills the other block with a call that allocates,
+    /// and goes on behind both; the object is the parameter of that block.
+    fn finish_inline(
+        &mut self,
+        object: &NewObject<'_>,
+        reference: Value,
+        (full, before): (Block, Mark),
+    ) -> Value {
         let address = self.heap_address(reference);
         let header_flags = self.heap_flags(Region::Header);
-        let ty = self.b.ins().iconst(I32, i64::from(object.ty.0));
+        let ty = self.iconst32(object.ty.0);
         self.b.ins().store(header_flags, ty, address, header::TYPE_WORD as i32);
         let fresh = if self.shape.gc_word {
             let mutator = self.mutator();
             let flags = self.flags(Region::Mutator);
             self.b.ins().load(I32, flags, mutator, offset_of!(Mutator, fresh) as i32)
         } else {
-            self.b.ins().iconst(I32, 0)
+            self.iconst32(0)
         };
         let word_flags = self.heap_flags(Region::GcWord);
         self.b.ins().store(word_flags, fresh, address, header::GC_WORD as i32);
         if let Some(length) = object.length {
             let flags = self.heap_flags(Region::ArrayLength);
-            let length = self.b.ins().iconst(I32, i64::from(length));
+            let length = self.iconst32(length);
             self.b.ins().store(flags, length, address, header::ARRAY_LENGTH as i32);
         }
         for &(offset, slot) in object.clear.unwrap_or_default() {
             let zero = self.slot_zero(slot);
             self.store_scalar(slot, address, offset, zero);
         }
-        self.b.ins().jump(done, &[BlockArg::Value(reference)]);
+        let done = self.b.create_block();
+        let result = self.b.append_block_param(done, I32);
+        self.b.ins().jump(done, &[reference.into()]);
+
+        self.join(full, before);
+        let made = self.alloc_by_call(object);
+        self.b.ins().jump(done, &[made.into()]);
 
         self.b.seal_block(done);
-        self.b.switch_to_block(done);
-        let result = self.b.block_params(done)[0];
+        self.join(done, before);
         self.b.declare_value_needs_stack_map(result);
         result
     }
@@ -196,13 +199,12 @@ impl FuncTranslator<'_> {
     fn mark_card(&mut self, address: Value, offset: u32) {
         let base = self.heap_base();
         let from_base = self.b.ins().isub(address, base);
-        let slot = self.b.ins().iadd_imm_u(from_base, i64::from(offset));
+        let slot = self.plus(from_base, i64::from(offset));
         let card = self.b.ins().ushr_imm_u(slot, i64::from(CARD_SHIFT));
         let mutator = self.mutator();
-        let constant = self.flags(Region::Constant).with_readonly().with_can_move();
-        let cards = self.b.ins().load(I64, constant, mutator, offset_of!(Mutator, cards) as i32);
+        let cards = self.constant_field(I64, mutator, offset_of!(Mutator, cards) as i32);
         let at = self.b.ins().iadd(cards, card);
-        let dirty = self.b.ins().iconst(I32, 1);
+        let dirty = self.iconst32(1);
         let flags = self.flags(Region::Cards);
         self.b.ins().istore8(flags, dirty, at, 0);
     }
@@ -213,15 +215,14 @@ impl FuncTranslator<'_> {
         let old = self.b.ins().load(I32, flags, address, offset as i32);
         let after = self.if_object(old);
         let (at, flags, count) = self.collector_word(old);
-        let left = self.b.ins().iadd_imm_s(count, -i64::from(COUNT_ONE));
+        let left = self.plus(count, -i64::from(COUNT_ONE));
         self.b.ins().store(flags, left, at, header::GC_WORD as i32);
         let zero = self.b.create_block();
         self.b.set_cold_block(zero);
-        self.b.ins().brif(left, after, &[], zero, &[]);
-        self.b.seal_block(zero);
-        self.b.switch_to_block(zero);
+        self.b.ins().brif(left, after.0, &[], zero, &[]);
+        self.enter(zero);
         let lost = self.push_log(old);
-        let logged = self.b.ins().iconst(I32, i64::from(COUNT_LOGGED));
+        let logged = self.iconst(I32, i64::from(COUNT_LOGGED));
         self.b.ins().store(flags, logged, at, header::GC_WORD as i32);
         self.go_on(lost);
         self.go_on(after);
@@ -234,7 +235,7 @@ impl FuncTranslator<'_> {
         }
         let after = self.if_object(value);
         let (at, flags, count) = self.collector_word(value);
-        let more = self.b.ins().iadd_imm_s(count, i64::from(COUNT_ONE));
+        let more = self.plus(count, i64::from(COUNT_ONE));
         self.b.ins().store(flags, more, at, header::GC_WORD as i32);
         self.go_on(after);
     }
@@ -247,24 +248,23 @@ impl FuncTranslator<'_> {
         let marking = self.b.ins().load(I32, state, mutator, offset_of!(Mutator, marking) as i32);
         let (active, after) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(active);
+        let before = self.mark();
         self.b.ins().brif(marking, active, &[], after, &[]);
-        self.b.seal_block(active);
-        self.b.switch_to_block(active);
+        self.enter(active);
         let old = self.b.ins().load(I32, flags, address, offset as i32);
         let none = self.if_object(old);
         let (at, word_flags, word) = self.collector_word(old);
         let colour = self.b.ins().load(I32, state, mutator, offset_of!(Mutator, colour) as i32);
         let marked = self.b.ins().icmp(IntCC::Equal, word, colour);
         let white = self.b.create_block();
-        self.b.ins().brif(marked, none, &[], white, &[]);
-        self.b.seal_block(white);
-        self.b.switch_to_block(white);
+        self.b.ins().brif(marked, none.0, &[], white, &[]);
+        self.enter(white);
         let lost = self.push_log(old);
         let fresh = self.b.ins().load(I32, state, mutator, offset_of!(Mutator, fresh) as i32);
         self.b.ins().store(word_flags, fresh, at, header::GC_WORD as i32);
         self.go_on(lost);
         self.go_on(none);
-        self.go_on(after);
+        self.go_on((after, before));
     }
 
     /// Address of the object behind `reference`, flags for its collector's word, and that word.
@@ -276,28 +276,30 @@ impl FuncTranslator<'_> {
 
     /// Goes on in a block that runs only if `word` refers to an object; the block that is returned runs next in any
     /// case, by [`Self::go_on`].
-    fn if_object(&mut self, word: Value) -> Block {
+    ///
+    /// Turned right by one bit, an i31 is negative, null is 0, and an object's offset, which is even, is positive.
+    fn if_object(&mut self, word: Value) -> (Block, Mark) {
         let (object, after) = (self.b.create_block(), self.b.create_block());
-        let tag = self.b.ins().band_imm_u(word, 1);
-        let null = self.b.ins().icmp_imm_u(IntCC::Equal, word, 0);
-        let null = self.b.ins().uextend(I32, null);
-        let none = self.b.ins().bor(tag, null);
-        self.b.ins().brif(none, after, &[], object, &[]);
-        self.b.seal_block(object);
-        self.b.switch_to_block(object);
-        after
+        let word = self.word(word);
+        let one = self.iconst(I64, 1);
+        let turned = self.b.ins().rotr(word, one);
+        let is_object = self.compare_to(IntCC::SignedGreaterThan, turned, 0);
+        let before = self.mark();
+        self.b.ins().brif(is_object, object, &[], after, &[]);
+        self.enter(object);
+        (after, before)
     }
 
-    /// Ends the present block and goes on in `block`, all of whose predecessors are known now.
-    fn go_on(&mut self, block: Block) {
+    /// Ends the present block and goes on in another, all of whose predecessors are known now and come from the mark.
+    fn go_on(&mut self, (block, before): (Block, Mark)) {
         self.b.ins().jump(block, &[]);
         self.b.seal_block(block);
-        self.b.switch_to_block(block);
+        self.join(block, before);
     }
 
     /// Pushes `word` into the log and goes on in a block that runs only then, or counts it as lost if the log is full; the
     /// block that is returned runs next in any case, by [`Self::go_on`].
-    fn push_log(&mut self, word: Value) -> Block {
+    fn push_log(&mut self, word: Value) -> (Block, Mark) {
         let mutator = self.mutator();
         let state = self.flags(Region::Mutator);
         let next_at = offset_of!(Mutator, log_next) as i32;
@@ -305,21 +307,21 @@ impl FuncTranslator<'_> {
         let end = self.b.ins().load(I64, state, mutator, offset_of!(Mutator, log_end) as i32);
         let room = self.b.ins().icmp(IntCC::UnsignedLessThan, next, end);
         let (push, full, after) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let before = self.mark();
         self.b.ins().brif(room, push, &[], full, &[]);
         self.b.seal_block(push);
-        self.b.seal_block(full);
         self.b.set_cold_block(full);
-        self.b.switch_to_block(full);
+        self.enter(full);
         let lost_at = offset_of!(Mutator, log_lost) as i32;
         let lost = self.b.ins().load(I64, state, mutator, lost_at);
-        let lost = self.b.ins().iadd_imm_u(lost, 1);
+        let lost = self.plus(lost, 1);
         self.b.ins().store(state, lost, mutator, lost_at);
         self.b.ins().jump(after, &[]);
-        self.b.switch_to_block(push);
+        self.join(push, before);
         let log = self.flags(Region::Log);
         self.b.ins().store(log, word, next, 0);
-        let next = self.b.ins().iadd_imm_u(next, 4);
+        let next = self.plus(next, 4);
         self.b.ins().store(state, next, mutator, next_at);
-        after
+        (after, before)
     }
 }

@@ -76,6 +76,15 @@ impl Default for CompileOptions {
     }
 }
 
+impl CompileOptions {
+    /// Whether Cranelift is set alike by both: then it makes the same of the same CLIF, and trampolines, which depend on
+    /// nothing else, are the same.
+    pub fn sets_machine_like(&self, other: &CompileOptions) -> bool {
+        let settings = |o: &CompileOptions| (o.opt, o.regalloc, o.cpu, o.verifier, o.alias_analysis);
+        settings(self) == settings(other)
+    }
+}
+
 /// Compiles modules for one engine configuration. Thread-safe.
 pub struct Compiler {
     pub(crate) isa: OwnedTargetIsa,
@@ -92,7 +101,7 @@ impl fmt::Debug for Compiler {
     }
 }
 
-/// Cranelift's settings for `options`. Stack overflow is found by comparison with a limit, so no probes; frames are
+/// Cranelift's settings for `options`, of which it reads what [`CompileOptions::sets_machine_like`] compares. Stack overflow is found by comparison with a limit, so no probes; frames are
 /// walked by frame pointers, so no unwind information; 1,000 results are legal, so the implicit return area.
 fn isa(options: &CompileOptions) -> Result<OwnedTargetIsa, Error> {
     let refuse = |error: &dyn fmt::Display| internal(&format!("Cranelift refuses the settings: {error}"));

@@ -4,7 +4,7 @@
 //! wasmparser reports both failures as one error type; reading every section and every instruction once before the
 //! validator runs tells them apart.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use assay_gc::{AbstractHeapType, CompositeType, HeapType, RefType, SubType, TypeId, TypeRegistry};
@@ -293,7 +293,7 @@ pub(crate) fn module<'a>(
 ) -> Result<Decoded<'a>, Error> {
     let mut decoded = Decoded {
         info: ModuleInfo::default(),
-        defs: HashMap::new(),
+        defs: BTreeMap::new(),
         bodies: Vec::new(),
         exceptions: HashMap::new(),
     };

@@ -1,7 +1,8 @@
 //! What all stores of one configuration share: canonical types, compiler, collector, trampolines.
 //!
-//! The first three are a [`Code`], which engines of different configurations can share in their turn, as far as their
+//! The first two are a [`Code`], which engines of different configurations can share in their turn, as far as their
 //! code is the same: two collectors of one [`CodeShape`](assay_gc::CodeShape), two heap limits, two stress modes.
+//! Trampolines are shared further: they are the same for all collectors.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -27,7 +28,8 @@ struct TrampolineCache {
 struct Code {
     types: Arc<TypeRegistry>,
     compiler: Compiler,
-    trampolines: Mutex<TrampolineCache>,
+    /// Those of other codes, too, that set Cranelift alike.
+    trampolines: Arc<Mutex<TrampolineCache>>,
 }
 
 struct Inner {
@@ -54,6 +56,9 @@ impl Engine {
     /// `Usage(UnknownCollector)`; `Exhausted` when address space is out; `Machine` when the processor lacks
     /// SSE4.1.
     pub fn new(config: Config) -> Result<Engine, Error> {
+        Engine::with_trampolines(config, Arc::default())
+    }
+    fn with_trampolines(config: Config, trampolines: Arc<Mutex<TrampolineCache>>) -> Result<Engine, Error> {
         let collector = collector_of(&config)?;
         let types = TypeRegistry::new()?;
         let compiler = Compiler::new(
@@ -62,7 +67,7 @@ impl Engine {
             types.clone(),
         )?;
         crate::signal::install();
-        let code = Arc::new(Code { types, compiler, trampolines: Mutex::default() });
+        let code = Arc::new(Code { types, compiler, trampolines });
         let stacks = StackPool::default();
         Ok(Engine(Arc::new(Inner { config, code, collector, stacks })))
     }
@@ -81,9 +86,25 @@ impl Engine {
         let (code, stacks) = (self.0.code.clone(), StackPool::default());
         Ok(Some(Engine(Arc::new(Inner { config, code, collector, stacks }))))
     }
+    /// An engine of another configuration with types and code of its own, but with this one's trampolines, which do not
+    /// depend on collectors. None if `config` asks for other ones.
+    ///
+    /// # Errors
+    /// Those of [`Engine::new`].
+    pub fn neighbour(&self, config: Config) -> Result<Option<Engine>, Error> {
+        let options = options_of(&config, collector_of(&config)?.constraints.code);
+        if !options.sets_machine_like(&self.0.code.compiler.options()) {
+            return Ok(None);
+        }
+        Engine::with_trampolines(config, self.0.code.trampolines.clone()).map(Some)
+    }
     /// Whether a module of one can be instantiated in a store of the other.
     pub fn shares_code_with(&self, other: &Engine) -> bool {
         Arc::ptr_eq(&self.0.code, &other.0.code)
+    }
+    /// Whether both call and are called through the same trampolines.
+    pub fn shares_trampolines_with(&self, other: &Engine) -> bool {
+        Arc::ptr_eq(&self.0.code.trampolines, &other.0.code.trampolines)
     }
     /// Its configuration.
     pub fn config(&self) -> &Config {

@@ -45,14 +45,13 @@ impl FuncTranslator<'_> {
     pub(super) fn call(&mut self, index: u32, tail: bool) -> Result<(), Error> {
         let id = self.m.funcs[index as usize];
         let ty = self.func_type(id)?;
-        let sig = self.signature(id, &ty);
+        let sig = self.signature(id, ty);
         if index < self.m.imported_funcs {
             let imports = self.vmctx_field(offset_of!(VmCtx, imported_funcs));
-            let flags = self.flags(Region::Constant).with_readonly().with_can_move();
             let at = index as i32 * size_of::<ImportedFunc>() as i32;
-            let code = self.b.ins().load(I64, flags, imports, at + offset_of!(ImportedFunc, code) as i32);
-            let vmctx = self.b.ins().load(I64, flags, imports, at + offset_of!(ImportedFunc, vmctx) as i32);
-            return self.emit_call(Callee::Indirect(sig, code), vmctx, &ty, tail);
+            let code = self.constant_field(I64, imports, at + offset_of!(ImportedFunc, code) as i32);
+            let vmctx = self.constant_field(I64, imports, at + offset_of!(ImportedFunc, vmctx) as i32);
+            return self.emit_call(Callee::Indirect(sig, code), vmctx, ty, tail);
         }
         let func = match self.func_refs.get(&index) {
             Some(func) => *func,
@@ -69,7 +68,7 @@ impl FuncTranslator<'_> {
                 func
             }
         };
-        self.emit_call(Callee::Direct(func), self.vmctx, &ty, tail)
+        self.emit_call(Callee::Direct(func), self.vmctx, ty, tail)
     }
 
     /// `call_indirect` and `return_call_indirect`.
@@ -81,7 +80,7 @@ impl FuncTranslator<'_> {
         self.trap_if_zero(func_id, TrapCode::UninitializedElement);
         let entry = self.resolve_func(func_id);
         self.check_func_type(entry, id, TrapCode::IndirectCallTypeMismatch)?;
-        self.call_entry(entry, id, &ty, tail)
+        self.call_entry(entry, id, ty, tail)
     }
 
     /// `call_ref` and `return_call_ref`.
@@ -92,36 +91,36 @@ impl FuncTranslator<'_> {
         self.trap_if_zero(func_id, TrapCode::NullReference);
         let entry = self.resolve_func(func_id);
         self.check_func_type(entry, id, TrapCode::CorruptHeap)?;
-        self.call_entry(entry, id, &ty, tail)
+        self.call_entry(entry, id, ty, tail)
     }
 
     /// Traps with `code` unless the type of the function at `entry` is `expected` or a subtype of it.
     fn check_func_type(&mut self, entry: Value, expected: TypeId, code: TrapCode) -> Result<(), Error> {
         let flags = self.flags(Region::Store);
         let actual = self.b.ins().load(I32, flags, entry, offset_of!(FuncEntry, type_id) as i32);
-        let equal = self.b.ins().icmp_imm_s(IntCC::Equal, actual, i64::from(expected.0));
+        let equal = self.compare_to(IntCC::Equal, actual, i64::from(expected.0));
         if self.def(expected)?.is_final {
             self.trap_if_zero(equal, code);
             return Ok(());
         }
         let (slow, good) = (self.b.create_block(), self.b.create_block());
+        let before = self.mark();
         self.b.ins().brif(equal, good, &[], slow, &[]);
-        self.b.seal_block(slow);
-        self.b.switch_to_block(slow);
+        self.enter(slow);
         let depth = self.type_depth(expected)?;
         let rows = self.type_rows();
-        let masked = self.b.ins().band_imm_u(actual, i64::from(TYPE_ID_MASK));
+        let masked = self.masked(actual, i64::from(TYPE_ID_MASK));
         let masked = self.b.ins().uextend(I64, masked);
-        let offset = self.b.ins().ishl_imm_u(masked, i64::from(ROW_SHIFT));
+        let offset = self.shifted(masked, ROW_SHIFT);
         let row = self.b.ins().iadd(rows, offset);
         let flags = self.flags(Region::TypeRow);
         let at = offset_of!(TypeRow, display) as i32 + 4 * depth as i32;
         let ancestor = self.b.ins().load(I32, flags, row, at);
-        let equal = self.b.ins().icmp_imm_s(IntCC::Equal, ancestor, i64::from(expected.0));
+        let equal = self.compare_to(IntCC::Equal, ancestor, i64::from(expected.0));
         self.trap_if_zero(equal, code);
         self.b.ins().jump(good, &[]);
         self.b.seal_block(good);
-        self.b.switch_to_block(good);
+        self.join(good, before);
         Ok(())
     }
 
@@ -152,6 +151,7 @@ impl FuncTranslator<'_> {
             self.emit_try_call(handler, callee, &args, ty);
             return Ok(());
         }
+        self.forget_references();
         let call = match callee {
             Callee::Direct(func) => self.b.ins().call(func, &args),
             Callee::Indirect(sig, code) => self.b.ins().call_indirect(sig, code, &args),
@@ -175,8 +175,8 @@ impl FuncTranslator<'_> {
             Callee::Direct(func) => self.b.ins().try_call(func, args, table),
             Callee::Indirect(_, code) => self.b.ins().try_call_indirect(code, args, table),
         };
-        self.b.seal_block(normal);
-        self.b.switch_to_block(normal);
+        self.forget_references();
+        self.enter(normal);
         self.stack.extend_from_slice(self.b.block_params(normal));
     }
 }

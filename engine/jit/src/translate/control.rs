@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use assay_gc::{FuncType, ValType};
+use assay_gc::ValType;
 use cranelift_codegen::ir::types::I32;
 use cranelift_codegen::ir::{Block, InstBuilder, JumpTableData, Value};
 use wasmparser::{BlockType, BrTable, TryTable};
@@ -92,17 +92,6 @@ impl FuncTranslator<'_> {
         block
     }
 
-    /// A block type as a function type.
-    fn block_type(&self, ty: BlockType) -> Result<FuncType, Error> {
-        Ok(match ty {
-            BlockType::Empty => FuncType::default(),
-            BlockType::Type(ty) => {
-                FuncType { params: Box::default(), results: Box::new([self.convert().value(ty)?]) }
-            }
-            BlockType::FuncType(index) => self.func_type(self.type_id(index))?,
-        })
-    }
-
     /// Opens the label of the function's body.
     pub(super) fn open_body(&mut self, results: &[ValType]) {
         let next = self.block_of(results);
@@ -127,10 +116,21 @@ impl FuncTranslator<'_> {
             self.dead_depth += 1;
             return Ok(());
         }
-        let FuncType { params, results } = self.block_type(ty)?;
+        let single;
+        let (params, results): (&[ValType], &[ValType]) = match ty {
+            BlockType::Empty => (&[], &[]),
+            BlockType::Type(ty) => {
+                single = [self.convert().value(ty)?];
+                (&[], &single)
+            }
+            BlockType::FuncType(index) => {
+                let ty = self.func_type(self.type_id(index))?;
+                (&ty.params, &ty.results)
+            }
+        };
         self.count_passed(params.len() + results.len())?;
         let cond = (op == LabelOp::If).then(|| self.pop());
-        let next = self.block_of(&results);
+        let next = self.block_of(results);
         let height = self.stack.len() - params.len();
         let mut label = Label {
             kind: LabelKind::Block,
@@ -145,13 +145,12 @@ impl FuncTranslator<'_> {
         if let Some(cond) = cond {
             let (then, alternative) = (self.b.create_block(), self.b.create_block());
             self.b.ins().brif(cond, then, &[], alternative, &[]);
-            self.b.seal_block(then);
             self.b.seal_block(alternative);
-            self.b.switch_to_block(then);
+            self.enter(then);
             label.kind = LabelKind::If(alternative);
             label.params = self.peek_n(params.len());
         } else if op == LabelOp::Loop {
-            let header = self.block_of(&params);
+            let header = self.block_of(params);
             let args = self.pop_n(params.len());
             self.b.ins().jump(header, block_args(&args).iter());
             self.b.switch_to_block(header);
@@ -206,6 +205,16 @@ impl FuncTranslator<'_> {
         if self.dead && self.dead_depth > 0 {
             self.dead_depth -= 1;
             return Ok(false);
+        }
+        let label = self.control.last().ok_or_else(|| internal("end outside of a block"))?;
+        let falls_through = matches!(label.kind, LabelKind::Block | LabelKind::Loop);
+        if !self.dead && !label.reached && falls_through {
+            // Only this way leads to the end: the code at hand goes on, with the results where they are.
+            if label.kind == LabelKind::Loop {
+                self.b.seal_block(label.target);
+            }
+            self.control.pop();
+            return Ok(self.control.is_empty());
         }
         if !self.dead {
             self.leave()?;
@@ -286,8 +295,7 @@ impl FuncTranslator<'_> {
         let args = block_args(&self.peek_n(arity));
         let next = self.b.create_block();
         self.b.ins().brif(cond, target, args.iter(), next, &[]);
-        self.b.seal_block(next);
-        self.b.switch_to_block(next);
+        self.enter(next);
         Ok(())
     }
 
@@ -347,6 +355,6 @@ impl FuncTranslator<'_> {
 
     /// A constant index or number of a builtin's arguments.
     pub(crate) fn iconst32(&mut self, value: u32) -> Value {
-        self.b.ins().iconst(I32, i64::from(value))
+        self.iconst(I32, i64::from(value))
     }
 }

@@ -225,9 +225,8 @@ impl FuncTranslator<'_> {
         let same = self.b.ins().icmp(IntCC::Equal, actual, expected);
         let (hit, miss) = (self.b.create_block(), self.b.create_block());
         self.b.ins().brif(same, hit, &[], miss, &[]);
-        self.b.seal_block(hit);
         self.b.seal_block(miss);
-        self.b.switch_to_block(hit);
+        self.enter(hit);
         miss
     }
 }

@@ -58,7 +58,7 @@ impl FuncTranslator<'_> {
             let left = self.take_fuel(1);
             // The point has seen to it.
             if !self.options.yields {
-                let out = self.b.ins().icmp_imm_s(IntCC::SignedLessThan, left, 0);
+                let out = self.compare_to(IntCC::SignedLessThan, left, 0);
                 self.trap_if(out, TrapCode::OutOfFuel);
             }
         }
@@ -86,7 +86,7 @@ impl FuncTranslator<'_> {
             let reserve = self.b.ins().load(I64, flags, store, at);
             left = self.b.ins().iadd(left, reserve);
         }
-        let out = self.b.ins().icmp_imm_s(IntCC::SignedLessThan, left, 0);
+        let out = self.compare_to(IntCC::SignedLessThan, left, 0);
         self.trap_if(out, TrapCode::OutOfFuel);
     }
 
@@ -103,7 +103,7 @@ impl FuncTranslator<'_> {
         let flags = self.flags(Region::Fuel);
         let at = offset_of!(StoreCtx, fuel) as i32;
         let fuel = self.b.ins().load(I64, flags, store, at);
-        let left = self.b.ins().iadd_imm_s(fuel, -i64::from(cost));
+        let left = self.plus(fuel, -i64::from(cost));
         self.b.ins().store(flags, left, store, at);
         left
     }
@@ -113,7 +113,7 @@ impl FuncTranslator<'_> {
         let store = self.store();
         let flags = self.flags(Region::Fuel);
         let fuel = self.b.ins().load(I64, flags, store, offset_of!(StoreCtx, fuel) as i32);
-        self.b.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, fuel, 0)
+        self.compare_to(IntCC::SignedLessThanOrEqual, fuel, 0)
     }
 
     /// Whether the turn's last epoch is past. Both loads are of what calls change, and each loop's header is followed by
@@ -132,13 +132,13 @@ impl FuncTranslator<'_> {
     fn point_if(&mut self, over: Value, cost: u32) {
         let (point, next) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(point);
+        let before = self.mark();
         self.b.ins().brif(over, point, &[], next, &[]);
-        self.b.seal_block(point);
-        self.b.switch_to_block(point);
+        self.enter(point);
         let cost = self.iconst32(cost);
         self.builtin(Builtin::Point, &[cost]);
         self.b.ins().jump(next, &[]);
         self.b.seal_block(next);
-        self.b.switch_to_block(next);
+        self.join(next, before);
     }
 }

@@ -7,12 +7,13 @@ use assay_gc::{CodeShape, FuncType, TypeRegistry, ValType};
 use cranelift_codegen::ir::{self, InstBuilder, UserFuncName};
 use cranelift_codegen::isa::TargetFrontendConfig;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::mem::offset_of;
 use wasmparser::{FunctionBody, Operator};
 
 use super::call::wasm_signature;
 use super::{Definitions, FuncTranslator, Region, Work};
+use crate::builtins::Builtin;
 use crate::compile::CompileOptions;
 use crate::convert::{Convert, internal};
 use crate::module::ModuleInfo;
@@ -121,7 +122,7 @@ pub(crate) fn translate_function(
         .get((info.imported_funcs + index) as usize)
         .ok_or_else(|| internal("a body without function"))?;
     let ty = match module.defs.get(&id).map(|def| &def.composite) {
-        Some(assay_gc::CompositeType::Func(ty)) => ty.clone(),
+        Some(assay_gc::CompositeType::Func(ty)) => ty,
         _ => return Err(internal("a function without function type")),
     };
     let scan = scan(body)?;
@@ -158,12 +159,13 @@ pub(crate) fn translate_function(
         work: Work::default(),
         locals: vec![None; scan.named.len()],
         traps: Vec::new(),
-        builtin_sigs: HashMap::new(),
-        wasm_sigs: HashMap::new(),
-        func_refs: HashMap::new(),
-        regions: HashMap::new(),
+        builtin_sigs: [None; Builtin::ALL.len()],
+        wasm_sigs: BTreeMap::new(),
+        func_refs: BTreeMap::new(),
+        regions: Vec::new(),
+        known: super::known::Known::default(),
     };
-    translator.body(&ty, body, &scan)?;
+    translator.body(ty, body, &scan)?;
     let traced = translator.traced_locals + translator.traced_pushed.min(translator.greatest_height);
     let blocks = translator.b.func.dfg.num_blocks() as u64;
     check("pairs of a live reference and a block", traced * blocks, MAX_TRACED_BLOCKS)?;

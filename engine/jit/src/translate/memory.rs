@@ -22,8 +22,7 @@ impl FuncTranslator<'_> {
     /// Address of the [`MemoryDef`].
     fn memory_def(&mut self, memory: u32) -> Value {
         let memories = self.vmctx_field(offset_of!(VmCtx, memories));
-        let flags = self.flags(Region::Constant).with_readonly().with_can_move();
-        self.b.ins().load(I64, flags, memories, memory as i32 * 8)
+        self.constant_field(I64, memories, memory as i32 * 8)
     }
 
     fn memory_len(&mut self, memory: u32) -> Value {
@@ -45,7 +44,7 @@ impl FuncTranslator<'_> {
             let end = arg.offset.checked_add(u64::from(size));
             let len = self.memory_len(memory);
             // An offset that no length can hold always traps: any length is below it.
-            let end = self.b.ins().iconst(I64, end.unwrap_or(u64::MAX) as i64);
+            let end = self.iconst(I64, end.unwrap_or(u64::MAX) as i64);
             let short = self.b.ins().icmp(IntCC::UnsignedLessThan, len, end);
             self.trap_if(short, TrapCode::MemoryOutOfBounds);
             let last = self.b.ins().isub(len, end);
@@ -53,12 +52,11 @@ impl FuncTranslator<'_> {
             self.trap_if(out, TrapCode::MemoryOutOfBounds);
         }
         let def = self.memory_def(memory);
-        let flags = self.flags(Region::Constant).with_readonly().with_can_move();
-        let base = self.b.ins().load(I64, flags, def, offset_of!(MemoryDef, base) as i32);
+        let base = self.constant_field(I64, def, offset_of!(MemoryDef, base) as i32);
         let index = self.widen(index, is_64);
         let mut address = self.b.ins().iadd(base, index);
         let offset = i32::try_from(arg.offset).unwrap_or_else(|_| {
-            let offset = self.b.ins().iconst(I64, arg.offset as i64);
+            let offset = self.iconst(I64, arg.offset as i64);
             address = self.b.ins().iadd(address, offset);
             0
         });

@@ -12,6 +12,7 @@ mod dispatch;
 mod exceptions;
 mod fuel;
 mod func;
+mod known;
 mod memory;
 mod numeric;
 mod reference;
@@ -21,7 +22,7 @@ mod table;
 mod variable;
 mod work;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::mem::offset_of;
 use std::sync::Arc;
 
@@ -44,11 +45,12 @@ use crate::vmctx::{FUNC_ENTRY_SHIFT, StoreCtx, VmCtx};
 use crate::{Error, TrapCode};
 
 pub(crate) use func::{Module, translate_function, trap_of};
+pub(crate) use known::Mark;
 pub(crate) use region::Region;
 pub(crate) use work::Work;
 
 /// Definitions of a module's canonical types.
-pub(crate) type Definitions = HashMap<TypeId, Arc<SubType>>;
+pub(crate) type Definitions = BTreeMap<TypeId, Arc<SubType>>;
 
 /// Values of an instruction; few in nearly all cases.
 pub(crate) type Values = SmallVec<[Value; 8]>;
@@ -83,10 +85,13 @@ pub(crate) struct FuncTranslator<'a> {
     work: Work,
     locals: Vec<Option<variable::Local>>,
     traps: Vec<(TrapCode, Block)>,
-    builtin_sigs: HashMap<Builtin, SigRef>,
-    wasm_sigs: HashMap<TypeId, SigRef>,
-    func_refs: HashMap<u32, FuncRef>,
-    regions: HashMap<Region, ir::AliasRegion>,
+    /// By builtin.
+    builtin_sigs: [Option<SigRef>; Builtin::ALL.len()],
+    wasm_sigs: BTreeMap<TypeId, SigRef>,
+    func_refs: BTreeMap<u32, FuncRef>,
+    /// By the region's number.
+    regions: Vec<Option<ir::AliasRegion>>,
+    known: known::Known,
 }
 
 /// The value stack.
@@ -126,7 +131,7 @@ impl FuncTranslator<'_> {
 }
 
 /// Types.
-impl FuncTranslator<'_> {
+impl<'a> FuncTranslator<'a> {
     /// Converts types of this module.
     pub(crate) fn convert(&self) -> Convert<'_> {
         Convert::new(&self.m.types)
@@ -138,8 +143,8 @@ impl FuncTranslator<'_> {
     }
 
     /// The definition of a type of this module.
-    pub(crate) fn def(&self, id: TypeId) -> Result<Arc<SubType>, Error> {
-        self.defs.get(&id).cloned().ok_or_else(|| internal("a type that the module does not define"))
+    pub(crate) fn def(&self, id: TypeId) -> Result<&'a SubType, Error> {
+        self.defs.get(&id).map(|def| &**def).ok_or_else(|| internal("a type that the module does not define"))
     }
 
     /// How many supertypes a type of this module has: its own place in its display.
@@ -159,9 +164,9 @@ impl FuncTranslator<'_> {
     }
 
     /// The function type `id`.
-    pub(crate) fn func_type(&self, id: TypeId) -> Result<FuncType, Error> {
+    pub(crate) fn func_type(&self, id: TypeId) -> Result<&'a FuncType, Error> {
         match &self.def(id)?.composite {
-            CompositeType::Func(ty) => Ok(ty.clone()),
+            CompositeType::Func(ty) => Ok(ty),
             _ => Err(internal("not a function type")),
         }
     }
@@ -198,8 +203,7 @@ impl FuncTranslator<'_> {
         let trap = self.trap_block(code);
         let next = self.b.create_block();
         self.b.ins().brif(cond, trap, &[], next, &[]);
-        self.b.seal_block(next);
-        self.b.switch_to_block(next);
+        self.enter(next);
     }
 
     /// Traps with `code` if `v` is zero.
@@ -207,8 +211,7 @@ impl FuncTranslator<'_> {
         let trap = self.trap_block(code);
         let next = self.b.create_block();
         self.b.ins().brif(v, next, &[], trap, &[]);
-        self.b.seal_block(next);
-        self.b.switch_to_block(next);
+        self.enter(next);
     }
 
     /// Traps always; the current block ends.
@@ -233,7 +236,7 @@ impl FuncTranslator<'_> {
         for (code, block) in std::mem::take(&mut self.traps) {
             self.b.seal_block(block);
             self.b.switch_to_block(block);
-            let raw = self.b.ins().iconst(I32, i64::from(code as u8));
+            let raw = self.iconst32(u32::from(code as u8));
             self.builtin(Builtin::Raise, &[raw]);
             self.b.ins().trap(clif_trap(code));
         }
@@ -242,21 +245,20 @@ impl FuncTranslator<'_> {
     /// Calls a builtin with the vmctx and `args`. A safepoint. The result is not declared: push it by `push_ref` if it
     /// is a reference.
     pub(crate) fn builtin(&mut self, builtin: Builtin, args: &[Value]) -> Option<Value> {
-        let sig = match self.builtin_sigs.get(&builtin) {
-            Some(sig) => *sig,
+        let sig = match self.builtin_sigs[builtin as usize] {
+            Some(sig) => sig,
             None => {
                 let sig = self.b.import_signature(builtin_signature(builtin));
-                self.builtin_sigs.insert(builtin, sig);
-                sig
+                *self.builtin_sigs[builtin as usize].insert(sig)
             }
         };
-        let flags = self.flags(Region::Constant).with_readonly().with_can_move();
         let table = self.vmctx_field(offset_of!(VmCtx, builtins));
-        let code = self.b.ins().load(I64, flags, table, builtin as i32 * 8);
+        let code = self.constant_field(I64, table, builtin as i32 * 8);
         let mut all: Values = SmallVec::with_capacity(args.len() + 1);
         all.push(self.vmctx);
         all.extend_from_slice(args);
         let call = self.b.ins().call_indirect(sig, code, &all);
+        self.forget_references();
         self.b.inst_results(call).first().copied()
     }
 }
@@ -265,8 +267,7 @@ impl FuncTranslator<'_> {
 impl FuncTranslator<'_> {
     /// A pointer field of the vmctx: constant for the function's life.
     pub(crate) fn vmctx_field(&mut self, offset: usize) -> Value {
-        let flags = self.flags(Region::Constant).with_readonly().with_can_move();
-        self.b.ins().load(I64, flags, self.vmctx, offset as i32)
+        self.constant_field(I64, self.vmctx, offset as i32)
     }
 
     /// Address of heap offset 0.
@@ -298,7 +299,7 @@ impl FuncTranslator<'_> {
         self.trap_if(bad, TrapCode::CorruptHeap);
         let funcs = self.b.ins().load(I64, flags, store, offset_of!(StoreCtx, funcs) as i32);
         let index = self.b.ins().uextend(I64, func_id);
-        let offset = self.b.ins().ishl_imm_u(index, i64::from(FUNC_ENTRY_SHIFT));
+        let offset = self.shifted(index, FUNC_ENTRY_SHIFT);
         self.b.ins().iadd(funcs, offset)
     }
 }

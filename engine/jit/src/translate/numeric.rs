@@ -88,10 +88,9 @@ impl FuncTranslator<'_> {
         self.trap_if_zero(b, TrapCode::IntegerDivideByZero);
         if overflow {
             let ty = self.b.func.dfg.value_type(a);
-            let least =
-                self.b.ins().iconst(ty, if ty == I32 { i64::from(i32::MIN as u32) } else { i64::MIN });
+            let least = self.iconst(ty, if ty == I32 { i64::from(i32::MIN as u32) } else { i64::MIN });
             let is_least = self.b.ins().icmp(IntCC::Equal, a, least);
-            let minus_one = self.b.ins().iconst(ty, if ty == I32 { i64::from(u32::MAX) } else { -1 });
+            let minus_one = self.iconst(ty, if ty == I32 { i64::from(u32::MAX) } else { -1 });
             let is_minus_one = self.b.ins().icmp(IntCC::Equal, b, minus_one);
             let both = self.b.ins().band(is_least, is_minus_one);
             self.trap_if(both, TrapCode::IntegerOverflow);
@@ -157,7 +156,7 @@ impl FuncTranslator<'_> {
                 self.push(value);
             }
             O::I64Const { value } => {
-                let value = self.b.ins().iconst(I64, *value);
+                let value = self.iconst(I64, *value);
                 self.push(value);
             }
             O::F32Const { value } => {
@@ -171,7 +170,7 @@ impl FuncTranslator<'_> {
 
             O::I32Eqz | O::I64Eqz => {
                 let value = self.pop();
-                let zero = self.b.ins().icmp_imm_s(IntCC::Equal, value, 0);
+                let zero = self.compare_to(IntCC::Equal, value, 0);
                 self.push_bool(zero);
             }
             O::I32Eq | O::I64Eq => self.compare(IntCC::Equal),

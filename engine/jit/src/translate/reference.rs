@@ -6,29 +6,28 @@ use cranelift_codegen::ir::InstBuilder;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::I32;
 
-use super::{FuncTranslator, Region};
+use super::FuncTranslator;
 use crate::vmctx::VmCtx;
 use crate::{Error, TrapCode};
 
 impl FuncTranslator<'_> {
     /// `ref.null`: a constant, which no collection changes.
     pub(super) fn ref_null(&mut self) {
-        let null = self.iconst32(0);
+        let null = self.null();
         self.push(null);
     }
 
     /// `ref.is_null`
     pub(super) fn ref_is_null(&mut self) {
         let value = self.pop();
-        let null = self.b.ins().icmp_imm_s(IntCC::Equal, value, 0);
+        let null = self.compare_to(IntCC::Equal, value, 0);
         self.push_bool(null);
     }
 
     /// `ref.func`
     pub(super) fn ref_func(&mut self, index: u32) {
         let ids = self.vmctx_field(offset_of!(VmCtx, func_ids));
-        let flags = self.flags(Region::Constant).with_readonly().with_can_move();
-        let id = self.b.ins().load(I32, flags, ids, index as i32 * 4);
+        let id = self.constant_field(I32, ids, index as i32 * 4);
         self.push(id);
     }
 
@@ -49,7 +48,7 @@ impl FuncTranslator<'_> {
     /// `br_on_null`
     pub(super) fn br_on_null(&mut self, depth: u32) -> Result<(), Error> {
         let value = self.pop();
-        let null = self.b.ins().icmp_imm_s(IntCC::Equal, value, 0);
+        let null = self.compare_to(IntCC::Equal, value, 0);
         self.branch_if(null, depth)?;
         self.push(value);
         Ok(())

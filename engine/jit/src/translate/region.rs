@@ -81,6 +81,38 @@ impl Region {
             Some(number) => Region::Global(number.min(NUMBERED)),
         }
     }
+
+    /// Its number among all regions, and what CLIF shows of it. Defined memories and globals take turns after the others.
+    fn number(self) -> (usize, &'static str) {
+        match self {
+            Region::Constant => (0, "Constant"),
+            Region::Store => (1, "Store"),
+            Region::Fuel => (2, "Fuel"),
+            Region::TypeRow => (3, "TypeRow"),
+            Region::Mutator => (4, "Mutator"),
+            Region::Log => (5, "Log"),
+            Region::Cards => (6, "Cards"),
+            Region::Header => (7, "Header"),
+            Region::GcWord => (8, "GcWord"),
+            Region::ArrayLength => (9, "ArrayLength"),
+            Region::FieldRef => (10, "FieldRef"),
+            Region::FieldFunc => (11, "FieldFunc"),
+            Region::FieldI8 => (12, "FieldI8"),
+            Region::FieldI16 => (13, "FieldI16"),
+            Region::FieldI32 => (14, "FieldI32"),
+            Region::FieldI64 => (15, "FieldI64"),
+            Region::FieldF32 => (16, "FieldF32"),
+            Region::FieldF64 => (17, "FieldF64"),
+            Region::FieldV128 => (18, "FieldV128"),
+            Region::Def => (19, "Def"),
+            Region::Table => (20, "Table"),
+            Region::Spill => (21, "Spill"),
+            Region::ImportedMemory => (22, "ImportedMemory"),
+            Region::ImportedGlobal => (23, "ImportedGlobal"),
+            Region::Memory(number) => (24 + 2 * number as usize, "Memory"),
+            Region::Global(number) => (25 + 2 * number as usize, "Global"),
+        }
+    }
 }
 
 impl FuncTranslator<'_> {
@@ -99,13 +131,16 @@ impl FuncTranslator<'_> {
 
     /// The Cranelift region of `region`.
     pub(crate) fn alias_region(&mut self, region: Region) -> AliasRegion {
-        if let Some(known) = self.regions.get(&region) {
-            return *known;
+        let (number, description) = region.number();
+        if let Some(known) = self.regions.get(number).copied().flatten() {
+            return known;
         }
-        let user_id = self.regions.len() as u32;
-        let description = Cow::Owned(format!("{region:?}"));
-        let made = self.b.func.dfg.alias_regions.insert(AliasRegionData { user_id, description });
-        self.regions.insert(region, made);
+        let data = AliasRegionData { user_id: number as u32, description: Cow::Borrowed(description) };
+        let made = self.b.func.dfg.alias_regions.insert(data);
+        if self.regions.len() <= number {
+            self.regions.resize(number + 1, None);
+        }
+        self.regions[number] = Some(made);
         made
     }
 }

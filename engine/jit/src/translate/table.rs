@@ -31,8 +31,7 @@ impl FuncTranslator<'_> {
     /// Address of the [`TableDef`].
     fn table_def(&mut self, table: u32) -> Value {
         let tables = self.vmctx_field(offset_of!(VmCtx, tables));
-        let flags = self.flags(Region::Constant).with_readonly().with_can_move();
-        self.b.ins().load(I64, flags, tables, table as i32 * 8)
+        self.constant_field(I64, tables, table as i32 * 8)
     }
 
     fn table_len(&mut self, table: u32) -> Value {
@@ -50,7 +49,7 @@ impl FuncTranslator<'_> {
         let def = self.table_def(table);
         let flags = self.flags(Region::Def);
         let base = self.b.ins().load(I64, flags, def, offset_of!(TableDef, base) as i32);
-        let offset = self.b.ins().ishl_imm_u(index, 2);
+        let offset = self.shifted(index, 2);
         self.b.ins().iadd(base, offset)
     }
 

@@ -88,8 +88,7 @@ impl FuncTranslator<'_> {
     /// Address of the cell of global `index`.
     fn global_cell(&mut self, index: u32) -> Value {
         let globals = self.vmctx_field(offset_of!(VmCtx, globals));
-        let flags = self.flags(Region::Constant).with_readonly().with_can_move();
-        self.b.ins().load(I64, flags, globals, index as i32 * 8)
+        self.constant_field(I64, globals, index as i32 * 8)
     }
 
     /// `global.get`

@@ -329,6 +329,54 @@ fn engines_of_one_code_shape_share_modules() {
     assert!(matches!(error.kind(), ErrorKind::Usage(Usage::UnknownCollector(_))));
 }
 
+/// Engines of other code shapes call and are called through the same trampolines, with types and code of their own.
+#[test]
+fn engines_of_one_machine_share_trampolines() {
+    let config = |collector: &str| Config { collector: collector.into(), ..Config::default() };
+    let engine = Engine::new(config("null")).unwrap();
+    for entry in assay_gc::registry() {
+        let name = entry.constraints.name;
+        let neighbour = engine.neighbour(Config { fuel: true, ..config(name) }).unwrap().unwrap();
+        assert!(neighbour.shares_trampolines_with(&engine));
+        assert!(!neighbour.shares_code_with(&engine), "fuel is other code");
+        for engine in [&engine, &neighbour] {
+            let module = module(
+                engine,
+                r#"(module (import "" "f" (func $f (param i64 anyref) (result i64 anyref)))
+                     (func (export "g") (param i64) (result i64 anyref)
+                       (call $f (local.get 0) (ref.i31 (i32.const 5)))))"#,
+            );
+            let mut store = Store::new(engine).unwrap();
+            if engine.config().fuel {
+                store.set_fuel(100);
+            }
+            let ty = match &module.imports()[0].ty {
+                ExternType::Func(ty) => engine.types().get(*ty).unwrap(),
+                other => panic!("{other:?}"),
+            };
+            let assay_gc::CompositeType::Func(ty) = &ty.composite else { panic!("{ty:?}") };
+            let f = Func::new(&mut store, ty.clone(), |_, args, results| {
+                results.extend_from_slice(args);
+                Ok(())
+            });
+            let instance = Instance::new(&mut store, &module, &[Extern::Func(f.unwrap())]).unwrap();
+            let g = func(&store, instance, "g");
+            let results = g.call(&mut store, &[Val::I64(7)]).unwrap();
+            assert!(matches!(results[..], [Val::I64(7), Val::AnyRef(Some(_))]), "{name}: {results:?}");
+        }
+    }
+    for other in [
+        Config { opt: OptLevel::None, ..config("null") },
+        Config { regalloc: RegAlloc::SinglePass, ..config("null") },
+        Config { cpu: Cpu::Sse41, ..config("null") },
+        Config { verifier: !engine.config().verifier, ..config("null") },
+        Config { alias_analysis: false, ..config("null") },
+    ] {
+        assert!(engine.neighbour(other).unwrap().is_none(), "other machine code");
+    }
+    assert!(engine.neighbour(config("none such")).is_err());
+}
+
 fn in_two_func(store: &mut Store, engine: &Engine) -> Func {
     let module = module(engine, r#"(module (func (export "f") (param anyref)))"#);
     let instance = Instance::new(store, &module, &[]).unwrap();

@@ -81,6 +81,11 @@ impl Content {
                 return Ok(sibling);
             }
         }
+        for engine in &self.engines {
+            if let Some(neighbour) = engine.neighbour(config.clone())? {
+                return Ok(neighbour);
+            }
+        }
         Engine::new(config.clone())
     }
 }
@@ -110,6 +115,7 @@ mod tests {
                     first.constraints.name,
                     second.constraints.name
                 );
+                assert!(a.shares_trampolines_with(&b), "one machine");
                 assert_eq!(a.collector().constraints.name, first.constraints.name);
                 assert_eq!(b.config().gc_heap_max, 1 << 24);
                 let (a, b) = (shelf.module(&a, wasm).unwrap(), shelf.module(&b, wasm).unwrap());

@@ -45,9 +45,9 @@ impl FuncTranslator<'_> {
         let ty = self.type_id(index);
         let values = self.pop_n(count as usize);
         let Some(size) = layout.size(count) else {
-            let always = self.b.ins().iconst(I32, 1);
+            let always = self.iconst32(1);
             self.trap_if(always, TrapCode::AllocationTooLarge);
-            let null = self.b.ins().iconst(I32, 0);
+            let null = self.null();
             self.push_ref(null);
             return Ok(());
         };
@@ -128,7 +128,7 @@ impl FuncTranslator<'_> {
         let element = self.b.append_block_param(head, ty);
         let start = self.heap_address(array);
         let bytes = self.b.ins().uextend(I64, length);
-        let bytes = self.b.ins().ishl_imm_u(bytes, i64::from(layout.element.size().trailing_zeros()));
+        let bytes = self.shifted(bytes, layout.element.size().trailing_zeros());
         let end = self.b.ins().iadd(start, bytes);
         self.b.ins().jump(head, &[BlockArg::Value(start), BlockArg::Value(value)]);
 
@@ -140,7 +140,7 @@ impl FuncTranslator<'_> {
 
         self.b.switch_to_block(body);
         self.init_slot(layout.element, at, layout.base, element);
-        let next = self.b.ins().iadd_imm_u(at, i64::from(layout.element.size()));
+        let next = self.plus(at, i64::from(layout.element.size()));
         self.b.ins().jump(head, &[BlockArg::Value(next), BlockArg::Value(element)]);
         self.b.seal_block(head);
         self.b.switch_to_block(done);
@@ -192,7 +192,9 @@ impl FuncTranslator<'_> {
         let length = self.length(array);
         let outside = self.b.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, at, length);
         self.trap_if(outside, TrapCode::ArrayOutOfBounds);
-        let offset = self.b.ins().ishl_imm_u(at, i64::from(element.size().trailing_zeros()));
+        let offset = self.shifted(at, element.size().trailing_zeros());
+        let word = self.word(array);
+        let array = self.b.ins().ireduce(I32, word);
         let offset = self.b.ins().iadd(array, offset);
         self.heap_address(offset)
     }

@@ -13,7 +13,7 @@ use std::mem::offset_of;
 use assay_gc::types::{DISPLAY_DEPTH, KIND_ARRAY, KIND_STRUCT, ROW_SHIFT};
 use assay_gc::{AbstractHeapType, CompositeType, HeapType, TypeId, TypeRow, ValType, header};
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::types::{I8, I32, I64};
+use cranelift_codegen::ir::types::{I8, I32};
 use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, Value};
 
 use crate::convert::internal;
@@ -60,22 +60,22 @@ impl FuncTranslator<'_> {
         let check = self.check(target)?;
         let value = self.pop();
         let result = match self.condition(value, nullable, check) {
-            Some(condition) => condition,
+            Some(condition) => self.b.ins().uextend(I32, condition),
             None => {
+                let outcomes = [self.iconst32(1), self.iconst32(0)];
+                let before = self.mark();
                 let (yes, no) = self.branch_on_check(value, nullable, check);
                 let done = self.b.create_block();
-                let result = self.b.append_block_param(done, I8);
-                for (block, outcome) in [(yes, 1), (no, 0)] {
+                let result = self.b.append_block_param(done, I32);
+                for (block, outcome) in [yes, no].into_iter().zip(outcomes) {
                     self.b.switch_to_block(block);
-                    let outcome = self.b.ins().iconst(I8, outcome);
                     self.b.ins().jump(done, &[BlockArg::Value(outcome)]);
                 }
                 self.b.seal_block(done);
-                self.b.switch_to_block(done);
+                self.join(done, before);
                 result
             }
         };
-        let result = self.b.ins().uextend(I32, result);
         self.push(result);
         Ok(())
     }
@@ -87,11 +87,12 @@ impl FuncTranslator<'_> {
         match self.condition(value, nullable, check) {
             Some(condition) => self.trap_if_zero(condition, TrapCode::CastFailure),
             None => {
+                let before = self.mark();
                 let (yes, no) = self.branch_on_check(value, nullable, check);
                 self.b.set_cold_block(no);
                 self.b.switch_to_block(no);
                 self.trap(TrapCode::CastFailure);
-                self.b.switch_to_block(yes);
+                self.join(yes, before);
             }
         }
         self.push_heap_type(value, target)
@@ -109,9 +110,10 @@ impl FuncTranslator<'_> {
         match self.condition(value, to.is_nullable(), check) {
             Some(condition) => self.branch_if(condition, depth)?,
             None => {
+                let before = self.mark();
                 let (yes, no) = self.branch_on_check(value, to.is_nullable(), check);
                 self.jump_to_label(yes, depth)?;
-                self.b.switch_to_block(no);
+                self.join(no, before);
             }
         }
         let value = self.pop();
@@ -133,9 +135,10 @@ impl FuncTranslator<'_> {
                 self.branch_if(failed, depth)?;
             }
             None => {
+                let before = self.mark();
                 let (yes, no) = self.branch_on_check(value, to.is_nullable(), check);
                 self.jump_to_label(no, depth)?;
-                self.b.switch_to_block(yes);
+                self.join(yes, before);
             }
         }
         let value = self.pop();
@@ -250,15 +253,15 @@ impl FuncTranslator<'_> {
         let (yes, no) = (self.b.create_block(), self.b.create_block());
         let not_null = self.b.create_block();
         let on_null = if nullable { yes } else { no };
-        self.b.ins().brif(value, not_null, &[], on_null, &[]);
-        self.b.seal_block(not_null);
-        self.b.switch_to_block(not_null);
+        let word = self.word(value);
+        self.b.ins().brif(word, not_null, &[], on_null, &[]);
+        self.enter(not_null);
         match check {
             Check::Func(target) => {
                 let entry = self.resolve_func(value);
                 let flags = self.flags(Region::Store);
-                let id = self.b.ins().load(I32, flags, entry, offset_of!(FuncEntry, type_id) as i32);
-                let id = self.b.ins().band_imm_u(id, i64::from(header::TYPE_ID_MASK));
+                let id = self.b.ins().uload32(flags, entry, offset_of!(FuncEntry, type_id) as i32);
+                let id = self.masked(id, i64::from(header::TYPE_ID_MASK));
                 self.branch_on_subtype(id, target, yes, no);
             }
             Check::Object(target) => {
@@ -269,7 +272,7 @@ impl FuncTranslator<'_> {
             Check::Kind(kind) => {
                 self.branch_on_i31(value, no);
                 let found = self.object_kind(value);
-                let same = self.b.ins().icmp_imm_u(IntCC::Equal, found, i64::from(kind));
+                let same = self.compare_to(IntCC::Equal, found, i64::from(kind));
                 self.b.ins().brif(same, yes, &[], no, &[]);
             }
             Check::Eq => {
@@ -277,8 +280,8 @@ impl FuncTranslator<'_> {
                 // Structs and arrays have adjacent kinds; host boxes are the objects that do not match.
                 const { assert!(KIND_ARRAY == KIND_STRUCT + 1) };
                 let found = self.object_kind(value);
-                let kind = self.b.ins().iadd_imm_s(found, -i64::from(KIND_STRUCT));
-                let matches = self.b.ins().icmp_imm_u(IntCC::UnsignedLessThanOrEqual, kind, 1);
+                let kind = self.plus(found, -i64::from(KIND_STRUCT));
+                let matches = self.compare_to(IntCC::UnsignedLessThanOrEqual, kind, 1);
                 self.b.ins().brif(matches, yes, &[], no, &[]);
             }
             Check::Never => {
@@ -300,26 +303,25 @@ impl FuncTranslator<'_> {
     /// Goes to `target` if `value` is an i31, else on.
     fn branch_on_i31(&mut self, value: Value, target: Block) {
         let object = self.b.create_block();
-        let tag = self.b.ins().band_imm_u(value, 1);
+        let word = self.word(value);
+        let tag = self.masked(word, 1);
         self.b.ins().brif(tag, target, &[], object, &[]);
-        self.b.seal_block(object);
-        self.b.switch_to_block(object);
+        self.enter(object);
     }
 
-    /// Goes to `yes` if the type with the masked id `id` is `target` or a subtype, else to `no`.
+    /// Goes to `yes` if the type with the masked id `id`, of 64 bits, is `target` or a subtype, else to `no`.
     fn branch_on_subtype(&mut self, id: Value, target: Supertype, yes: Block, no: Block) {
         let expected = i64::from(target.id.0);
-        let same = self.b.ins().icmp_imm_u(IntCC::Equal, id, expected);
+        let same = self.compare_to(IntCC::Equal, id, expected);
         if target.is_final {
             self.b.ins().brif(same, yes, &[], no, &[]);
             return;
         }
         let other = self.b.create_block();
         self.b.ins().brif(same, yes, &[], other, &[]);
-        self.b.seal_block(other);
-        self.b.switch_to_block(other);
+        self.enter(other);
         let ancestor = self.row_word(id, offset_of!(TypeRow, display) as u32 + 4 * target.depth);
-        let matches = self.b.ins().icmp_imm_u(IntCC::Equal, ancestor, expected);
+        let matches = self.compare_to(IntCC::Equal, ancestor, expected);
         self.b.ins().brif(matches, yes, &[], no, &[]);
     }
 
@@ -327,14 +329,13 @@ impl FuncTranslator<'_> {
     fn object_kind(&mut self, object: Value) -> Value {
         let id = self.object_type(object);
         let word = self.row_word(id, offset_of!(TypeRow, kind_depth) as u32);
-        self.b.ins().band_imm_u(word, KIND_MASK)
+        self.masked(word, KIND_MASK)
     }
 
-    /// The word at `offset` of the type row of a masked id.
+    /// The word at `offset` of the type row of a masked id of 64 bits.
     fn row_word(&mut self, id: Value, offset: u32) -> Value {
         let rows = self.type_rows();
-        let id = self.b.ins().uextend(I64, id);
-        let row = self.b.ins().ishl_imm_u(id, i64::from(ROW_SHIFT));
+        let row = self.shifted(id, ROW_SHIFT);
         let row = self.b.ins().iadd(rows, row);
         let flags = self.flags(Region::Constant).with_readonly().with_can_move();
         self.b.ins().load(I32, flags, row, offset as i32)

@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use assay_gc::header;
 use assay_gc::layout::{EXCEPTION_TAG_SLOT, Layout};
+use cranelift_codegen::ir::Value;
 use cranelift_codegen::ir::types::I32;
-use cranelift_codegen::ir::{InstBuilder, Value};
 
 use super::slots::{Extend, as_struct};
 use crate::Error;
 use crate::barrier::NewObject;
 use crate::convert::internal;
-use crate::translate::{FuncTranslator, Region};
+use crate::translate::FuncTranslator;
 use crate::vmctx::VmCtx;
 
 impl FuncTranslator<'_> {
@@ -41,8 +41,7 @@ impl FuncTranslator<'_> {
     /// The number in the store of this instance's tag `index`.
     pub(crate) fn tag_number(&mut self, index: u32) -> Value {
         let tags = self.vmctx_field(offset_of!(VmCtx, tags));
-        let flags = self.flags(Region::Constant).with_readonly().with_can_move();
-        self.b.ins().load(I32, flags, tags, index as i32 * 4)
+        self.constant_field(I32, tags, index as i32 * 4)
     }
 
     /// The number in the store of the tag of `exception`, which is not null.

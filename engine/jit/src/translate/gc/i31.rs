@@ -10,8 +10,9 @@ impl FuncTranslator<'_> {
     /// may meet objects in one block parameter, and collectors skip tagged words.
     pub(super) fn ref_i31(&mut self) -> Result<(), Error> {
         let value = self.pop();
-        let shifted = self.b.ins().ishl_imm_u(value, 1);
-        let tagged = self.b.ins().bor_imm_u(shifted, 1);
+        let shifted = self.shifted(value, 1);
+        let tag = self.iconst32(1);
+        let tagged = self.b.ins().bor(shifted, tag);
         self.push_ref(tagged);
         Ok(())
     }

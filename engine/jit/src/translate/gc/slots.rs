@@ -66,19 +66,12 @@ impl FuncTranslator<'_> {
         }
     }
 
-    /// Address of heap offset `offset` (an i32). Never kept across a call.
-    pub(crate) fn heap_address(&mut self, offset: Value) -> Value {
-        let base = self.heap_base();
-        let offset = self.b.ins().uextend(I64, offset);
-        self.b.ins().iadd(base, offset)
-    }
-
-    /// The masked type id of `object`, which is neither null nor an i31.
+    /// The masked type id of `object`, which is neither null nor an i31, in 64 bits.
     pub(super) fn object_type(&mut self, object: Value) -> Value {
         let address = self.heap_address(object);
         let flags = self.heap_flags(Region::Header);
-        let word = self.b.ins().load(I32, flags, address, header::TYPE_WORD as i32);
-        self.b.ins().band_imm_u(word, i64::from(header::TYPE_ID_MASK))
+        let word = self.b.ins().uload32(flags, address, header::TYPE_WORD as i32);
+        self.masked(word, i64::from(header::TYPE_ID_MASK))
     }
 
     /// Loads a slot; packed ones widen to i32.
@@ -143,11 +136,11 @@ impl FuncTranslator<'_> {
     /// The default value of a slot.
     pub(crate) fn slot_zero(&mut self, slot: Slot) -> Value {
         match slot {
-            Slot::I64 => self.b.ins().iconst(I64, 0),
+            Slot::I64 => self.iconst(I64, 0),
             Slot::F32 => self.b.ins().f32const(0.0),
             Slot::F64 => self.b.ins().f64const(0.0),
             Slot::V128 => self.vector_constant(I8X16, 0),
-            _ => self.b.ins().iconst(I32, 0),
+            _ => self.iconst32(0),
         }
     }
 
@@ -167,6 +160,6 @@ impl FuncTranslator<'_> {
             }
             _ => self.b.ins().uextend(I64, value),
         };
-        (low, self.b.ins().iconst(I64, 0))
+        (low, self.iconst(I64, 0))
     }
 }

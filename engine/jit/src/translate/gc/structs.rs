@@ -68,7 +68,8 @@ impl FuncTranslator<'_> {
 
     /// Address of `object`, checked for null.
     pub(super) fn object_address(&mut self, object: Value) -> Value {
-        self.trap_if_zero(object, TrapCode::NullReference);
+        let word = self.word(object);
+        self.trap_if_zero(word, TrapCode::NullReference);
         self.heap_address(object)
     }
 }
