@@ -174,32 +174,21 @@ fn the_same_seed_gives_the_same_cases() {
 
 #[test]
 fn a_workers_death_is_a_finding_with_its_case_and_the_campaign_goes_on() {
-    let dir = tempfile::tempdir().unwrap();
-    let out = dir.path().join("out");
-    let shown = out.display().to_string();
-    // So little memory that every worker dies of its first case.
-    let output = assay(&[
-        "fuzz",
-        "--seed",
-        "1",
-        "--cases",
-        "3",
-        "--jobs",
-        "1",
-        "--generator",
-        "objects",
-        "--memory-mib",
-        "10",
-        "--json",
-        "--out",
-        &shown,
-    ]);
-    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
-    let summary: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    assert_eq!(summary["cases"], 3);
-    let found = summary["findings"].as_object().expect("findings");
-    let path = found.values().next().expect("a finding")["path"].as_str().expect("a path");
-    assert!(Path::new(path).exists(), "{path}");
+    for batch in ["1", "2"] {
+        let dir = tempfile::tempdir().unwrap();
+        let shown = dir.path().join("out").display().to_string();
+        // So little memory that every worker dies of its first case.
+        let few = ["--seed", "1", "--cases", "3", "--jobs", "1", "--generator", "objects"];
+        let more = ["--memory-mib", "10", "--batch", batch, "--json", "--out", &shown];
+        let output = assay(&[&["fuzz"], &few[..], &more].concat());
+        assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+        let summary: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!(summary["cases"], 3);
+        let found = summary["findings"].as_object().expect("findings");
+        assert!(found.keys().all(|key| !key.contains("in company")), "{found:?}");
+        let path = found.values().next().expect("a finding")["path"].as_str().expect("a path");
+        assert!(Path::new(path).exists(), "{path}");
+    }
 }
 
 #[test]

@@ -2,13 +2,14 @@
 //!
 //! A `.wast` file is a case: each directive is one [`Step`], its assertion is the step's [`Expect`]. The schedule and
 //! limits stand in a TOML header in lines that begin with `;;!`. Storing a case as text and reading it again gives the
-//! same bytes of every module. [`parse`](Case::parse) reads, `write` writes, `words` holds the scripts' words for traps.
+//! same bytes of every module. [`parse`](Case::parse) reads, `write` writes, `words` holds the scripts' words for traps, `together` makes one case of several.
 
 mod collect;
 mod error;
 mod mode;
 mod parse;
 mod signature;
+mod together;
 mod turn;
 mod words;
 mod write;

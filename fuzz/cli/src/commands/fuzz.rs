@@ -48,6 +48,10 @@ pub(crate) struct FuzzArguments {
     /// Limit for one case on all subjects together; twice --peer-limit is added for each peer.
     #[arg(long, default_value = "20s", value_parser = parse_time)]
     case_limit: Duration,
+    /// Cases that subjects get at once; programs that run `.wast` (`cmd:`) then run as many in one process, and where that fails they are taken
+    /// apart [default: 16 with such a program, else 1].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    batch: Option<u32>,
     /// Writable memory of a worker in MiB, 0 = no limit.
     #[arg(long, default_value_t = 4096)]
     memory_mib: u64,
@@ -84,6 +88,7 @@ pub(crate) fn run(arguments: &FuzzArguments) -> Result<Exit, Failure> {
     // A peer that hangs is found before its worker counts as hanging.
     let peers = parsed.iter().filter(|subject| subject.plain_cases_only()).count();
     let case_limit = arguments.case_limit + subjects::options()?.peer_limit * 2 * peers as u32;
+    let batch = parsed.iter().map(|subject| subject.batch()).max().unwrap_or(1);
     drop(parsed);
     subjects::at_least_two(&specs)?;
     let generators = generators(resumed.as_ref().map_or(&arguments.generators, |state| &state.generators))?;
@@ -114,6 +119,7 @@ pub(crate) fn run(arguments: &FuzzArguments) -> Result<Exit, Failure> {
         worker,
         out,
         case_limit,
+        batch: arguments.batch.map_or(batch, |batch| batch as usize),
         stop_at_first: arguments.stop_at_first,
         state,
     };

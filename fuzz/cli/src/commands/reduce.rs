@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use assay_harness::campaign::findings::{self, with_explanation};
 use assay_harness::campaign::pool::Worker;
-use assay_harness::campaign::protocol::{FindingRecord, Reply, Request};
+use assay_harness::campaign::protocol::{FindingRecord, Reply, Request, Wanted};
 use assay_harness::process::Death;
 use assay_harness::{Action, Case, Source, Step, reduce};
 use clap::Args;
@@ -126,10 +126,10 @@ impl Judge {
             None => Worker::start(&subjects::worker_command(&self.specs, None, 4096)?)
                 .map_err(Failure::internal)?,
         };
-        match worker.ask(&Request::Examine { path }, self.limit) {
-            Ok((worker, Reply::Examined(report))) => {
+        match worker.ask(&Request::Examine(vec![Wanted::File { path }]), self.limit) {
+            Ok((worker, Reply::Examined(examined))) => {
                 self.worker = Some(worker);
-                Ok(report.findings)
+                Ok(examined.reports.into_iter().flat_map(|report| report.findings).collect())
             }
             Ok((_, reply)) => Err(Failure::internal(format!("worker: {reply:?}"))),
             Err(death) => Ok(vec![died(&death, &self.specs)]),

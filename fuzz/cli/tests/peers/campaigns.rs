@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
 
-use super::{CASE, own_path};
+use super::{CASE, own_path, runner};
 
 pub(crate) fn trials() -> Vec<Trial> {
     let trial = |name: &str, test: fn() -> Result<(), Failed>| Trial::test(name.to_owned(), test);
@@ -14,6 +14,9 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("a_campaign_with_an_honest_peer_finds_nothing", honest),
         trial("a_campaign_goes_on_after_crashes_and_its_finding_reproduces", crashes),
         trial("a_killed_campaign_is_resumed", resumed),
+        trial("a_campaign_gives_a_program_many_cases_at_once", batches),
+        trial("what_fails_in_company_alone_is_a_finding_with_its_batch", company),
+        trial("a_campaign_killed_within_a_batch_loses_none_of_its_cases", killed_in_a_batch),
         trial("a_file_is_compared_with_a_peer", diff),
         trial("peers_are_listed_and_probed", peers),
     ]
@@ -114,6 +117,102 @@ fn resumed() -> Result<(), Failed> {
     assert!((3..=4).contains(&ran), "{ran} after {before}");
     let output = assay(&["fuzz", "--resume", "/no/such/folder"]);
     assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    Ok(())
+}
+
+/// A campaign with a program that runs scripts.
+fn fuzz_runner(out: &Path, spelling: &str, more: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_assay"));
+    command
+        .args(["fuzz", "--seed", "5", "--jobs", "1", "--garbage", "1", "--json", "--subject", "interp"])
+        .args(["--subject", spelling, "--out"])
+        .arg(out)
+        .args(more);
+    command
+}
+
+fn batches() -> Result<(), Failed> {
+    let mut same = Vec::new();
+    for (batch, cases_in_a_run) in [("1", 1.0..1.2), ("8", 2.0..8.0)] {
+        let folder = tempfile::tempdir()?;
+        let log = folder.path().join("log");
+        let spelling = format!("{} '{}'", runner::spelled("honest"), log.display());
+        // What the start takes.
+        assert!(assay(&["peers", "probe", &spelling]).status.success());
+        let before = std::fs::read_to_string(&log)?.lines().count();
+        std::fs::write(&log, "")?;
+        let arguments = ["--cases", "20", "--batch", batch];
+        let output = fuzz_runner(&folder.path().join("out"), &spelling, &arguments).output()?;
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+        let summary: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+        assert_eq!(summary["cases"], 20);
+        let whole = summary["pairs"][1]["whole"].as_f64().unwrap();
+        // The program itself and the worker start the peer.
+        let runs = std::fs::read_to_string(&log)?.lines().count() - 2 * before;
+        let each = whole / runs as f64;
+        assert!(
+            whole > 15.0 && cases_in_a_run.contains(&each),
+            "batch {batch}: {whole} cases in {runs} runs"
+        );
+        assert_eq!(std::fs::read_dir(folder.path().join("out/running"))?.count(), 0);
+        same.push((summary["pairs"].clone(), summary["by_generator"].clone(), summary["discards"].clone()));
+    }
+    assert_eq!(same[0], same[1]);
+    Ok(())
+}
+
+fn company() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let running = folder.path().join("running");
+    std::fs::create_dir_all(&running)?;
+    for (number, case) in runner::cases(&[1, 2]).iter().take(5).enumerate() {
+        std::fs::write(running.join(format!("0.{number:03}.wast")), case.to_wast())?;
+    }
+    let peer = runner::spelled("aborts-on-the-second");
+    let output = fuzz_runner(folder.path(), &peer, &["--cases", "3"]).output()?;
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    let summary: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    assert_eq!(summary["by_generator"]["left over"]["cases"], 5);
+    assert_eq!(summary["pairs"][1]["whole"], 8);
+    let findings = summary["findings"].as_object().unwrap();
+    let (key, found) = findings.iter().next().unwrap();
+    let told = found["text"].as_str().unwrap();
+    assert!(findings.len() == 1 && key.starts_with("in company: Crash|"), "{findings:?}");
+    assert!(told.contains("cases together, none of them alone: ") && told.contains("SIGABRT"), "{told}");
+    let path = found["path"].as_str().unwrap();
+    let kept = std::fs::read_to_string(path)?;
+    assert!(kept.contains("(module $0.m") && kept.contains(";; subjects: "), "{kept}");
+    for (mode, code) in [("aborts-on-the-second", 1), ("honest", 0)] {
+        let output = assay(&["diff", path, "--subject", "interp", "--subject", &runner::spelled(mode)]);
+        assert_eq!(output.status.code(), Some(code), "{}", text(&output));
+    }
+    Ok(())
+}
+
+fn killed_in_a_batch() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let running = folder.path().join("running");
+    let limits = ["--cases", "4", "--generator", "objects", "--peer-limit", "90s"];
+    let mut child = fuzz_runner(folder.path(), &runner::spelled("hangs-in-company"), &limits)
+        .stdout(std::process::Stdio::null())
+        .spawn()?;
+    let count = || std::fs::read_dir(&running).map_or(0, Iterator::count);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while count() < 4 && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.kill()?;
+    child.wait()?;
+    assert_eq!(count(), 4);
+    // The next one has them in company again.
+    let mode = runner::spelled("hangs-in-company");
+    let output = fuzz_runner(folder.path(), &mode, &["--cases", "1", "--peer-limit", "2s"]).output()?;
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    let summary: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    assert_eq!(summary["by_generator"]["left over"]["cases"], 4, "{summary}");
+    let findings = summary["findings"].as_object().unwrap();
+    assert!(findings.keys().all(|key| key.starts_with("in company: Crash|")) && findings.len() == 1);
+    assert_eq!(count(), 0);
     Ok(())
 }
 

@@ -47,7 +47,8 @@ fn main() -> ExitCode {
             fake::serve(mode);
             return ExitCode::SUCCESS;
         }
-        [_, "fake-runner", mode, file, ..] => return runner::run(mode, file),
+        [_, "fake-runner", mode, file] => return runner::run(mode, file, None),
+        [_, "fake-runner", mode, file, log] => return runner::run(mode, file, Some(log)),
         _ => {}
     }
     let arguments = Arguments::from_args();
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
     add("a_closed_pipe_is_no_end", closed_pipe);
     add("what_is_not_plain_is_unsupported", not_plain);
     add("each_misbehaviour_of_a_runner_is_a_finding", runner::misbehaviours);
+    add("cases_in_batches_show_what_they_show_alone", runner::batches);
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 

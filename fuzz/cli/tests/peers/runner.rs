@@ -1,40 +1,64 @@
 //! A program that runs `.wast` scripts, with the reference interpreter or not at all, and what comes of each way to fail.
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use assay_harness::compare::{FindingKind, Verdict, check_expectations};
+use assay_harness::compare::{FindingKind, Verdict, check_expectations, compare};
 use assay_harness::peer::{self, Presets};
 use assay_harness::subject::InterpSubject;
-use assay_harness::{Case, Outcome, Subject};
+use assay_harness::{Case, Observation, Outcome, Subject};
 use libtest_mimic::Failed;
 
 use super::{CASE, against, fake::TRIGGER, own_path, settings};
 
-/// Runs `file` as the mode says; scripts that do not call the trigger are run honestly.
-pub(crate) fn run(mode: &str, file: &str) -> ExitCode {
+/// Runs `file` as the mode says; scripts that do not call the trigger are run honestly, but by modes that look at their length. Of each run a line
+/// goes to `log`.
+pub(crate) fn run(mode: &str, file: &str, log: Option<&str>) -> ExitCode {
     let text = std::fs::read_to_string(file).unwrap();
     let case = Case::parse(&text, file).unwrap();
-    let line = |needle: &str| text.lines().position(|line| line.contains(needle)).map(|at| at + 1);
-    if let Some(line) = line(TRIGGER) {
+    if let Some(log) = log {
+        let mut log = std::fs::File::options().append(true).create(true).open(log).unwrap();
+        writeln!(log, "{}", case.steps.len()).unwrap();
+    }
+    let lines = |needle: &str| {
+        let holds = |(_, line): &(usize, &str)| line.contains(needle);
+        text.lines().enumerate().filter(holds).map(|(at, _)| at + 1).collect::<Vec<_>>()
+    };
+    // Each call is a line.
+    let (triggers, modules) = (lines(TRIGGER), lines("(module"));
+    let company = modules.len() > 1;
+    let told = |line: usize, what: &str| {
+        eprintln!("Error: failed directive on {file}:{line}\n  {what}");
+        ExitCode::from(1)
+    };
+    if let Some(line) = triggers.first() {
         match mode {
-            "fails" => {
-                eprintln!("Error: failed directive on {file}:{line}\n  expected 1, got 2");
-                return ExitCode::from(1);
-            }
+            "fails" => return told(*line, "expected 1, got 2"),
             "fails-silently" => return ExitCode::from(1),
-            "runs-out-of-heap" => {
-                eprintln!("Error: {file}:{line}: GC heap out of memory");
-                return ExitCode::from(1);
-            }
+            "runs-out-of-heap" => return told(*line, "GC heap out of memory"),
             "aborts" => std::process::abort(),
             "panics" => {
                 eprintln!("thread 'main' panicked at engine.rs:1:1");
                 return ExitCode::from(101);
             }
             "hangs" => std::thread::sleep(Duration::from_secs(100)),
+            "aborts-on-the-second" if triggers.len() > 1 => std::process::abort(),
+            "fails-on-the-second" if triggers.len() > 1 => return told(triggers[1], "expected 1, got 2"),
+            "hangs-on-the-second" if triggers.len() > 1 => std::thread::sleep(Duration::from_secs(100)),
             _ => {}
         }
+    }
+    match mode {
+        "has-little-room" if modules.len() > 3 => return told(modules[3], "GC heap out of memory"),
+        "has-little-room-and-says-not-where" if modules.len() > 3 => {
+            eprintln!("GC heap out of memory");
+            return ExitCode::from(1);
+        }
+        "names-the-wrong-line" if company => return told(1, "expected 1, got 2"),
+        "is-slow" => std::thread::sleep(Duration::from_millis(100) * modules.len() as u32),
+        "hangs-in-company" if modules.len() > 3 => std::thread::sleep(Duration::from_secs(100)),
+        _ => {}
     }
     let seen = InterpSubject::default().observe(&case);
     for (step, verdict) in check_expectations(&case, "interp", &seen).into_iter().enumerate() {
@@ -44,6 +68,11 @@ pub(crate) fn run(mode: &str, file: &str) -> ExitCode {
         }
     }
     ExitCode::SUCCESS
+}
+
+/// The spelling of a peer with this mode.
+pub(crate) fn spelled(mode: &str) -> String {
+    format!("cmd:'{}' fake-runner {mode} {{}}", own_path())
 }
 
 pub(crate) fn misbehaviours() -> Result<(), Failed> {
@@ -57,8 +86,7 @@ pub(crate) fn misbehaviours() -> Result<(), Failed> {
         ("hangs", Some(FindingKind::Crash), "no reply within", Some(0)),
         ("runs-out-of-heap", None, "", None),
     ] {
-        let spelling = format!("cmd:'{}' fake-runner {mode} {{}}", own_path());
-        let mut peer = peer::parse(&spelling, &Presets::built_in().unwrap(), &settings()).unwrap();
+        let mut peer = peer::parse(&spelled(mode), &Presets::built_in().unwrap(), &settings()).unwrap();
         assert!(peer.supports().gc && peer.supports().exceptions, "{mode}");
         let (comparison, seen) = against(&mut *peer, &case);
         assert_eq!(seen.outcomes.len(), case.steps.len());
@@ -79,6 +107,78 @@ pub(crate) fn misbehaviours() -> Result<(), Failed> {
                 matches!(seen.outcomes[1], Outcome::Returned { .. })
                     && matches!(seen.outcomes[3], Outcome::Unsupported(_))
             );
+        }
+    }
+    Ok(())
+}
+
+/// Eleven cases of one module each, of which `loud` call the trigger.
+pub(crate) fn cases(loud: &[usize]) -> Vec<Case> {
+    let quiet = CASE.replace(TRIGGER, "another");
+    let text = |number| if loud.contains(&number) { CASE } else { quiet.as_str() };
+    (0..11).map(|number| Case::parse(text(number), "case").unwrap()).collect()
+}
+
+pub(crate) fn batches() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    // How many fail, how often the program is run at most, and what is seen in company alone.
+    for (mode, loud, failing, most, company) in [
+        ("honest", &[4][..], 0, 1, None),
+        ("fails", &[4], 1, 3, None),
+        ("fails", &[0, 5, 10], 3, 6, None),
+        ("fails-silently", &[4], 1, 9, None),
+        ("aborts", &[4], 1, 9, None),
+        ("aborts", &[0, 1, 2], 3, 12, None),
+        ("panics", &[10], 1, 9, None),
+        ("hangs", &[2], 1, 12, None),
+        ("runs-out-of-heap", &[6], 1, 4, None),
+        ("has-little-room", &[], 0, 4, None),
+        ("has-little-room-and-says-not-where", &[], 0, 7, None),
+        ("is-slow", &[], 0, 13, None),
+        ("aborts-on-the-second", &[3, 4], 0, 20, Some((FindingKind::Crash, "SIGABRT"))),
+        ("aborts-on-the-second", &[3, 9], 0, 3, Some((FindingKind::Crash, "SIGABRT"))),
+        ("fails-on-the-second", &[3, 9], 0, 4, Some((FindingKind::ExpectationFailed, "expected 1, got 2"))),
+        ("hangs-on-the-second", &[3, 9], 0, 13, Some((FindingKind::Crash, "no reply within"))),
+        ("names-the-wrong-line", &[], 0, 21, Some((FindingKind::ExpectationFailed, "expected 1, got 2"))),
+    ] {
+        let log = folder.path().join(format!("{mode}-{}", loud.len())).display().to_string();
+        let spelling = format!("{} '{log}'", spelled(mode));
+        let mut peer = peer::parse(&spelling, &Presets::built_in().unwrap(), &settings()).unwrap();
+        assert!(peer.batch() > 1);
+        let cases = cases(loud);
+        std::fs::write(&log, "")?;
+        let seen = peer.observe_batch(&cases);
+        let runs = std::fs::read_to_string(&log)?.lines().count();
+        assert!(runs <= most, "{mode} {loud:?}: {runs} runs");
+        let alone: Vec<Observation> = cases.iter().map(|case| peer.observe(case)).collect();
+        assert_eq!(seen.observations, alone, "{mode} {loud:?}");
+        let mut reference = InterpSubject::default();
+        let fails = |seen: &&Observation| {
+            let ends_badly = |outcome: &Outcome| {
+                matches!(outcome, Outcome::Crashed(_) | Outcome::Refuted(_) | Outcome::Exhausted(_))
+            };
+            seen.outcomes.iter().any(ends_badly)
+        };
+        assert_eq!(alone.iter().filter(fails).count(), failing, "{mode} {loud:?}");
+        assert_eq!(!seen.company.is_empty(), company.is_some(), "{mode} {loud:?}: {:?}", seen.company);
+        for together in &seen.company {
+            let expected = reference.observe(&together.case);
+            let pair = [("interp", &expected), ("cmd", &together.observation)];
+            let findings = compare(&together.case, &pair).findings;
+            let (kind, text) = company.unwrap();
+            assert!(
+                matches!(&findings[..], [only] if only.kind == kind && only.text.contains(text)),
+                "{mode}: {findings:#?}"
+            );
+            assert!(together.members > 1 && together.members <= cases.len());
+            // The case by itself shows it, from its text too.
+            let again = Case::parse(&together.case.to_wast(), "again").unwrap();
+            let again = peer.observe(&again);
+            let without_times = |seen: &Observation| match seen.outcomes.last() {
+                Some(Outcome::Crashed(how)) => how.split_whitespace().next().unwrap().to_owned(),
+                outcome => format!("{outcome:?}"),
+            };
+            assert_eq!(without_times(&again), without_times(&together.observation), "{mode}");
         }
     }
     Ok(())

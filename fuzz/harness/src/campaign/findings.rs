@@ -30,6 +30,15 @@ pub fn save(dir: &Path, case: &Case, finding: &FindingRecord) -> io::Result<(Pat
     Ok((path, true))
 }
 
+/// A finding about several cases one after the other, which none of them shows alone: a finding of its own.
+pub fn of_company(members: usize, finding: FindingRecord) -> FindingRecord {
+    FindingRecord {
+        key: format!("in company: {}", finding.key),
+        text: format!("{members} cases together, none of them alone: {}", finding.text),
+        ..finding
+    }
+}
+
 /// The case's text with the finding in comment lines behind the header.
 pub fn with_explanation(case: &Case, finding: &FindingRecord) -> String {
     let mut case = case.clone();

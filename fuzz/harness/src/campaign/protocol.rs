@@ -13,7 +13,19 @@ use crate::observe::{Counters, FiberCounters, HeapCounters, Outcome};
 /// A request to a worker.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Request {
-    /// Generate a case, write it to `running`, examine it.
+    /// Examine cases, which subjects get all at once.
+    Examine(Vec<Wanted>),
+    /// Run the case in a file on each subject and show the observations.
+    Observe {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// A case to examine.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Wanted {
+    /// Generate it, write it to `running` before any subject gets it.
     Generate {
         /// Name in [`generate::registry`](crate::generate::registry).
         generator: String,
@@ -24,13 +36,8 @@ pub enum Request {
         /// Where the case stands while it runs.
         running: PathBuf,
     },
-    /// Examine the case in a file.
-    Examine {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Run the case in a file on each subject and show the observations.
-    Observe {
+    /// The case in a file.
+    File {
         /// The file.
         path: PathBuf,
     },
@@ -46,12 +53,21 @@ pub enum Reply {
         /// What those call themselves that are someone else's.
         engines: Vec<Option<String>>,
     },
-    /// A case was examined.
-    Examined(Box<Report>),
+    /// Cases were examined.
+    Examined(Examined),
     /// A case was observed, one observation per subject.
     Observed(Vec<Observation>),
     /// The request cannot be served (unreadable file, unknown generator).
     Refused(String),
+}
+
+/// What came of cases that subjects got at once.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Examined {
+    /// Of each case, in order.
+    pub reports: Vec<Report>,
+    /// What is wrong with several of them together that none shows alone.
+    pub company: Vec<FindingRecord>,
 }
 
 /// What came of one case.

@@ -13,7 +13,7 @@ use crate::Case;
 
 use super::findings;
 use super::pool::{Death, Worker, WorkerCommand};
-use super::protocol::{FindingRecord, Reply, Request};
+use super::protocol::{Examined, FindingRecord, Reply, Request, Wanted};
 use super::state::State;
 use super::summary::{FoundAgain, Summary};
 
@@ -38,6 +38,8 @@ pub struct CampaignConfig {
     pub out: PathBuf,
     /// Limit for one case on all subjects.
     pub case_limit: Duration,
+    /// Cases that a worker gets at once.
+    pub batch: usize,
     /// Stop at the first finding.
     pub stop_at_first: bool,
     /// What is written down for a campaign that goes on where this one was killed; its `next` is the first case's number.
@@ -116,6 +118,7 @@ impl Campaign {
             fs::rename(&*path, &kept).map_err(|error| in_folder(path, error))?;
             *path = kept;
         }
+        left_over.sort();
         let summary = Summary { seed: config.seed, ..Summary::default() };
         let first = config.state.next;
         Ok(Campaign {
@@ -190,109 +193,184 @@ impl Campaign {
     }
 
     fn work(&self, job: usize) {
-        let running = self.config.out.join("running").join(format!("{job}.wast"));
         let mut worker = None;
-        let mut starts_failed = 0;
         let mut numbers = 0..0;
         while !self.over() {
-            // Before a case is taken, so that none is lost when workers do not start.
-            let alive = match worker.take().map_or_else(|| Worker::start(&self.config.worker), Ok) {
-                Ok(alive) => alive,
-                Err(death) => {
-                    starts_failed += 1;
-                    if starts_failed >= 3 {
-                        return self.fail(CampaignError::Worker(death.to_string()));
-                    }
-                    continue;
-                }
-            };
-            self.note_subjects(&alive);
-            let Some(task) = self.take(&running, &mut numbers) else {
+            // Before cases are taken, so that none is lost when workers do not start.
+            let Some(alive) = worker.take().or_else(|| self.start()) else { return };
+            let tasks = self.take(job, &mut numbers);
+            if tasks.is_empty() {
                 alive.finish();
-                break;
-            };
-            if task.left_over.is_none() {
-                // The last case's file must not pass for this one's; it is missing before the first.
-                let _ = fs::remove_file(&running);
+                return;
             }
-            match alive.ask(&task.request, self.config.case_limit) {
-                Ok((alive, Reply::Examined(report))) => {
-                    starts_failed = 0;
-                    worker = Some(alive);
-                    lock(&self.summary).add(&task.generator, &report);
-                    for finding in &report.findings {
-                        self.found(finding, &task, None);
-                    }
+            worker = self.examine(alive, &tasks);
+            if lock(&self.failure).is_some() {
+                // They may not have been examined.
+                return;
+            }
+            for task in &tasks {
+                if let Some(number) = task.number {
+                    lock(&self.under_way).remove(&number);
                 }
-                Ok((alive, Reply::Refused(why))) if task.left_over.is_some() => {
-                    // Kept for people, under a name that no campaign takes up again.
-                    worker = Some(alive);
-                    eprintln!("{}: not examined: {why}", task.case.display());
-                    if let Err(error) = fs::rename(&task.case, task.case.with_extension("unreadable")) {
-                        return self.fail(CampaignError::Folder(task.case, error));
-                    }
-                }
-                Ok((_, reply)) => return self.fail(CampaignError::Worker(format!("worker: {reply:?}"))),
-                Err(death) => self.buried(&task, &death),
-            }
-            if let Some(number) = task.number {
-                lock(&self.under_way).remove(&number);
-            }
-            if let Some(left_over) = &task.left_over {
-                // It has been examined and its findings are saved; failing to remove it only repeats that work.
-                let _ = fs::remove_file(left_over);
+                // It has been examined and its findings are saved; failing to remove it only repeats that work. A missing file is as good.
+                let _ = fs::remove_file(&task.case);
             }
         }
         if let Some(alive) = worker {
             alive.finish();
         }
-        // Nothing is running here any more; a missing file is as good.
-        let _ = fs::remove_file(&running);
+    }
+
+    /// A new worker; none, and the campaign fails, when none starts.
+    fn start(&self) -> Option<Worker> {
+        let mut tries = 1;
+        loop {
+            match Worker::start(&self.config.worker) {
+                Ok(alive) => {
+                    self.note_subjects(&alive);
+                    return Some(alive);
+                }
+                Err(death) if tries >= 3 => {
+                    self.fail(CampaignError::Worker(death.to_string()));
+                    return None;
+                }
+                Err(_) => tries += 1,
+            }
+        }
+    }
+
+    /// Has the cases examined, all at once; the worker, if it is still good.
+    fn examine(&self, alive: Worker, tasks: &[Task]) -> Option<Worker> {
+        let request = Request::Examine(tasks.iter().map(|task| task.wanted.clone()).collect());
+        let limit = self.config.case_limit * u32::try_from(tasks.len()).unwrap_or(u32::MAX);
+        match (alive.ask(&request, limit), tasks) {
+            (Ok((alive, Reply::Examined(Examined { reports, company }))), _)
+                if reports.len() == tasks.len() =>
+            {
+                for (task, report) in tasks.iter().zip(&reports) {
+                    lock(&self.summary).add(&task.generator, report);
+                    for finding in &report.findings {
+                        self.found(finding, &task.describe(), None);
+                    }
+                }
+                for finding in &company {
+                    self.found(finding, &describe(tasks), None);
+                }
+                Some(alive)
+            }
+            (Ok((alive, Reply::Refused(why))), [task]) if task.left_over => {
+                // Kept for people, under a name that no campaign takes up again.
+                eprintln!("{}: not examined: {why}", task.case.display());
+                if let Err(error) = fs::rename(&task.case, task.case.with_extension("unreadable")) {
+                    self.fail(CampaignError::Folder(task.case.clone(), error));
+                }
+                Some(alive)
+            }
+            (Ok((alive, Reply::Refused(_))), [_, _, ..]) => {
+                self.one_by_one(Some(alive), tasks);
+                None
+            }
+            (Ok((_, reply)), _) => {
+                self.fail(CampaignError::Worker(format!("worker: {reply:?}")));
+                None
+            }
+            (Err(death), [task]) => {
+                lock(&self.summary).cases += 1;
+                self.found_dead(&death, |finding| finding, &task.describe(), task.read().as_ref());
+                None
+            }
+            (Err(death), _) => {
+                if self.one_by_one(None, tasks) {
+                    let cases: Option<Vec<Case>> = tasks.iter().map(Task::read).collect();
+                    let together = cases.map(|cases| Case::together(&cases));
+                    let of_company = |finding| findings::of_company(tasks.len(), finding);
+                    self.found_dead(&death, of_company, &describe(tasks), together.as_ref());
+                }
+                None
+            }
+        }
+    }
+
+    /// Has each case examined by itself; whether no worker died of it.
+    fn one_by_one(&self, mut worker: Option<Worker>, tasks: &[Task]) -> bool {
+        let mut all_well = true;
+        for task in tasks {
+            let Some(alive) = worker.take().or_else(|| self.start()) else { return false };
+            worker = self.examine(alive, std::slice::from_ref(task));
+            all_well &= worker.is_some();
+        }
+        if let Some(alive) = worker {
+            alive.finish();
+        }
+        all_well
     }
 
     fn over(&self) -> bool {
         self.stop.load(Ordering::Relaxed) || self.config.time.is_some_and(|limit| self.elapsed() >= limit)
     }
 
-    /// The next case of a job, whose `numbers` are all of one program: the job's worker has it compiled.
-    fn take(&self, running: &Path, numbers: &mut Range<u64>) -> Option<Task> {
-        if let Some(path) = lock(&self.left_over).pop() {
-            let request = Request::Examine { path: path.clone() };
-            return Some(Task {
+    /// The next cases of a job; none when there are no more. Its `numbers` are whole programs with all their schedules: the job's worker has
+    /// them compiled.
+    fn take(&self, job: usize, numbers: &mut Range<u64>) -> Vec<Task> {
+        let batch = self.config.batch.max(1);
+        let left_over = {
+            let mut left_over = lock(&self.left_over);
+            // Those that were under way together.
+            let job = left_over.last().map(|path| job_of(path));
+            let others =
+                left_over.iter().rev().take(batch).take_while(|path| Some(job_of(path)) == job).count();
+            let first = left_over.len() - others;
+            left_over.split_off(first)
+        };
+        if !left_over.is_empty() {
+            let task = |path: PathBuf| Task {
                 generator: "left over".into(),
-                request,
-                case: path.clone(),
-                left_over: Some(path),
+                wanted: Wanted::File { path: path.clone() },
+                case: path,
+                left_over: true,
                 number: None,
-            });
+            };
+            return left_over.into_iter().map(task).collect();
         }
         let schedules = self.config.schedules.max(1);
         if numbers.is_empty() {
             // Numbers are under way before others can be taken.
             let mut under_way = lock(&self.under_way);
             let first = self.next.load(Ordering::Relaxed);
-            let behind = (first / schedules + 1) * schedules;
-            self.next.store(behind, Ordering::Relaxed);
-            *numbers = first..behind;
-            under_way.extend(numbers.clone());
+            let unit = schedules.max(batch as u64);
+            let end = (first / unit + 1) * unit;
+            let end = self.config.cases.map_or(end, |limit| end.min(limit)).max(first);
+            self.next.store(end, Ordering::Relaxed);
+            under_way.extend(first..end);
+            *numbers = first..end;
         }
-        let number = numbers.next()?;
-        if self.config.cases.is_some_and(|limit| number >= limit) {
-            lock(&self.under_way).remove(&number);
-            return None;
-        }
-        let (program, schedule) = (number / schedules, number % schedules);
-        let generator =
-            self.config.generators[(program % self.config.generators.len() as u64) as usize].clone();
-        let seed = case_seed(self.config.seed, program);
-        let running_case = running.to_owned();
-        let request =
-            Request::Generate { generator: generator.clone(), seed, schedule, running: running_case };
-        Some(Task { generator, request, case: running.to_owned(), left_over: None, number: Some(number) })
+        let taken = numbers.start..numbers.end.min(numbers.start + batch as u64);
+        numbers.start = taken.end;
+        let running = self.config.out.join("running");
+        let task = |(place, number): (usize, u64)| {
+            let case = if batch == 1 { format!("{job}.wast") } else { format!("{job}.{place:03}.wast") };
+            let case = running.join(case);
+            // The last case's file must not pass for this one's; it is missing before the first.
+            let _ = fs::remove_file(&case);
+            let (program, schedule) = (number / schedules, number % schedules);
+            let turn = (program % self.config.generators.len() as u64) as usize;
+            let generator = self.config.generators[turn].clone();
+            let seed = case_seed(self.config.seed, program);
+            let wanted =
+                Wanted::Generate { generator: generator.clone(), seed, schedule, running: case.clone() };
+            Task { generator, wanted, case, left_over: false, number: Some(number) }
+        };
+        taken.enumerate().map(|(place, number)| task((place, number))).collect()
     }
 
-    /// A worker died of a case: that is a finding, whose case stands where it was running.
-    fn buried(&self, task: &Task, death: &Death) {
+    /// A worker died of what it was given, which is a finding: the case as it stands where it was running.
+    fn found_dead(
+        &self,
+        death: &Death,
+        told: impl Fn(FindingRecord) -> FindingRecord,
+        described: &str,
+        case: Option<&Case>,
+    ) {
         let text = death.to_string();
         let kind = match death {
             Death::Timeout(_) => HANG,
@@ -301,20 +379,17 @@ impl Campaign {
             }
         };
         let first_line = text.lines().next().unwrap_or_default().to_owned();
-        let finding = FindingRecord {
+        let finding = told(FindingRecord {
             kind: kind.into(),
             key: format!("{kind}: {first_line} {}", panic_place(&text)),
             subjects: lock(&self.summary).subjects.clone(),
             step: None,
             text,
-        };
-        let case =
-            fs::read_to_string(&task.case).ok().and_then(|text| Case::parse(&text, "running case").ok());
-        lock(&self.summary).cases += 1;
-        self.found(&finding, task, case.as_ref());
+        });
+        self.found(&finding, described, case);
     }
 
-    fn found(&self, finding: &FindingRecord, task: &Task, case: Option<&Case>) {
+    fn found(&self, finding: &FindingRecord, described: &str, case: Option<&Case>) {
         let dir = self.findings_dir();
         let path = match case {
             Some(case) => findings::save(&dir, case, finding).map(|(path, _)| path),
@@ -325,7 +400,7 @@ impl Campaign {
             // The worker died before the case was on disk: what is known is the seed.
             None => {
                 let path = dir.join(findings::file_name(finding)).with_extension("txt");
-                let text = format!("{}\n{}: {}\n", task.describe(), finding.kind, finding.text);
+                let text = format!("{described}\n{}: {}\n", finding.kind, finding.text);
                 findings::write_whole(&path, &text).map(|()| path)
             }
         };
@@ -334,12 +409,8 @@ impl Campaign {
             Err(error) => return self.fail(CampaignError::Folder(dir, error)),
         };
         let after = self.elapsed().as_secs_f64();
-        let text = format!(
-            "{} [{}] {}",
-            finding.kind,
-            task.describe(),
-            finding.text.lines().next().unwrap_or_default()
-        );
+        let text =
+            format!("{} [{described}] {}", finding.kind, finding.text.lines().next().unwrap_or_default());
         let mut summary = lock(&self.summary);
         summary
             .findings
@@ -377,23 +448,39 @@ const WORKER_DIED: &str = "WorkerDied";
 /// One case to examine.
 struct Task {
     generator: String,
-    request: Request,
+    wanted: Wanted,
     case: PathBuf,
-    left_over: Option<PathBuf>,
+    /// By a campaign that was killed.
+    left_over: bool,
     /// Of a generated case.
     number: Option<u64>,
 }
 
 impl Task {
     fn describe(&self) -> String {
-        match &self.request {
-            Request::Generate { generator, seed, schedule: 0, .. } => format!("{generator} seed {seed}"),
-            Request::Generate { generator, seed, schedule, .. } => {
+        match &self.wanted {
+            Wanted::Generate { generator, seed, schedule: 0, .. } => format!("{generator} seed {seed}"),
+            Wanted::Generate { generator, seed, schedule, .. } => {
                 format!("{generator} seed {seed} schedule {schedule}")
             }
-            Request::Examine { path } | Request::Observe { path } => path.display().to_string(),
+            Wanted::File { path } => path.display().to_string(),
         }
     }
+
+    /// The case, if it is on disk.
+    fn read(&self) -> Option<Case> {
+        Case::parse(&fs::read_to_string(&self.case).ok()?, "running case").ok()
+    }
+}
+
+/// The job that was running the case in this file, by its name.
+fn job_of(path: &Path) -> String {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    name.split('.').next().unwrap_or_default().to_owned()
+}
+
+fn describe(tasks: &[Task]) -> String {
+    tasks.iter().map(Task::describe).collect::<Vec<_>>().join(", ")
 }
 
 /// Seed of program `number` (splitmix64 of both).

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::compare::{self, Finding};
-use crate::subject::Subject;
+use crate::subject::{Company, Subject};
 use crate::{Case, Features, Observation, generate, selfcheck};
 
 use super::findings;
-use super::protocol::{Ends, FindingRecord, Reply, Report, Request};
+use super::protocol::{Ends, Examined, FindingRecord, Reply, Report, Request, Wanted};
 
 /// A worker's settings.
 #[derive(Clone, Debug, Default)]
@@ -54,13 +54,38 @@ pub fn serve(
 
 /// Runs `case` on each subject and compares.
 pub fn examine(subjects: &mut [Box<dyn Subject>], case: &Case) -> Report {
-    let mut observations: Vec<Observation> = Vec::with_capacity(subjects.len());
+    examine_all(subjects, std::slice::from_ref(case)).0.pop().unwrap_or_default()
+}
+
+/// Runs cases on each subject, which gets all of them at once, and compares; a report of each case, and cases that fail together and not alone.
+fn examine_all(subjects: &mut [Box<dyn Subject>], cases: &[Case]) -> (Vec<Report>, Vec<Together>) {
+    let mut observed: Vec<Vec<Observation>> = cases.iter().map(|_| Vec::new()).collect();
     let mut micros = Vec::with_capacity(subjects.len());
-    for subject in subjects.iter_mut() {
+    let mut companies = Vec::new();
+    for (place, subject) in subjects.iter_mut().enumerate() {
         let start = Instant::now();
-        observations.push(subject.observe(case));
+        let batch = subject.observe_batch(cases);
         micros.push(u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX));
+        observed.iter_mut().zip(batch.observations).for_each(|(seen, new)| seen.push(new));
+        companies.extend(batch.company.into_iter().map(|company| (place, company)));
     }
+    let each = cases.len().max(1) as u64;
+    let mut reports = Vec::with_capacity(cases.len());
+    for (case, observations) in cases.iter().zip(observed) {
+        let micros = micros.iter().map(|micros| micros / each).collect();
+        reports.push(report(subjects, case, observations, micros));
+    }
+    let together = companies.into_iter().map(|(place, company)| together(subjects, place, company)).collect();
+    (reports, together)
+}
+
+/// What the subjects showed of a case, compared.
+fn report(
+    subjects: &[Box<dyn Subject>],
+    case: &Case,
+    observations: Vec<Observation>,
+    micros: Vec<u64>,
+) -> Report {
     let named: Vec<(&str, &Observation)> = subjects.iter().map(|s| s.name()).zip(&observations).collect();
     let comparison = compare::compare(case, &named);
     Report {
@@ -83,6 +108,32 @@ pub fn examine(subjects: &mut [Box<dyn Subject>], case: &Case) -> Report {
         fibers: observations.iter().map(|o| o.counters.fibers).collect(),
         heaps: observations.into_iter().map(|o| o.counters.heap).collect(),
     }
+}
+
+/// Cases that a subject fails together, as one.
+struct Together {
+    case: Case,
+    findings: Vec<FindingRecord>,
+    discards: BTreeMap<String, u64>,
+}
+
+/// Compares what the subject at `place` did in company with what the others make of the same cases.
+fn together(subjects: &mut [Box<dyn Subject>], place: usize, company: Company) -> Together {
+    let Company { members, case, observation } = company;
+    let mut seen = Some(observation);
+    let observations = subjects
+        .iter_mut()
+        .enumerate()
+        .map(|(at, subject)| seen.take_if(|_| at == place).unwrap_or_else(|| subject.observe(&case)));
+    let observations = observations.collect();
+    let Report { findings, discards, .. } = report(subjects, &case, observations, Vec::new());
+    let name = subjects[place].name();
+    let findings = findings
+        .into_iter()
+        .filter(|finding| finding.subjects.iter().any(|subject| subject == name))
+        .map(|finding| findings::of_company(members, finding))
+        .collect();
+    Together { case, findings, discards }
 }
 
 /// A finding as it goes to disk.
@@ -118,29 +169,8 @@ fn answer(
     request: Request,
 ) -> Reply {
     match request {
-        Request::Generate { generator, seed, schedule, running } => {
-            let Some(first) = program.of(&generator, seed, common(subjects)) else {
-                return Reply::Refused(format!("no generator named {generator:?}"));
-            };
-            let case = generate::under_schedule(first, schedule);
-            let form = if plain_only(subjects) {
-                selfcheck::for_peers(&case, config.garbage)
-            } else if config.self_checking {
-                selfcheck::for_campaign(&case)
-            } else {
-                Ok((case, Vec::new()))
-            };
-            let (case, left_out) = match form {
-                Ok(form) => form,
-                Err(reason) => return Reply::Examined(Box::new(without(reason))),
-            };
-            if let Err(error) = findings::write_whole(&running, &case.to_wast_binary()) {
-                return Reply::Refused(format!("cannot write {}: {error}", running.display()));
-            }
-            examine_and_save(subjects, config, case, &left_out)
-        }
-        Request::Examine { path } => match read_case(&path).and_then(|case| fit(subjects, config, case)) {
-            Ok(case) => examine_and_save(subjects, config, case, &[]),
+        Request::Examine(wanted) => match examine_and_save(subjects, config, program, wanted) {
+            Ok(examined) => Reply::Examined(examined),
             Err(why) => Reply::Refused(why),
         },
         Request::Observe { path } => match read_case(&path) {
@@ -182,25 +212,94 @@ fn without(reason: selfcheck::LeftOut) -> Report {
     }
 }
 
-/// `left_out` are the steps that the case had before it became self-checking, and has not now.
+/// A case in the form that subjects get, and the steps that it had before it became self-checking, and has not now.
+type Formed = (Case, Vec<selfcheck::LeftOut>);
+
+/// The wanted case; a generated one is on disk then. The inner error is the report of one that has no self-checking form.
+fn formed(
+    subjects: &[Box<dyn Subject>],
+    config: &WorkerConfig,
+    program: &mut Program,
+    wanted: Wanted,
+) -> Result<Result<Formed, Report>, String> {
+    let (generator, seed, schedule, running) = match wanted {
+        Wanted::File { path } => {
+            let case = read_case(&path).and_then(|case| fit(subjects, config, case))?;
+            return Ok(Ok((case, Vec::new())));
+        }
+        Wanted::Generate { generator, seed, schedule, running } => (generator, seed, schedule, running),
+    };
+    let first = program
+        .of(&generator, seed, common(subjects))
+        .ok_or_else(|| format!("no generator named {generator:?}"))?;
+    let case = generate::under_schedule(first, schedule);
+    let form = if plain_only(subjects) {
+        selfcheck::for_peers(&case, config.garbage)
+    } else if config.self_checking {
+        selfcheck::for_campaign(&case)
+    } else {
+        Ok((case, Vec::new()))
+    };
+    let (case, left_out) = match form {
+        Ok(form) => form,
+        Err(reason) => return Ok(Err(without(reason))),
+    };
+    findings::write_whole(&running, &case.to_wast_binary())
+        .map_err(|error| format!("cannot write {}: {error}", running.display()))?;
+    Ok(Ok((case, left_out)))
+}
+
+/// All cases are on disk before the first is given to a subject.
 fn examine_and_save(
     subjects: &mut [Box<dyn Subject>],
     config: &WorkerConfig,
-    case: Case,
-    left_out: &[selfcheck::LeftOut],
-) -> Reply {
-    let mut report = examine(subjects, &case);
-    for reason in left_out {
-        *report.discards.entry(format!("not in the self-checking form: {reason}")).or_default() += 1;
+    program: &mut Program,
+    wanted: Vec<Wanted>,
+) -> Result<Examined, String> {
+    let mut cases = Vec::with_capacity(wanted.len());
+    let mut forms = Vec::with_capacity(wanted.len());
+    for wanted in wanted {
+        forms.push(formed(subjects, config, program, wanted)?.map(|(case, left_out)| {
+            cases.push(case);
+            left_out
+        }));
     }
-    if let Some(dir) = &config.findings {
-        for finding in &report.findings {
-            if let Err(error) = findings::save(dir, &case, finding) {
-                return Reply::Refused(format!("cannot write a finding to {}: {error}", dir.display()));
+    let (reports, together) = examine_all(subjects, &cases);
+    let mut examined = Examined::default();
+    let mut reports = cases.iter().zip(reports);
+    for form in forms {
+        examined.reports.push(match form {
+            Err(without) => without,
+            Ok(left_out) => {
+                let Some((case, mut report)) = reports.next() else { break };
+                for reason in left_out {
+                    let kind = format!("not in the self-checking form: {reason}");
+                    *report.discards.entry(kind).or_default() += 1;
+                }
+                save(config, case, &report.findings)?;
+                report
+            }
+        });
+    }
+    for Together { case, findings, discards } in together {
+        save(config, &case, &findings)?;
+        examined.company.extend(findings);
+        if let Some(report) = examined.reports.first_mut() {
+            for (kind, n) in discards {
+                *report.discards.entry(kind).or_default() += n;
             }
         }
     }
-    Reply::Examined(Box::new(report))
+    Ok(examined)
+}
+
+fn save(config: &WorkerConfig, case: &Case, findings: &[FindingRecord]) -> Result<(), String> {
+    let Some(dir) = &config.findings else { return Ok(()) };
+    for finding in findings {
+        findings::save(dir, case, finding)
+            .map_err(|error| format!("cannot write a finding to {}: {error}", dir.display()))?;
+    }
+    Ok(())
 }
 
 fn read_case(path: &Path) -> Result<Case, String> {

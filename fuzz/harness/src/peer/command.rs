@@ -2,7 +2,9 @@
 //!
 //! It sees the values that the interpreter finds, as assertions, and what it shows is whether it agrees: where it does, the
 //! outcomes are the interpreter's. A step that fails is found by the line in the program's message, else all
-//! that is known is that one of them did. A signal and silence are crashes.
+//! that is known is that one of them did. A signal and silence are crashes. Several cases are one script as long as all goes well: `batch`.
+
+mod batch;
 
 use std::io::Read;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -19,7 +21,7 @@ use super::{PeerError, PeerSettings, Profile};
 use crate::case::{Action, Case, Expect, Pattern, Schedule, Step};
 use crate::observe::{Observation, Outcome, TrapKind, Value};
 use crate::process::{Death, WorkerCommand, signal_name};
-use crate::subject::{Features, InterpSubject, Subject};
+use crate::subject::{Batch, Features, InterpSubject, Subject};
 
 /// Stands for the script's file in a command.
 const PLACE: &str = "{}";
@@ -43,11 +45,23 @@ pub struct CommandSubject {
     reference: InterpSubject,
 }
 
+/// A case as the program gets it.
+struct Asked {
+    /// The steps that it runs, the case's first ones, with assertions.
+    script: Case,
+    /// Of each of the case's steps, if all assertions hold.
+    outcomes: Vec<Outcome>,
+    /// Whether it is run at all.
+    runs: bool,
+}
+
 /// How a run ended.
 enum Run {
     Passed,
     Failed(String),
     Died(Death),
+    /// The system's fault.
+    Impossible(String),
 }
 
 impl CommandSubject {
@@ -89,14 +103,19 @@ impl CommandSubject {
     /// # Errors
     /// When it does not run.
     pub(super) fn passes(&self, text: &str) -> Result<bool, String> {
-        match self.run(text)? {
+        match self.run(text, self.settings.call) {
             Run::Passed => Ok(true),
             Run::Failed(_) => Ok(false),
             Run::Died(death) => Err(death.to_string()),
+            Run::Impossible(why) => Err(why),
         }
     }
 
-    fn run(&self, text: &str) -> Result<Run, String> {
+    fn run(&self, text: &str, limit: Duration) -> Run {
+        self.try_run(text, limit).unwrap_or_else(Run::Impossible)
+    }
+
+    fn try_run(&self, text: &str, limit: Duration) -> Result<Run, String> {
         let path = self.file();
         std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
         let shown = path.display().to_string();
@@ -117,7 +136,7 @@ impl CommandSubject {
         read(child.stdout.take().map(|pipe| Box::new(pipe) as _));
         read(child.stderr.take().map(|pipe| Box::new(pipe) as _));
         drop(sender);
-        let deadline = Instant::now() + self.settings.call;
+        let deadline = Instant::now() + limit;
         let mut pause = Duration::from_millis(1);
         let status = loop {
             match child.try_wait().map_err(|error| format!("wait: {error}"))? {
@@ -133,7 +152,7 @@ impl CommandSubject {
         }
         let Some(status) = status else {
             let _ = child.wait();
-            return Ok(Run::Died(Death::Timeout(self.settings.call)));
+            return Ok(Run::Died(Death::Timeout(limit)));
         };
         // Someone whom the program has started may hold the pipes open.
         let output: Vec<String> =
@@ -168,70 +187,88 @@ impl Subject for CommandSubject {
     }
 
     fn observe(&mut self, case: &Case) -> Observation {
-        let seen = |outcomes: Vec<Outcome>| {
-            let known = self.profile.known(&outcomes);
-            Observation { outcomes, known, permits: self.profile.permits(), ..Observation::default() }
-        };
+        let asked = self.ask(case);
+        let run = self.alone(&asked);
+        self.judge(&asked, &run)
+    }
+
+    fn batch(&self) -> usize {
+        batch::CASES
+    }
+
+    fn observe_batch(&mut self, cases: &[Case]) -> Batch {
+        let asked: Vec<Asked> = cases.iter().map(|case| self.ask(case)).collect();
+        self.settle(cases, &asked)
+    }
+}
+
+impl CommandSubject {
+    /// What the program is to run of a case, with what the reference finds there.
+    fn ask(&mut self, case: &Case) -> Asked {
+        let script = Case { schedule: Schedule::default(), steps: Vec::new() };
         if case.schedule.observe_state || case.first_fiber() < case.steps.len() {
             let outcome = Outcome::Unsupported("observed state and fibers".into());
-            return seen(vec![outcome; case.steps.len()]);
+            return Asked { script, outcomes: vec![outcome; case.steps.len()], runs: false };
         }
         // What is expected of the script and what of it is run; the case's own expectations may be of another form of it.
-        let mut script = Case { schedule: Schedule::default(), steps: Vec::new() };
+        let mut asked = Asked { script, outcomes: Vec::new(), runs: true };
         let reference = self.reference.observe(&limited(case));
-        let mut outcomes = Vec::new();
-        let mut runs = Vec::new();
         for (step, outcome) in case.steps.iter().zip(&reference.outcomes) {
             // What comes behind a step that the program does not run may depend on it.
-            let whole = runs.len() == outcomes.len();
+            let whole = asked.script.steps.len() == asked.outcomes.len();
             let expect = if whole { expectation(&step.action, outcome) } else { None };
-            outcomes.push(match &expect {
+            asked.outcomes.push(match &expect {
                 Some(_) => outcome.clone(),
                 None if whole => {
                     Outcome::Unsupported("no assertion can say how the reference ends here".into())
                 }
                 None => Outcome::Unsupported("behind a step that no assertion can say the end of".into()),
             });
-            if let Some(expect) = expect {
-                runs.push(outcomes.len() - 1);
-                script.steps.push(Step { expect, ..step.clone() });
-            }
+            asked.script.steps.extend(expect.map(|expect| Step { expect, ..step.clone() }));
         }
-        let all = |outcome: Outcome| seen(vec![outcome; case.steps.len()]);
-        let text = script.to_wast_binary();
-        match self.run(&text) {
-            Err(why) => all(Outcome::Crashed(why)),
-            Ok(Run::Passed) => seen(outcomes),
-            Ok(Run::Died(death)) => all(Outcome::Crashed(death.to_string())),
-            Ok(Run::Failed(message)) => {
-                let outcome = match words::exhausted(&message) {
-                    Some(resource) => Outcome::Exhausted(resource),
-                    None => Outcome::Refuted(self.without_path(&message)),
-                };
-                let failed = self.step_of(&text, &message).and_then(|step| runs.get(step).copied());
-                let Some(failed) = failed else { return all(outcome) };
-                for (step, seen) in outcomes.iter_mut().enumerate().skip(failed) {
-                    *seen = if step == failed {
-                        outcome.clone()
-                    } else {
-                        Outcome::Unsupported("not run: the script ends where it fails".into())
-                    };
-                }
-                seen(outcomes)
-            }
-        }
+        asked
     }
-}
 
-impl CommandSubject {
-    /// The step that stands at the line that the message names, as `FILE:LINE`.
-    fn step_of(&self, text: &str, message: &str) -> Option<usize> {
+    /// Runs it in a process of its own.
+    fn alone(&self, asked: &Asked) -> Run {
+        if asked.runs { self.run(&asked.script.to_wast_binary(), self.settings.call) } else { Run::Passed }
+    }
+
+    /// What such a run shows.
+    fn judge(&self, asked: &Asked, run: &Run) -> Observation {
+        let mut outcomes = asked.outcomes.clone();
+        let all = |outcome: Outcome| vec![outcome; asked.outcomes.len()];
+        match run {
+            Run::Passed => {}
+            Run::Impossible(why) => outcomes = all(Outcome::Crashed(why.clone())),
+            Run::Died(death) => outcomes = all(Outcome::Crashed(death.to_string())),
+            Run::Failed(message) => {
+                let outcome = match words::exhausted(message) {
+                    Some(resource) => Outcome::Exhausted(resource),
+                    None => Outcome::Refuted(self.without_path(message)),
+                };
+                match self.step_of(&asked.script, message).filter(|step| *step < outcomes.len()) {
+                    None => outcomes = all(outcome),
+                    Some(failed) => {
+                        outcomes[failed] = outcome;
+                        outcomes[failed + 1..]
+                            .fill(Outcome::Unsupported("not run: the script ends where it fails".into()));
+                    }
+                }
+            }
+        }
+        let known = self.profile.known(&outcomes);
+        Observation { outcomes, known, permits: self.profile.permits(), ..Observation::default() }
+    }
+
+    /// The script's step that stands at the line that the message names, as `FILE:LINE`.
+    fn step_of(&self, script: &Case, message: &str) -> Option<usize> {
         let path = self.file().display().to_string();
         let line: u32 = message.split(&path).skip(1).find_map(|behind| {
             let digits = behind.strip_prefix(':')?;
             digits[..digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len())].parse().ok()
         })?;
-        let read = Case::parse(text, "case.wast").ok()?;
+        let read = Case::parse(&script.to_wast_binary(), "case.wast").ok()?;
         read.steps.iter().rposition(|step| step.line <= line)
     }
 

@@ -96,6 +96,26 @@ impl Features {
     }
 }
 
+/// What came of several cases that were given to a subject at once.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Of each case, as if it had been alone.
+    pub observations: Vec<Observation>,
+    /// What none of the cases shows alone.
+    pub company: Vec<Company>,
+}
+
+/// Cases that one process ran one after the other, and did not end as each of them does alone.
+#[derive(Debug)]
+pub struct Company {
+    /// How many they are.
+    pub members: usize,
+    /// All of them.
+    pub case: Case,
+    /// What was seen of that.
+    pub observation: Observation,
+}
+
 /// An executor under some configuration.
 pub trait Subject: Send {
     /// Its spelling, e.g. `jit:copying,opt=none`.
@@ -114,4 +134,12 @@ pub trait Subject: Send {
     fn tell_reach(&mut self) {}
     /// Runs `case`. A fresh store each time; nothing is kept between cases.
     fn observe(&mut self, case: &Case) -> Observation;
+    /// How many cases it is best given at once; 1 where nothing is gained by more.
+    fn batch(&self) -> usize {
+        1
+    }
+    /// Runs several cases, with less effort than one by one if it can.
+    fn observe_batch(&mut self, cases: &[Case]) -> Batch {
+        Batch { observations: cases.iter().map(|case| self.observe(case)).collect(), company: Vec::new() }
+    }
 }
