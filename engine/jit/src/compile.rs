@@ -172,6 +172,22 @@ impl Compiler {
     /// See [`ErrorKind`](crate::ErrorKind).
     pub fn compile(&self, wasm: &[u8]) -> Result<CompiledModule, Error> {
         self.validate(wasm)?;
+        self.compile_valid(wasm)
+    }
+
+    /// Compiles a module whose validation is done, as [`Compiler::compile`] does; one that was validated under other
+    /// rules is validated again.
+    ///
+    /// # Errors
+    /// See [`ErrorKind`](crate::ErrorKind).
+    pub fn compile_validated(&self, module: &Validated) -> Result<CompiledModule, Error> {
+        if module.legacy_exceptions != self.options.legacy_exceptions {
+            self.validate(&module.wasm)?;
+        }
+        self.compile_valid(&module.wasm)
+    }
+
+    fn compile_valid(&self, wasm: &[u8]) -> Result<CompiledModule, Error> {
         let Decoded { info, defs, bodies, .. } =
             decode::module(wasm, &self.types, self.options.legacy_exceptions)?;
         let module = translate::Module {
@@ -205,8 +221,42 @@ impl Compiler {
     /// # Errors
     /// See [`ErrorKind`](crate::ErrorKind).
     pub fn validate(&self, wasm: &[u8]) -> Result<(), Error> {
-        decode::structure(wasm, self.options.legacy_exceptions)?;
-        decode::validate(wasm, self.options.legacy_exceptions)
+        validate(wasm, self.options.legacy_exceptions)
+    }
+}
+
+fn validate(wasm: &[u8], legacy_exceptions: bool) -> Result<(), Error> {
+    decode::structure(wasm, legacy_exceptions)?;
+    decode::validate(wasm, legacy_exceptions)
+}
+
+/// A module that has been found valid. Validation alone makes one, and it owns the bytes, so nothing else can be compiled
+/// in their place. Cheap to clone.
+#[derive(Clone)]
+pub struct Validated {
+    wasm: Arc<[u8]>,
+    legacy_exceptions: bool,
+}
+
+impl fmt::Debug for Validated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Validated").field("bytes", &self.wasm.len()).finish_non_exhaustive()
+    }
+}
+
+impl Validated {
+    /// Decodes and validates `wasm` (binary format) as the compiler does that `options` are for.
+    ///
+    /// # Errors
+    /// Those of [`Compiler::validate`].
+    pub fn new(wasm: &[u8], options: &CompileOptions) -> Result<Validated, Error> {
+        validate(wasm, options.legacy_exceptions)?;
+        Ok(Validated { wasm: wasm.into(), legacy_exceptions: options.legacy_exceptions })
+    }
+
+    /// The module's bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.wasm
     }
 }
 

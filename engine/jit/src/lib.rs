@@ -26,7 +26,7 @@ mod link;
 mod translate;
 
 pub use code::{CodeMap, Landing, StackMap};
-pub use compile::{CompileOptions, CompiledModule, Compiler, OptLevel, RegAlloc};
+pub use compile::{CompileOptions, CompiledModule, Compiler, OptLevel, RegAlloc, Validated};
 pub use cpu::Cpu;
 pub use error::{Error, ErrorKind, Place};
 pub use trap::TrapCode;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use assay_gc::TypeRegistry;
-use assay_jit::{CompileOptions, CompiledModule, Compiler, Error, ErrorKind, OptLevel, RegAlloc};
+use assay_jit::{CompileOptions, CompiledModule, Compiler, Error, ErrorKind, OptLevel, RegAlloc, Validated};
 
 fn all_options() -> Vec<CompileOptions> {
     let mut all = Vec::new();
@@ -422,6 +422,22 @@ fn trampolines_compile() {
             }
         }
     }
+}
+
+#[test]
+fn a_validated_module_compiles_under_the_same_rules_only() {
+    let legacy = CompileOptions { legacy_exceptions: true, ..CompileOptions::default() };
+    // (module (func (try (do) (catch_all)))), with the legacy instructions.
+    let body = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x0a\x08\x01\x06\0\x06\x40\x19\x0b\x0b";
+    let valid = Validated::new(body, &legacy).expect("valid");
+    assert_eq!(valid.bytes(), body);
+    assert_eq!(compiler(legacy).compile_validated(&valid).expect("valid").entries.len(), 1);
+    let strict = CompileOptions::default();
+    assert!(Validated::new(body, &strict).is_err());
+    let refused = compiler(strict).compile_validated(&valid).expect_err("other rules");
+    assert_eq!(refused.kind(), compiler(strict).compile(body).expect_err("other rules").kind());
+    let plain = Validated::new(b"\0asm\x01\0\0\0", &strict).expect("valid");
+    assert!(compiler(legacy).compile_validated(&plain).is_ok());
 }
 
 #[test]

@@ -70,7 +70,7 @@ pub use assay_gc::{
     RecGroup, RefType, Schedule, Stats, StorageType, Stress, SubType, Trigger, TypeId, TypeRegistry, ValType,
 };
 pub use assay_jit::module::{ExternType, GlobalType, Import, MemoryType, TableType};
-pub use assay_jit::{Cpu, OptLevel, Place, RegAlloc, TrapCode};
+pub use assay_jit::{Cpu, OptLevel, Place, RegAlloc, TrapCode, Validated};
 pub use config::Config;
 pub use engine::Engine;
 pub use error::{Error, ErrorKind, FiberMisuse, Frame, LinkReason, Resource, Usage};

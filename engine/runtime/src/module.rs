@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use assay_jit::CompiledModule;
 use assay_jit::module::{ExportItem, ExternType, Import, ModuleInfo};
+use assay_jit::{CompiledModule, Validated};
 
 use crate::{Engine, Error};
 
@@ -30,6 +30,21 @@ impl Module {
     pub fn new(engine: &Engine, wasm: &[u8]) -> Result<Module, Error> {
         let compiled = engine.compiler().compile(wasm)?;
         Ok(Module(Arc::new(Inner { engine: engine.clone(), compiled })))
+    }
+    /// Decodes and compiles what [`Module::validated`] made, for this engine or another.
+    ///
+    /// # Errors
+    /// As [`Module::new`].
+    pub fn of_validated(engine: &Engine, module: &Validated) -> Result<Module, Error> {
+        let compiled = engine.compiler().compile_validated(module)?;
+        Ok(Module(Arc::new(Inner { engine: engine.clone(), compiled })))
+    }
+    /// Decodes and validates `wasm` (binary format), once for several engines.
+    ///
+    /// # Errors
+    /// As [`Module::new`].
+    pub fn validated(engine: &Engine, wasm: &[u8]) -> Result<Validated, Error> {
+        Ok(Validated::new(wasm, &engine.compiler().options())?)
     }
     /// Decodes and validates only.
     ///

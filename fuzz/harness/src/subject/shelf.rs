@@ -2,14 +2,14 @@
 //!
 //! Compilation is most of a case's time, and what the JIT emits depends on a collector's code shape, not on the
 //! collector: `jit:null` and `jit:copying` run the same code, and so do a subject and itself under stress. Subjects
-//! that stand on one shelf compile a case's module once for each code that there is.
+//! that stand on one shelf compile a case's module once for each code that there is, and validate it once.
 //!
 //! What could hide a fault (a module that is changed by running it) would show as soon as a subject runs alone: a
 //! finding's subjects are started one by one in their own processes when it is reduced.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use assay_runtime::{Config, Engine, Error, Module};
+use assay_runtime::{Config, Engine, Error, Module, Validated};
 
 /// Engines kept: five code shapes, two levels, with and without fuel and polls, and some heap limits.
 const MAX_ENGINES: usize = 64;
@@ -26,8 +26,8 @@ pub struct Shelf(Arc<Mutex<Content>>);
 struct Content {
     /// Latest use last.
     engines: Vec<Engine>,
-    /// Oldest first: the bytes, and what became of them.
-    modules: Vec<(Box<[u8]>, Module)>,
+    /// Oldest first: the valid bytes, and what became of them.
+    modules: Vec<(Validated, Module)>,
 }
 
 impl Shelf {
@@ -53,22 +53,26 @@ impl Shelf {
     /// # Errors
     /// Those of [`Module::new`].
     pub(super) fn module(&self, engine: &Engine, wasm: &[u8]) -> Result<Module, Error> {
-        let known = |content: &Content| {
-            let same = |(bytes, module): &&(Box<[u8]>, Module)| {
-                **bytes == *wasm && module.engine().shares_code_with(engine)
-            };
-            content.modules.iter().find(same).map(|(_, module)| module.clone())
-        };
-        if let Some(module) = known(&self.0.lock().unwrap_or_else(PoisonError::into_inner)) {
-            return Ok(module);
+        let mut valid = None;
+        for (validated, module) in &self.0.lock().unwrap_or_else(PoisonError::into_inner).modules {
+            if validated.bytes() == wasm {
+                if module.engine().shares_code_with(engine) {
+                    return Ok(module.clone());
+                }
+                valid = Some(validated.clone());
+            }
         }
-        let module = Module::new(engine, wasm)?;
+        let valid = match valid {
+            Some(valid) => valid,
+            None => Module::validated(engine, wasm)?,
+        };
+        let module = Module::of_validated(engine, &valid)?;
         if wasm.len() <= MAX_MODULE_SIZE {
             let mut content = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             if content.modules.len() >= MAX_MODULES {
                 content.modules.remove(0);
             }
-            content.modules.push((wasm.into(), module.clone()));
+            content.modules.push((valid, module.clone()));
         }
         Ok(module)
     }
