@@ -34,7 +34,7 @@ struct Arguments {
     #[command(subcommand)]
     command: Command,
     #[command(flatten)]
-    peers: subjects::PeerOptions,
+    peers: subjects::PeerArguments,
 }
 
 const EXAMPLES: &str = "Examples:

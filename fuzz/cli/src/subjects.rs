@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use assay_harness::campaign::IsolatedSubject;
+use assay_harness::campaign::{IsolatedSubject, Settings};
 use assay_harness::peer::{self, PeerSettings, Presets};
 use assay_harness::process::WorkerCommand;
 use assay_harness::selfcheck;
@@ -14,36 +14,83 @@ use clap::Args;
 use crate::commands::fuzz::parse_time;
 use crate::exit::Failure;
 
-/// What concerns peers, of any command.
+/// What concerns peers, of any command, as far as it is given.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Peers (other engines)")]
-pub(crate) struct PeerOptions {
+pub(crate) struct PeerArguments {
     /// More presets, in the form of `assay peers list --toml`.
     #[arg(long = "peers", value_name = "FILE", global = true)]
     presets: Vec<PathBuf>,
-    /// Limit for one call of a peer, or one run of a command.
-    #[arg(long, default_value = "10s", value_parser = parse_time, value_name = "TIME", global = true)]
+    /// Limit for one call of a peer, or one run of a command [default: 10s].
+    #[arg(long, value_parser = parse_time, value_name = "TIME", global = true)]
+    peer_limit: Option<Duration>,
+    /// Writable memory of a peer in MiB, 0 = no limit [default: 4096].
+    #[arg(long, value_name = "MIB", global = true)]
+    peer_memory_mib: Option<u64>,
+    /// Dead arrays of 1,000 bytes that stand for a collection in cases for peers [default: 200].
+    #[arg(long, value_name = "N", global = true)]
+    garbage: Option<u32>,
+}
+
+/// What concerns peers.
+#[derive(Clone, Debug)]
+pub(crate) struct PeerOptions {
+    presets: Vec<PathBuf>,
     pub(crate) peer_limit: Duration,
-    /// Writable memory of a peer in MiB, 0 = no limit.
-    #[arg(long, default_value_t = 4096, value_name = "MIB", global = true)]
     peer_memory_mib: u64,
-    /// Dead arrays of 1,000 bytes that stand for a collection in cases for peers.
-    #[arg(long, default_value_t = selfcheck::GARBAGE, value_name = "N", global = true)]
     pub(crate) garbage: u32,
 }
 
 /// Those of this process.
-static OPTIONS: OnceLock<PeerOptions> = OnceLock::new();
+static ARGUMENTS: OnceLock<PeerArguments> = OnceLock::new();
 
-/// Sets what concerns peers, once.
-pub(crate) fn configure(options: PeerOptions) {
+/// Those of the campaign that goes on.
+static RESUMED: OnceLock<Settings> = OnceLock::new();
+
+/// Sets what the command line says of peers, once.
+pub(crate) fn configure(arguments: PeerArguments) {
     // There is one command line.
-    let _ = OPTIONS.set(options);
+    let _ = ARGUMENTS.set(arguments);
 }
 
-/// What the command line says of peers.
-pub(crate) fn options() -> Result<&'static PeerOptions, Failure> {
-    OPTIONS.get().ok_or_else(|| Failure::internal("no options of peers"))
+/// Sets what a campaign ran under that goes on, once; the command line goes before it.
+pub(crate) fn resume(settings: Settings) {
+    // One campaign goes on.
+    let _ = RESUMED.set(settings);
+}
+
+/// What holds of peers: by the command line, the campaign that goes on, or by default.
+pub(crate) fn options() -> Result<PeerOptions, Failure> {
+    let given = ARGUMENTS.get().ok_or_else(|| Failure::internal("no options of peers"))?;
+    let resumed = RESUMED.get().cloned().unwrap_or_default();
+    let presets = if given.presets.is_empty() { resumed.peers } else { given.presets.clone() };
+    let limit = given.peer_limit.or(resumed.peer_limit_ms.map(Duration::from_millis));
+    Ok(PeerOptions {
+        presets,
+        peer_limit: limit.unwrap_or(Duration::from_secs(10)),
+        peer_memory_mib: given.peer_memory_mib.or(resumed.peer_memory_mib).unwrap_or(4096),
+        garbage: given.garbage.or(resumed.garbage).unwrap_or(selfcheck::GARBAGE),
+    })
+}
+
+/// The same, for the campaign's state; its other settings are none.
+pub(crate) fn settings() -> Result<Settings, Failure> {
+    let PeerOptions { presets, peer_limit, peer_memory_mib, garbage } = options()?;
+    let absolute = |path: &PathBuf| {
+        std::path::absolute(path).map_err(|error| Failure::bad_input(format!("{}: {error}", path.display())))
+    };
+    Ok(Settings {
+        peers: presets.iter().map(absolute).collect::<Result<_, _>>()?,
+        peer_limit_ms: Some(millis(peer_limit)),
+        peer_memory_mib: Some(peer_memory_mib),
+        garbage: Some(garbage),
+        ..Settings::default()
+    })
+}
+
+/// Whole milliseconds.
+pub(crate) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Ours, and those of the files given.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use assay_harness::campaign::{
-    Campaign, CampaignConfig, CampaignError, State, Summary, Unreached, unreached,
+    Campaign, CampaignConfig, CampaignError, Settings, State, Summary, Unreached, unreached,
 };
 use assay_harness::generate;
 use assay_harness::observe::{FiberCounters, HeapCounters};
@@ -41,20 +41,20 @@ pub(crate) struct FuzzArguments {
     /// Output folder: findings/, running/ and campaign.json.
     #[arg(long, default_value = "findings", value_name = "DIR")]
     out: PathBuf,
-    /// Go on with the campaign of this output folder: its seed, generators, subjects, and the cases after those it began. `--cases`
-    /// counts from its beginning.
+    /// Go on with the campaign of this output folder: its seed, generators, subjects, limits and what concerns peers, as far as
+    /// nothing else is given, and the cases after those it began. `--cases` counts from its beginning.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "seed", "generators", "subjects", "self_checking"])]
     resume: Option<PathBuf>,
-    /// Limit for one case on all subjects together; twice --peer-limit is added for each peer.
-    #[arg(long, default_value = "20s", value_parser = parse_time)]
-    case_limit: Duration,
+    /// Limit for one case on all subjects together; twice --peer-limit is added for each peer [default: 20s].
+    #[arg(long, value_parser = parse_time)]
+    case_limit: Option<Duration>,
     /// Cases that subjects get at once; programs that run `.wast` (`cmd:`) then run as many in one process, and where that fails they are taken
     /// apart [default: 16 with such a program, else 1].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     batch: Option<u32>,
-    /// Writable memory of a worker in MiB, 0 = no limit.
-    #[arg(long, default_value_t = 4096)]
-    memory_mib: u64,
+    /// Writable memory of a worker in MiB, 0 = no limit [default: 4096].
+    #[arg(long)]
+    memory_mib: Option<u64>,
     /// Stop at the first finding.
     #[arg(long)]
     stop_at_first: bool,
@@ -81,14 +81,20 @@ pub(crate) fn run(arguments: &FuzzArguments) -> Result<Exit, Failure> {
         ),
         None => None,
     };
+    let kept = resumed.as_ref().map(|state| state.settings.clone()).unwrap_or_default();
+    subjects::resume(kept.clone());
     let asked = resumed.as_ref().map_or(&arguments.subjects, |state| &state.subjects);
     let parsed = subjects::parse(asked)?;
     let specs: Vec<String> = parsed.iter().map(|s| s.name().to_owned()).collect();
     let lacking = lacking(&parsed)?;
     // A peer that hangs is found before its worker counts as hanging.
     let peers = parsed.iter().filter(|subject| subject.plain_cases_only()).count();
-    let case_limit = arguments.case_limit + subjects::options()?.peer_limit * 2 * peers as u32;
-    let batch = parsed.iter().map(|subject| subject.batch()).max().unwrap_or(1);
+    let own_limit = arguments.case_limit.or(kept.case_limit_ms.map(Duration::from_millis));
+    let own_limit = own_limit.unwrap_or(Duration::from_secs(20));
+    let case_limit = own_limit + subjects::options()?.peer_limit * 2 * peers as u32;
+    let best = parsed.iter().map(|subject| subject.batch()).max().unwrap_or(1);
+    let batch = arguments.batch.or(kept.batch).unwrap_or(best as u32);
+    let memory_mib = arguments.memory_mib.or(kept.memory_mib).unwrap_or(4096);
     drop(parsed);
     subjects::at_least_two(&specs)?;
     let generators = generators(resumed.as_ref().map_or(&arguments.generators, |state| &state.generators))?;
@@ -97,7 +103,7 @@ pub(crate) fn run(arguments: &FuzzArguments) -> Result<Exit, Failure> {
     let jobs = arguments.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let out = std::path::absolute(folder)
         .map_err(|error| Failure::bad_input(format!("{}: {error}", folder.display())))?;
-    let mut worker = subjects::worker_command(&specs, Some(out.join("findings")), arguments.memory_mib)?;
+    let mut worker = subjects::worker_command(&specs, Some(out.join("findings")), memory_mib)?;
     if self_checking {
         worker.args.push("--self-checking".to_owned());
     }
@@ -107,6 +113,12 @@ pub(crate) fn run(arguments: &FuzzArguments) -> Result<Exit, Failure> {
         subjects: specs.clone(),
         self_checking,
         next: resumed.map_or(0, |state| state.next),
+        settings: Settings {
+            case_limit_ms: Some(subjects::millis(own_limit)),
+            memory_mib: Some(memory_mib),
+            batch: Some(batch),
+            ..subjects::settings()?
+        },
     };
     let config = CampaignConfig {
         time: arguments.time,
@@ -119,7 +131,7 @@ pub(crate) fn run(arguments: &FuzzArguments) -> Result<Exit, Failure> {
         worker,
         out,
         case_limit,
-        batch: arguments.batch.map_or(batch, |batch| batch as usize),
+        batch: batch as usize,
         stop_at_first: arguments.stop_at_first,
         state,
     };

@@ -17,6 +17,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("a_campaign_gives_a_program_many_cases_at_once", batches),
         trial("what_fails_in_company_alone_is_a_finding_with_its_batch", company),
         trial("a_campaign_killed_within_a_batch_loses_none_of_its_cases", killed_in_a_batch),
+        trial("what_a_campaign_ran_under_holds_when_it_is_resumed", settings),
         trial("a_file_is_compared_with_a_peer", diff),
         trial("peers_are_listed_and_probed", peers),
     ]
@@ -117,6 +118,60 @@ fn resumed() -> Result<(), Failed> {
     assert!((3..=4).contains(&ran), "{ran} after {before}");
     let output = assay(&["fuzz", "--resume", "/no/such/folder"]);
     assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    Ok(())
+}
+
+fn settings() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("mine.toml");
+    let peer = format!("subject = {:?}", spelled("honest"));
+    std::fs::write(&file, format!("[[peer]]\nname = \"mine\"\nabout = \"\"\n{peer}\ninstall = \"\"\n"))?;
+    let out = folder.path().join("out").display().to_string();
+    // The file by a relative path: whoever goes on may do so elsewhere.
+    let output = Command::new(env!("CARGO_BIN_EXE_assay"))
+        .args(["fuzz", "--seed", "5", "--jobs", "1", "--cases", "2", "--generator", "objects", "--out", &out])
+        .args(["--subject", "interp", "--subject", "peer:mine", "--peers", "mine.toml", "--garbage", "3"])
+        .args([
+            "--peer-limit",
+            "7s",
+            "--peer-memory-mib",
+            "3000",
+            "--case-limit",
+            "11s",
+            "--memory-mib",
+            "2900",
+        ])
+        .args(["--batch", "2"])
+        .current_dir(folder.path())
+        .output()?;
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let kept = || -> Result<serde_json::Value, Failed> {
+        let state = std::fs::read_to_string(Path::new(&out).join("campaign.json"))?;
+        Ok(serde_json::from_str::<serde_json::Value>(&state)?["settings"].clone())
+    };
+    let mut expected = serde_json::json!({
+        "case_limit_ms": 11_000, "memory_mib": 2900, "batch": 2, "peers": [file],
+        "peer_limit_ms": 7000, "peer_memory_mib": 3000, "garbage": 3,
+    });
+    assert_eq!(kept()?, expected);
+    let resume = |more: &[&str]| assay(&[&["fuzz", "--resume", &out, "--jobs", "1"], more].concat());
+    // Without the file there is no such peer.
+    let output = resume(&["--cases", "4"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    assert_eq!(kept()?, expected);
+    let output = resume(&["--cases", "6", "--garbage", "4", "--memory-mib", "2800", "--peer-limit", "8s"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    expected["garbage"] = 4.into();
+    expected["memory_mib"] = 2800.into();
+    expected["peer_limit_ms"] = 8000.into();
+    assert_eq!(kept()?, expected);
+    // They reach the worker: with so little memory it does not live.
+    let output = resume(&["--cases", "8", "--memory-mib", "1"]);
+    assert_ne!(output.status.code(), Some(0), "{}", text(&output));
+    let output = resume(&["--cases", "9"]);
+    assert_ne!(output.status.code(), Some(0), "{}", text(&output));
+    let output = resume(&["--cases", "20", "--memory-mib", "0"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
     Ok(())
 }
 

@@ -22,5 +22,5 @@ pub mod worker;
 pub use isolated::IsolatedSubject;
 pub use reach::{Unreached, unreached};
 pub use run::{Campaign, CampaignConfig, CampaignError};
-pub use state::State;
+pub use state::{Settings, State};
 pub use summary::Summary;

@@ -21,6 +21,29 @@ pub struct State {
     pub self_checking: bool,
     /// Number of the next case.
     pub next: u64,
+    /// What it runs under; files of before it was kept have none.
+    #[serde(default)]
+    pub settings: Settings,
+}
+
+/// Limits and what concerns peers; none = as the program at hand has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Milliseconds for one case on all subjects, without what is added for peers.
+    pub case_limit_ms: Option<u64>,
+    /// Writable memory of a worker in MiB, 0 = no limit.
+    pub memory_mib: Option<u64>,
+    /// Cases that a worker gets at once.
+    pub batch: Option<u32>,
+    /// Files of presets, their absolute paths.
+    pub peers: Vec<PathBuf>,
+    /// Milliseconds for one call of a peer, or one run of a command.
+    pub peer_limit_ms: Option<u64>,
+    /// Writable memory of a peer in MiB, 0 = no limit.
+    pub peer_memory_mib: Option<u64>,
+    /// Dead arrays of 1,000 bytes that stand for a collection.
+    pub garbage: Option<u32>,
 }
 
 impl State {
@@ -43,5 +66,23 @@ impl State {
     /// Those of the file.
     pub fn write(&self, out: &Path) -> io::Result<()> {
         write_whole(&Self::path(out), &serde_json::to_string_pretty(self)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_before_settings_were_kept_are_read() {
+        let old =
+            r#"{"seed":7,"generators":["objects"],"subjects":["interp"],"self_checking":false,"next":3}"#;
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(State::path(dir.path()), old).unwrap();
+        let mut state = State::read(dir.path()).unwrap();
+        assert_eq!((state.next, &state.settings), (3, &Settings::default()));
+        state.settings = Settings { garbage: Some(9), peers: vec!["/a.toml".into()], ..Settings::default() };
+        state.write(dir.path()).unwrap();
+        assert_eq!(State::read(dir.path()).unwrap(), state);
     }
 }
