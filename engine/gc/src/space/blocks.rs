@@ -4,6 +4,9 @@
 //! means an object. Mark bits lie outside the cells. A class has at most one list at a time; a new one is made only
 //! when it is empty, so that every cell with type word 0 in the class's blocks is in no list then.
 //!
+//! A block is carved into cells as lists need them, from its start; what is not carved yet is no cell. Lists are short
+//! after a collection and double from then on, so that a small heap costs little to sweep, however often it is.
+//!
 //! Sweeping is lazy: after [`Blocks::begin_sweep`] a block is swept when its class needs cells, or by
 //! [`Blocks::sweep_all`]. Objects are allocated in swept blocks only, so in an unswept block an unmarked object is dead.
 //!
@@ -26,6 +29,9 @@ const MARK_WORDS: usize = BLOCK as usize / 8 / 64;
 
 /// Full blocks that an allocation sweeps before it takes a free one.
 const FRUITLESS: u32 = 32;
+
+/// Cells of the first list of a class after a collection, at most.
+const FIRST_LIST: u32 = 16;
 
 /// An offset within a block times a reciprocal, shifted by this, is the number of its cell.
 const RECIPROCAL_SHIFT: u32 = 32;
@@ -72,7 +78,21 @@ struct Block {
     freed: bool,
     /// Whether its pages went back to the operating system.
     discarded: bool,
+    /// Cells that it is carved into so far.
+    carved: u16,
     marks: [u64; MARK_WORDS],
+}
+
+impl Block {
+    /// Bytes of a cell.
+    fn size(&self) -> u32 {
+        CELL_SIZES[usize::from(self.class)]
+    }
+
+    /// Whether all of it is carved.
+    fn is_carved(&self) -> bool {
+        u32::from(self.carved) == BLOCK / self.size()
+    }
 }
 
 /// The small objects of a heap.
@@ -91,6 +111,8 @@ pub(crate) struct Blocks {
     freed: Vec<u32>,
     /// Cells of the present list of each class when it was made.
     listed: [u32; SIZE_CLASSES],
+    /// Cells of the next list of each class, at most.
+    next_list: [u32; SIZE_CLASSES],
     /// Cells that hold objects or stand in a list, in bytes.
     taken: u64,
     live_by: LiveBy,
@@ -123,6 +145,7 @@ impl Blocks {
             fresh: Vec::new(),
             freed: Vec::new(),
             listed: [0; SIZE_CLASSES],
+            next_list: [FIRST_LIST; SIZE_CLASSES],
             taken: 0,
             live_by: LiveBy::Mark,
         })
@@ -163,7 +186,7 @@ impl Blocks {
         let (size, reciprocal) = SHAPES[usize::from(block.class)];
         let within = offset % BLOCK;
         let index = ((u64::from(within) * reciprocal) >> RECIPROCAL_SHIFT) as u32;
-        (index * size == within && within + size <= BLOCK).then_some(Cell { block: number, size })
+        (index * size == within && index < u32::from(block.carved)).then_some(Cell { block: number, size })
     }
 
     /// A view of the blocks.
@@ -230,6 +253,7 @@ impl Blocks {
             core.stats.bytes_allocated += u64::from(used) * u64::from(size);
             self.taken = self.taken.saturating_sub(u64::from(left) * u64::from(size));
             self.listed[class] = 0;
+            self.next_list[class] = FIRST_LIST;
             core.set_head(class, 0);
         }
     }
@@ -249,12 +273,7 @@ impl Blocks {
     /// Calls `f` with each object of `block`, as the words of its cells tell.
     pub(crate) fn each_in_block(&self, core: &HeapCore, block: u32, mut f: impl FnMut(u32)) {
         let view = core.memory.view(self.extent);
-        let of = &self.blocks[block as usize];
-        if of.state == State::Free {
-            return;
-        }
-        let start = self.start + block * BLOCK;
-        for at in cells_of(start, CELL_SIZES[usize::from(of.class)]) {
+        for at in self.cells_of(block as usize) {
             if view.read_u32(at + TYPE_WORD).is_some_and(|word| word != 0) {
                 f(at);
             }
@@ -321,12 +340,11 @@ impl Blocks {
 
     /// Frees the dead of a block. A block without living objects belongs to no class any more.
     fn sweep(&mut self, core: &mut HeapCore, number: usize) {
-        let size = CELL_SIZES[usize::from(self.blocks[number].class)];
-        let start = self.start + number as u32 * BLOCK;
+        let size = self.blocks[number].size();
         let view = core.memory.view(self.extent);
         let poison = core.stress().poison;
         let (mut dead, mut alive, mut free) = (0u64, 0, 0);
-        for at in cells_of(start, size) {
+        for at in self.cells_of(number) {
             if view.read_u32(at + TYPE_WORD).is_none_or(|word| word == 0) {
                 free += 1;
                 continue;
@@ -352,11 +370,20 @@ impl Blocks {
         self.taken = self.taken.saturating_sub(dead * u64::from(size));
         self.blocks[number].state = State::Swept;
         if alive == 0 {
-            view.dissolved_cells(start..start + BLOCK, size, poison);
+            self.dissolve(&view, number, poison);
             self.release(number);
-        } else if dead + free > 0 {
+        } else if dead + free > 0 || !self.blocks[number].is_carved() {
             self.make_partial(number);
         }
+    }
+
+    /// The cells of a block without objects are cells no more.
+    fn dissolve(&mut self, view: &View<'_>, number: usize, poison: bool) {
+        let start = self.start + number as u32 * BLOCK;
+        let block = &mut self.blocks[number];
+        let size = block.size();
+        view.dissolved_cells(start..start + u32::from(block.carved) * size, size, poison);
+        block.carved = 0;
     }
 
     /// Frees one object of a swept block; whether there is such a cell.
@@ -382,11 +409,11 @@ impl Blocks {
         for number in std::mem::take(&mut self.freed) {
             let block = &mut self.blocks[number as usize];
             block.freed = false;
-            let class = usize::from(block.class);
-            let (start, size) = (self.start + number * BLOCK, CELL_SIZES[class]);
-            let mut cells = cells_of(start, size);
-            if block.state == State::Swept && cells.all(|at| view.read_u32(at + TYPE_WORD) == Some(0)) {
-                view.dissolved_cells(start..start + BLOCK, size, core.stress().poison);
+            let (class, swept) = (usize::from(block.class), block.state == State::Swept);
+            let mut cells = self.cells_of(number as usize);
+            if swept && cells.all(|at| view.read_u32(at + TYPE_WORD) == Some(0)) {
+                self.dissolve(&view, number as usize, core.stress().poison);
+                let block = &mut self.blocks[number as usize];
                 block.partial = false;
                 block.state = State::Free;
                 self.free.push(number);
@@ -428,11 +455,8 @@ impl Blocks {
     ) -> Result<(), Error> {
         let view = core.memory.view(self.extent);
         for (number, block) in (0u32..).zip(&self.blocks) {
-            if block.state == State::Free {
-                continue;
-            }
-            let size = CELL_SIZES[usize::from(block.class)];
-            for at in cells_of(self.start + number * BLOCK, size) {
+            let size = block.size();
+            for at in self.cells_of(number as usize) {
                 if view.read_u32(at + TYPE_WORD).is_some_and(|word| word != 0) {
                     f(at, size)?;
                 }
@@ -452,11 +476,8 @@ impl Blocks {
     ) -> Result<(), Error> {
         let view = core.memory.view(self.extent);
         for (number, block) in (0u32..).zip(&self.blocks) {
-            if block.state == State::Free {
-                continue;
-            }
-            let size = CELL_SIZES[usize::from(block.class)];
-            for at in cells_of(self.start + number * BLOCK, size) {
+            let size = block.size();
+            for at in self.cells_of(number as usize) {
                 let (word, bit) = self.place(at);
                 if block.marks[word] & bit == 0 && view.read_u32(at + TYPE_WORD).is_some_and(|word| word != 0)
                 {
@@ -543,6 +564,8 @@ impl Blocks {
         if most == 0 {
             return false;
         }
+        let most = most.min(self.next_list[class]);
+        self.next_list[class] = (self.next_list[class] * 2).min(BLOCK);
         if self.list_known(core, class, most) || self.list_swept(core, class, most) {
             return true;
         }
@@ -589,15 +612,8 @@ impl Blocks {
         let class = usize::from(self.blocks[number].class);
         let size = CELL_SIZES[class];
         let view = core.memory.view(self.extent);
-        let (mut first, mut last, mut count, mut more) = (0, 0, 0, false);
-        for at in cells_of(self.start + number as u32 * BLOCK, size) {
-            if view.read_u32(at + TYPE_WORD) != Some(0) {
-                continue;
-            }
-            if count == most {
-                more = true;
-                break;
-            }
+        let (mut first, mut last, mut count) = (0, 0, 0);
+        let mut add = |at| {
             view.write_u32(at + GC_WORD, 0);
             match last {
                 0 => first = at,
@@ -606,7 +622,16 @@ impl Blocks {
                 }
             }
             (last, count) = (at, count + 1);
+            count == most
+        };
+        let mut free = self.cells_of(number).filter(|at| view.read_u32(at + TYPE_WORD) == Some(0));
+        let mut full = free.any(&mut add);
+        let mut more = full && free.next().is_some();
+        while !full && !self.blocks[number].is_carved() {
+            let at = self.carve(&view, number);
+            full = add(at);
         }
+        more |= !self.blocks[number].is_carved();
         if WATCHED {
             self.listed_cells(&view, first, size);
         }
@@ -624,6 +649,16 @@ impl Blocks {
             self.fresh.push(number as u32);
         }
         true
+    }
+
+    /// Carves another cell off a block that has room for it.
+    fn carve(&mut self, view: &View<'_>, number: usize) -> u32 {
+        let block = &mut self.blocks[number];
+        let at = self.start + number as u32 * BLOCK + u32::from(block.carved) * block.size();
+        block.carved += 1;
+        view.carved_cell(at);
+        view.write_u32(at + TYPE_WORD, 0);
+        at
     }
 
     /// Tells what watches the memory that the mutator may take the cells of the list that starts at `first`.
@@ -647,16 +682,11 @@ impl Blocks {
                 }
             },
         };
-        let start = self.start + number as u32 * BLOCK;
-        let view = core.memory.view(self.extent);
-        for at in cells_of(start, CELL_SIZES[class]) {
-            view.carved_cell(at);
-            view.write_u32(at + TYPE_WORD, 0)?;
-        }
         let block = &mut self.blocks[number];
         block.class = class as u8;
         block.state = State::Swept;
         block.discarded = false;
+        block.carved = 0;
         block.marks = [0; MARK_WORDS];
         Some(number)
     }
@@ -677,9 +707,17 @@ impl Blocks {
             fresh: false,
             freed: false,
             discarded: false,
+            carved: 0,
             marks: [0; MARK_WORDS],
         });
         Some(number)
+    }
+
+    /// The cells that a block is carved into.
+    fn cells_of(&self, number: usize) -> impl Iterator<Item = u32> + use<> {
+        let (start, block) = (self.start + number as u32 * BLOCK, &self.blocks[number]);
+        let size = block.size();
+        (0..u32::from(block.carved)).map(move |index| start + index * size)
     }
 
     fn make_partial(&mut self, number: usize) {
@@ -699,11 +737,6 @@ impl Blocks {
         block.state = State::Free;
         self.free.push(number as u32);
     }
-}
-
-/// The cells of a block that starts at `start`.
-fn cells_of(start: u32, size: u32) -> impl Iterator<Item = u32> {
-    (0..BLOCK / size).map(move |index| start + index * size)
 }
 
 /// Makes a cell free.
@@ -732,10 +765,39 @@ mod tests {
         blocks.retire(&mut core);
         assert_eq!(blocks.partial[class], [10], "ten blocks are full");
         for other in 0..cells - 1 {
-            assert!(blocks.alloc(&mut core, class, room).is_some(), "{other}");
+            let at = blocks.alloc(&mut core, class, room).unwrap_or_else(|| panic!("{other}"));
+            blocks.view(&core).write_u32(at + TYPE_WORD, 1).unwrap();
         }
         blocks.retire(&mut core);
         assert!(blocks.partial.iter().all(Vec::is_empty));
+    }
+
+    #[test]
+    fn a_block_has_no_more_cells_than_lists_took() {
+        let mut core = HeapCore::bare(HeapConfig::default());
+        let mut blocks = Blocks::new(&mut core, NULL_PAGE, NULL_PAGE + (1 << 20)).unwrap();
+        let (class, room) = (1, 1 << 20);
+        let (size, cells) = (CELL_SIZES[class], BLOCK / CELL_SIZES[class]);
+        let first = blocks.alloc(&mut core, class, room).unwrap();
+        assert!(
+            blocks.is_cell(first + (FIRST_LIST - 1) * size) && !blocks.is_cell(first + FIRST_LIST * size)
+        );
+        for taken in 1..cells {
+            blocks.view(&core).write_u32(first + (taken - 1) * size + TYPE_WORD, 1).unwrap();
+            assert_eq!(
+                blocks.alloc(&mut core, class, room),
+                Some(first + taken * size),
+                "in the order of addresses"
+            );
+        }
+        assert!(!blocks.is_cell(first + cells * size), "what is left of a block is no cell");
+        let next = blocks.alloc(&mut core, class, room).unwrap();
+        assert_eq!(next, first + BLOCK);
+        // Without its object the second block is of no class again.
+        blocks.retire(&mut core);
+        blocks.begin_sweep(LiveBy::Mark);
+        blocks.sweep_all(&mut core);
+        assert!(!blocks.is_cell(first) && !blocks.is_cell(next));
     }
 
     #[test]
