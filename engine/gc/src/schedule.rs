@@ -6,6 +6,10 @@
 
 use crate::CollectKind;
 
+/// Random collections after which they come half as often, and how many times that happens.
+const RANDOMS: u32 = 32;
+const MOST_RARE: u32 = 16;
+
 /// Testing modes; all can be combined.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Stress {
@@ -60,7 +64,8 @@ pub struct Event {
 pub struct Schedule {
     /// In any order; those at one place run in this order.
     pub events: Vec<Event>,
-    /// Besides, collections of random kinds at random allocations and safepoints, one in sixteen.
+    /// Besides, collections of random kinds at random allocations and safepoints: one in sixteen, and half as often after
+    /// each 32 of them, so that a long run stays quick.
     pub seed: Option<u64>,
 }
 
@@ -77,6 +82,8 @@ pub(crate) struct Agenda {
     allocations: Vec<(u64, CollectKind)>,
     safepoints: Vec<(u64, CollectKind)>,
     random: Option<u64>,
+    /// Random collections so far.
+    randoms: u32,
     allocation: u64,
     safepoint: u64,
 }
@@ -95,7 +102,7 @@ impl Agenda {
         }
         self.allocations.sort_by_key(|&(at, _)| std::cmp::Reverse(at));
         self.safepoints.sort_by_key(|&(at, _)| std::cmp::Reverse(at));
-        self.random = schedule.seed;
+        (self.random, self.randoms) = (schedule.seed, 0);
     }
 
     /// Whether allocations must be counted.
@@ -143,20 +150,23 @@ impl Agenda {
         due
     }
 
-    /// One time in sixteen a collection of a random kind (SplitMix64).
+    /// One time in sixteen at first a collection of a random kind (SplitMix64).
     fn chance(&mut self) -> Option<CollectKind> {
         let state = self.random.as_mut()?;
         *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         let bits = mixed ^ (mixed >> 31);
-        if !bits.is_multiple_of(16) {
+        let rarer = (self.randoms / RANDOMS).min(MOST_RARE);
+        if !bits.is_multiple_of(16 << rarer) {
             return None;
         }
-        Some(match bits >> 4 & 7 {
+        self.randoms += 1;
+        let bits = bits >> (4 + rarer);
+        Some(match bits & 7 {
             0 => CollectKind::Full,
             1..4 => CollectKind::Minor,
-            _ => CollectKind::Slice { objects: 1 + (bits >> 8 & 15) as u32 },
+            _ => CollectKind::Slice { objects: 1 + (bits >> 4 & 15) as u32 },
         })
     }
 }
@@ -202,6 +212,16 @@ mod tests {
         assert_eq!(run(7), run(7));
         assert_ne!(run(7), run(8));
         assert!((2..60).contains(&run(7).iter().flatten().count()));
+    }
+
+    #[test]
+    fn random_collections_become_rare() {
+        let mut agenda = Agenda::default();
+        agenda.set(&Schedule { events: Vec::new(), seed: Some(7) });
+        let mut run =
+            |places| -> usize { (0..places).map(|_| agenda.safepoint(&Stress::default(), &[]).len()).sum() };
+        let (first, rest) = (run(400), run(100_000));
+        assert!((10..40).contains(&first) && (100..400).contains(&rest), "{first} {rest}");
     }
 
     #[test]

@@ -33,6 +33,10 @@ impl Stretch {
         self.entered.store(true, Ordering::Relaxed);
     }
 
+    pub(crate) fn forget(&self) {
+        self.entered.store(false, Ordering::Relaxed);
+    }
+
     /// Offsets of its instructions lie in this range, if it has been entered.
     pub(crate) fn entered(&self) -> Option<Range<usize>> {
         self.entered.load(Ordering::Relaxed).then(|| self.start..self.last + 1)

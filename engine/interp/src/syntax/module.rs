@@ -190,6 +190,11 @@ impl Module {
         self.0.bodies.iter().flat_map(|body| &body.stretches).filter_map(|stretch| stretch.entered())
     }
 
+    /// Nothing counts as executed any more.
+    pub fn forget_covered(&self) {
+        self.0.bodies.iter().flat_map(|body| &body.stretches).for_each(|stretch| stretch.forget());
+    }
+
     /// Only judges a binary module: the same errors as [`Module::new`], but for limits of execution.
     pub fn validate(bytes: &[u8], features: &Features) -> Result<()> {
         crate::binary::module::decode(bytes, features, Phase::Validate).map(drop)

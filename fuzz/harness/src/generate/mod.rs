@@ -7,7 +7,8 @@
 
 use arbitrary::Unstructured;
 
-use crate::{Case, Features};
+use crate::graph::NodeRef;
+use crate::{Action, Case, Features, Value};
 pub(crate) use choices::{Choices, SplitMix64};
 
 mod choices;
@@ -71,11 +72,12 @@ pub fn from_seed_within(name: &str, seed: u64, within: Features) -> Option<Case>
 }
 
 /// Schedules that a campaign runs each program under, one after the other: when the program is compiled, another schedule costs little, and
-/// when a collection happens decides as much as what is collected.
-pub const SCHEDULES: u64 = 4;
+/// when a collection happens, and what a function is called with, decides as much as what is collected.
+pub const SCHEDULES: u64 = 8;
 
 /// The case under its schedule of this number. Number 0 is the one that the generator chose; the others differ from it in when collections
-/// happen, what they do, and whose turn it is.
+/// happen, what they do, and whose turn it is, and in what functions are called with, unless the case has a heap limit, which is for
+/// certain objects.
 pub fn under_schedule(case: &Case, number: u64) -> Case {
     if number == 0 {
         return case.clone();
@@ -84,9 +86,36 @@ pub fn under_schedule(case: &Case, number: u64) -> Case {
     // Cases of the same number have different origins, and so different schedules.
     let seed = origin.bytes().fold(number, |seed, byte| seed.wrapping_mul(31).wrapping_add(u64::from(byte)));
     let bytes = seed_bytes(seed);
-    let mut schedule = schedule::again(&case.schedule, &mut Choices::new(&mut Unstructured::new(&bytes)));
+    let mut unstructured = Unstructured::new(&bytes);
+    let c = &mut Choices::new(&mut unstructured);
+    let mut schedule = schedule::again(&case.schedule, c);
     schedule.origin = Some(format!("{origin}, schedule {number}"));
-    Case { schedule, steps: case.steps.clone() }
+    let mut steps = case.steps.clone();
+    if schedule.gc_heap_max.is_none() {
+        for step in &mut steps {
+            if let Action::Invoke { args, .. } = &mut step.action {
+                args.iter_mut().for_each(|arg| *arg = another(c, *arg));
+            }
+        }
+    }
+    Case { schedule, steps }
+}
+
+/// Another value that fits where this one does.
+fn another(c: &mut Choices<'_, '_>, value: Value) -> Value {
+    match value {
+        Value::I32(_) => Value::I32(c.i32()),
+        Value::I64(_) => Value::I64(c.i64()),
+        Value::F32(_) => Value::F32(c.f32()),
+        Value::F64(_) => Value::F64(c.f64()),
+        Value::Ref(NodeRef::I31(_)) => {
+            let value = c.i31();
+            Value::Ref(NodeRef::I31(value << 1 >> 1))
+        }
+        Value::Ref(NodeRef::Host(_)) => Value::Ref(NodeRef::Host(u64::from(c.byte()))),
+        // Of a null nothing says what else would fit.
+        other @ (Value::V128(_) | Value::Ref(_)) => other,
+    }
 }
 
 /// A case of a user's module: each export is called with made-up arguments, the same ones each time.

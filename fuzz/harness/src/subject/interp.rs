@@ -39,6 +39,8 @@ pub(super) const DEFAULT_GC_HEAP: u64 = 256 << 20;
 #[derive(Clone, Debug, Default)]
 pub struct InterpSubject {
     tells_reach: bool,
+    /// Modules of the latest case: the next is often the same program under another schedule.
+    latest: Vec<(Vec<u8>, Module)>,
 }
 
 impl InterpSubject {
@@ -76,10 +78,15 @@ impl Subject for InterpSubject {
 
     fn tell_reach(&mut self) {
         self.tells_reach = true;
+        self.latest.clear();
     }
 
     fn observe(&mut self, case: &Case) -> Observation {
-        script::run(&mut Interp { covers: self.tells_reach, ..Interp::new() }, case)
+        let known = std::mem::take(&mut self.latest);
+        let mut interp = Interp { covers: self.tells_reach, known, ..Interp::new() };
+        let observation = script::run(&mut interp, case);
+        self.latest = interp.modules;
+        observation
     }
 }
 
@@ -146,6 +153,8 @@ struct Interp {
     watches: bool,
     left_cyclic: Option<bool>,
     modules: Vec<(Vec<u8>, Module)>,
+    /// Modules that an earlier case had decoded.
+    known: Vec<(Vec<u8>, Module)>,
     cycles: Rc<RefCell<Cycles>>,
     /// Host functions in order of creation; their place is their number.
     host_funcs: Vec<FuncAddr>,
@@ -161,11 +170,21 @@ impl Executor for Interp {
     type Id = ObjectAddr;
 
     fn module(&mut self, bytes: &[u8]) -> Result<Module, Outcome> {
-        if !self.covers {
-            return Module::new(bytes, &FEATURES).map_err(|e| outcome(&e));
+        if let Some((_, module)) = self.modules.iter().find(|(of, _)| of == bytes) {
+            return Ok(module.clone());
         }
-        let module = Module::covering(bytes, &FEATURES).map_err(|e| outcome(&e))?;
-        self.modules.push((bytes.to_vec(), module.clone()));
+        let (of, module) = match self.known.iter().position(|(of, _)| of == bytes) {
+            Some(at) => {
+                let known = self.known.swap_remove(at);
+                known.1.forget_covered();
+                known
+            }
+            None => {
+                let decode = if self.covers { Module::covering } else { Module::new };
+                (bytes.to_vec(), decode(bytes, &FEATURES).map_err(|e| outcome(&e))?)
+            }
+        };
+        self.modules.push((of, module.clone()));
         Ok(module)
     }
 
@@ -411,6 +430,7 @@ impl Interp {
             watches: false,
             left_cyclic: None,
             modules: Vec::new(),
+            known: Vec::new(),
             cycles: Rc::default(),
             host_funcs: Vec::new(),
             keys: TypeKeys::default(),

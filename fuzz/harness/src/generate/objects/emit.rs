@@ -39,15 +39,17 @@ pub(super) fn encode(program: &mut Program) -> Vec<u8> {
     }
     module.section(&section);
     module.section(&tables(program));
-    let mut section = MemorySection::new();
-    section.memory(MemoryType {
-        minimum: MEMORY_PAGES.0,
-        maximum: Some(MEMORY_PAGES.1),
-        memory64: false,
-        shared: false,
-        page_size_log2: None,
-    });
-    module.section(&section);
+    if program.memory {
+        let mut section = MemorySection::new();
+        section.memory(MemoryType {
+            minimum: MEMORY_PAGES.0,
+            maximum: Some(MEMORY_PAGES.1),
+            memory64: false,
+            shared: false,
+            page_size_log2: None,
+        });
+        module.section(&section);
+    }
     if !program.throwers.is_empty() {
         let mut section = TagSection::new();
         section.tag(TagType { kind: TagKind::Exception, func_type_idx: tag });
@@ -140,7 +142,9 @@ fn exports(program: &Program) -> ExportSection {
     for index in 0..program.tables.len() {
         section.export(&format!("t{index}"), ExportKind::Table, index as u32);
     }
-    section.export("m0", ExportKind::Memory, 0);
+    if program.memory {
+        section.export("m0", ExportKind::Memory, 0);
+    }
     section
 }
 

@@ -30,8 +30,9 @@ impl Generator<'_, '_> {
         };
         for index in 0..count {
             self.c.enter(Section::Entry(index));
-            let mut params = Vec::new();
-            for _ in 0..self.c.below(4) {
+            // The first is what tangles are made of.
+            let mut params = vec![ValType::I32];
+            for _ in 0..self.c.below(3) {
                 params.push(self.c.pick(&[
                     ValType::I32,
                     ValType::I64,
@@ -93,7 +94,15 @@ impl Generator<'_, '_> {
         for ty in [nullable(heap(Abstract::Eq)), ANYREF] {
             self.f.local(ValType::Ref(ty));
         }
-        self.knot();
+        if self.c.chance(1, 2) {
+            // What hangs on the first anchor is seen whole in the end.
+            let anchor = self.f.params as u32 + 1;
+            self.f.op().local_get(anchor);
+            self.tangle();
+            self.f.op().struct_set(self.p.types.node, self.p.types.next);
+        } else {
+            self.knot();
+        }
         let mut count = 0;
         let mut alone = None;
         while count < STATEMENTS

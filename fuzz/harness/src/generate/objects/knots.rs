@@ -1,8 +1,11 @@
-//! Cycles: objects in locals are made to refer to each other in a ring, along whatever mutable fields and elements fit.
+//! Cycles: objects in locals are made to refer to each other in a ring, along whatever mutable fields and elements fit; and nodes are
+//! made to refer to each other at random while the program runs, so that one program builds many shapes.
 
 use wasm_encoder::{BlockType, HeapType, RefType, StorageType, ValType};
 
 use super::Generator;
+use super::program::STIR;
+use super::types::nullable;
 
 /// Objects of a ring, at most.
 const LONGEST: usize = 4;
@@ -44,6 +47,81 @@ impl Generator<'_, '_> {
                 return;
             }
         }
+    }
+
+    /// `(i32) -> (ref null $node)`: nodes in an array, and one of them. Which refers to which, the number says together with those of earlier
+    /// calls.
+    pub(super) fn define_tangle(&mut self) {
+        let types = &self.p.types;
+        let (node, array) = (types.node, types.node_array);
+        let one = nullable(HeapType::Concrete(node));
+        let fits = |storage| matches!(storage, StorageType::Val(ValType::Ref(takes)) if types.ref_subtype(one, takes));
+        let fields: Vec<u32> = types
+            .fields(node)
+            .iter()
+            .zip(0..)
+            .filter(|(def, at)| def.mutable && fits(def.element_type) && *at != types.next)
+            .map(|(_, at)| at)
+            .collect();
+        let (next, payload) = (types.next, self.payload());
+        let tangle = self.p.declare(&[ValType::I32], &[ValType::Ref(one)]);
+        self.p.tangle = tangle;
+        let nodes = self.c.pick(&[2, 3, 3, 4, 5, 7]);
+        let rounds = nodes as usize * self.c.range(2, 4);
+        self.define(tangle, usize::MAX, |g| {
+            let [all, last] = [array, node].map(|ty| g.scratch_ref(ty));
+            // Element 0 stays null; the nodes are a chain at first.
+            g.f.op().i32_const(nodes + 1).array_new_default(array).local_set(all);
+            g.rounds(nodes as usize, |g, counter| {
+                g.f.op().local_get(all).local_get(counter);
+                g.node(Some(last), Some(counter), None);
+                g.f.op().local_tee(last).array_set(array);
+            });
+            g.rounds(rounds, |g, _| {
+                // The constants of the generator in the C standard's example of `rand`.
+                g.f.op().global_get(STIR).local_get(0).i32_add().i32_const(1_103_515_245).i32_mul();
+                g.f.op().i32_const(12345).i32_add().local_tee(0).global_set(STIR);
+                g.any_of(all, 13, 1, nodes);
+                // Where only one reference of each node changes there are rings and nothing else.
+                let field = if g.c.chance(1, 6) { next } else { g.c.pick(&fields) };
+                if field == payload && g.c.chance(1, 6) {
+                    g.f.op().local_get(all);
+                } else {
+                    g.any_of(all, 21, 0, nodes + 1);
+                }
+                g.f.op().struct_set(node, field);
+                if g.c.chance(1, 4) {
+                    g.f.op().call(g.p.pulse);
+                }
+            });
+            g.f.op().local_get(last);
+        });
+        let cost = &mut self.p.function_mut(tangle).cost;
+        cost.collections = cost.collections.min(2);
+    }
+
+    /// Leaves one of `count` elements of the array of nodes in local `all`, from element `first`, as the bits of local 0 from `shift` say.
+    fn any_of(&mut self, all: u32, shift: i32, first: i32, count: i32) {
+        self.f.op().local_get(all);
+        self.f.op().local_get(0).i32_const(shift).i32_shr_u().i32_const(count).i32_rem_u();
+        if first != 0 {
+            self.f.op().i32_const(first).i32_add();
+        }
+        self.f.op().array_get(self.p.types.node_array);
+    }
+
+    /// Leaves a tangle. The number is what the function was called with, if that is one.
+    pub(super) fn tangle(&mut self) {
+        match self.f.locals[..self.f.params].iter().position(|local| local.ty == ValType::I32) {
+            Some(param) => {
+                self.f.op().local_get(param as u32);
+            }
+            None => {
+                let number = self.c.i32();
+                self.f.op().i32_const(number);
+            }
+        }
+        self.call(self.p.tangle);
     }
 
     fn local_type(&self, local: u32) -> Option<RefType> {

@@ -45,7 +45,7 @@ mod workloads;
 const COLLECTION_LIMIT: usize = 14;
 
 /// One program in so many is large: more types, deep checksums and longer entry functions.
-const LARGE_ODDS: usize = 12;
+const LARGE_ODDS: usize = 16;
 
 /// What the bytes do not say.
 #[derive(Clone, Debug)]
@@ -86,7 +86,7 @@ pub fn of(input: &Input, options: &Options) -> Case {
     let fibers = choices.chance(1, 4);
     let mut generator = Generator {
         c: choices,
-        p: Program { types, ..Program::default() },
+        p: Program { types, memory: true, ..Program::default() },
         f: Body::default(),
         sum: 0,
         leaf_nesting: 0,

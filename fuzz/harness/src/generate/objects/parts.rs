@@ -5,7 +5,7 @@ use wasm_encoder::{
 };
 
 use super::Generator;
-use super::program::{Constant, Data, Element, Global, Items, Table};
+use super::program::{Constant, Data, Element, Global, Items, STIR, Table};
 use super::types::{ANYREF, EXNREF, EXTERNREF, FUNCREF, Top, heap, nullable};
 
 impl Generator<'_, '_> {
@@ -19,7 +19,7 @@ impl Generator<'_, '_> {
             self.table(ty);
         }
 
-        for _ in 0..3 {
+        for _ in 0..=STIR {
             self.global(ValType::I32, true, false);
         }
         let node = nullable(HeapType::Concrete(self.p.types.node));

@@ -27,11 +27,12 @@ pub(super) const WAIT: u32 = 9;
 pub(super) const EPOCH: u32 = 10;
 pub(super) const CALL: u32 = 11;
 
-/// Mutable i32 globals that steer a run: visits left to the walkers, calls of `pulse` until it collects, and whether the
-/// droppable segments are gone.
+/// Mutable i32 globals that steer a run: visits left to the walkers, calls of `pulse` until it collects, whether the
+/// droppable segments are gone, and what tangles are made of.
 pub(super) const BUDGET: u32 = 0;
 pub(super) const TICK: u32 = 1;
 pub(super) const DROPPED: u32 = 2;
+pub(super) const STIR: u32 = 3;
 
 /// The table of functions, and the one of objects.
 pub(super) const FUNCTIONS: u32 = 0;
@@ -172,9 +173,13 @@ pub(super) struct Program {
     pub(super) build_list: u32,
     pub(super) sum_list: u32,
     pub(super) reverse_list: u32,
+    /// Whether there is memory 0.
+    pub(super) memory: bool,
     /// `(anyref) -> i64`: the first level of an object; and `(i32) -> (ref null $node)`: a ring of so many nodes.
     pub(super) peek: u32,
     pub(super) ring: u32,
+    /// `(i32) -> (ref null $node)`: nodes that refer to each other at random.
+    pub(super) tangle: u32,
     /// `() -> i64`: workloads that are light enough to be called by entry functions.
     pub(super) workloads: Vec<u32>,
     /// Globals and tables below these indices are for all; those above are the workloads' own.

@@ -2,7 +2,7 @@
 //!
 //! What an entry function, a constant or a call through a slot names stays, and what that names; and where code takes functions out of
 //! table 0, those of the callback type, which it calls. A slot whose function goes holds another one: it is only ever asked for its
-//! type.
+//! type. A memory that no instruction uses goes too, since every subject's is made, read whole and unmapped in each case.
 
 use std::collections::BTreeMap;
 
@@ -16,8 +16,20 @@ const RETURN_CALL: u8 = 0x12;
 const REF_FUNC: u8 = 0xd2;
 
 impl Program {
-    /// Drops the functions that nothing calls, and renumbers the others.
+    /// Drops the functions that nothing calls, and renumbers the others; drops the memory if nothing uses it.
     pub(super) fn prune(&mut self) {
+        self.prune_functions();
+        self.memory = self
+            .functions
+            .iter()
+            .filter_map(|function| function.body.as_ref())
+            .any(|body| uses_memory(&body.code));
+        if !self.memory {
+            self.data.iter_mut().for_each(|data| data.active = None);
+        }
+    }
+
+    fn prune_functions(&mut self) {
         let imported = IMPORTS.len() as u32;
         let mut waiting: Vec<u32> = self.entries.iter().map(|entry| entry.function).collect();
         self.constants().for_each(|constant| waiting.extend(named(constant)));
@@ -84,26 +96,47 @@ impl Program {
 
 /// Whether there is a `table.get` of table 0.
 fn takes_functions(code: &[u8]) -> bool {
-    let operators = OperatorsReader::new(BinaryReader::new(code, 0)).into_iter();
-    operators.flatten().any(|operator| matches!(operator, Operator::TableGet { table: FUNCTIONS }))
+    instructions(code).any(|(operator, _)| matches!(operator, Operator::TableGet { table: FUNCTIONS }))
+}
+
+/// Whether an instruction is of memory 0.
+fn uses_memory(code: &[u8]) -> bool {
+    /// Loads, stores, `memory.size` and `memory.grow`.
+    const PLAIN: std::ops::RangeInclusive<u8> = 0x28..=0x40;
+    /// Of what has this prefix, programs use none that load or store.
+    const VECTOR: u8 = 0xfd;
+    instructions(code).any(|(operator, start)| {
+        debug_assert!(code[start] != VECTOR || !format!("{operator:?}").contains("memarg"));
+        PLAIN.contains(&code[start])
+            || matches!(
+                operator,
+                Operator::MemoryInit { .. } | Operator::MemoryCopy { .. } | Operator::MemoryFill { .. }
+            )
+    })
+}
+
+fn instructions(code: &[u8]) -> impl Iterator<Item = (Operator<'_>, usize)> {
+    let reader = OperatorsReader::new(BinaryReader::new(code, 0));
+    reader.into_iter_with_offsets().map(|entry| {
+        let (operator, start) = entry.expect("own code can be read");
+        (operator, start as usize)
+    })
 }
 
 /// Instructions that name a function: the opcode, the function, and the bytes that they take.
 fn names(code: &[u8]) -> impl Iterator<Item = (u8, u32, std::ops::Range<usize>)> {
-    let reader = OperatorsReader::new(BinaryReader::new(code, 0));
-    let mut operators =
-        reader.into_iter_with_offsets().map(|entry| entry.expect("own code can be read")).peekable();
+    let mut operators = instructions(code).peekable();
     std::iter::from_fn(move || {
         loop {
             let (operator, start) = operators.next()?;
-            let end = operators.peek().map_or(code.len(), |(_, next)| *next as usize);
+            let end = operators.peek().map_or(code.len(), |(_, next)| *next);
             let (opcode, function) = match operator {
                 Operator::Call { function_index } => (CALL, function_index),
                 Operator::ReturnCall { function_index } => (RETURN_CALL, function_index),
                 Operator::RefFunc { function_index } => (REF_FUNC, function_index),
                 _ => continue,
             };
-            return Some((opcode, function, start as usize..end));
+            return Some((opcode, function, start..end));
         }
     })
 }

@@ -18,6 +18,7 @@ enum Statement {
     StructSet,
     ArraySet,
     Knot,
+    Tangle,
     List,
     Global,
     Table,
@@ -47,6 +48,7 @@ const KINDS: &[(usize, Statement)] = &[
     (10, Statement::StructSet),
     (7, Statement::ArraySet),
     (7, Statement::Knot),
+    (4, Statement::Tangle),
     (4, Statement::List),
     (5, Statement::Global),
     (5, Statement::Table),
@@ -164,6 +166,16 @@ impl Generator<'_, '_> {
                 self.guarded_set(ty);
             }
             Statement::Knot => self.knot(),
+            Statement::Tangle => {
+                let node = nullable(HeapType::Concrete(self.p.types.node));
+                let local = self.f.local(ValType::Ref(node));
+                self.tangle();
+                self.f.set(local);
+                self.hold();
+                self.f.op().local_get(local);
+                self.consume(ValType::Ref(node));
+                self.fold();
+            }
             Statement::List => self.list(),
             Statement::Global => self.global_statement(),
             Statement::Table => {

@@ -4,7 +4,7 @@
 //! to itself. Its shape says of each object what it is, how many fields (or whether no, one or more elements) it has, and where in it the
 //! references into the cycle stand; which types there are and what else the objects hold is no part of it.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
 use assay_interp as wasm;
 use wasm::{ExternRef, ObjectAddr, Ref, Store};
@@ -12,10 +12,10 @@ use wasm::{ExternRef, ObjectAddr, Ref, Store};
 use crate::observe::hash;
 
 /// Collections of one run that are looked at.
-const MAX_LOOKS: usize = 12;
+const MAX_LOOKS: usize = 8;
 
 /// Objects of a heap that is looked at.
-const MAX_OBJECTS: usize = 3000;
+const MAX_OBJECTS: usize = 1000;
 
 /// Rounds in which an object's neighbours become part of its description.
 const ROUNDS: usize = 4;
@@ -35,22 +35,17 @@ impl Cycles {
         }
         self.looks += 1;
         let objects = store.reachable_objects(extra_roots);
-        let places: HashMap<ObjectAddr, usize> =
-            objects.iter().enumerate().map(|(place, &object)| (object, place)).collect();
-        let edges: Vec<Vec<(u32, usize)>> =
-            objects.iter().map(|object| references(store, *object, &places)).collect();
+        let edges = Edges::among(store, &objects);
+        let mut colours = vec![None; objects.len()];
         for part in components(&edges) {
-            let of_itself = |at: usize| edges[at].iter().any(|&(_, to)| to == at);
-            if part.len() > 1 || of_itself(part[0]) {
-                let what: Vec<u32> = part
-                    .iter()
-                    .map(|&at| {
-                        let array = matches!(store.object_kind(objects[at]), Some(wasm::ObjectKind::Array));
-                        let len = store.object_len(objects[at]).unwrap_or(0);
-                        hash(&(array, if array { len.min(2) } else { len }))
-                    })
-                    .collect();
-                self.shapes.insert(shape(&part, &what, &edges));
+            if edges.is_cycle(&part) {
+                for &at in &part {
+                    let array = matches!(store.object_kind(objects[at]), Some(wasm::ObjectKind::Array));
+                    let len = store.object_len(objects[at]).unwrap_or(0);
+                    colours[at] = Some(hash(&(array, if array { len.min(2) } else { len })));
+                }
+                self.shapes.insert(shape(&part, &mut colours, &edges));
+                part.iter().for_each(|&at| colours[at] = None);
             }
         }
     }
@@ -61,48 +56,81 @@ impl Cycles {
 pub(super) fn left(store: &mut Store) -> bool {
     let live: HashSet<ObjectAddr> = store.reachable_objects(&[]).into_iter().collect();
     let dead: Vec<ObjectAddr> = store.objects().filter(|object| !live.contains(object)).collect();
-    let places: HashMap<ObjectAddr, usize> =
-        dead.iter().enumerate().map(|(place, &object)| (object, place)).collect();
-    let edges: Vec<Vec<(u32, usize)>> =
-        dead.iter().map(|object| references(store, *object, &places)).collect();
-    let of_itself = |at: usize| edges[at].iter().any(|&(_, to)| to == at);
-    components(&edges).into_iter().any(|part| part.len() > 1 || of_itself(part[0]))
+    let edges = Edges::among(store, &dead);
+    components(&edges).into_iter().any(|part| edges.is_cycle(&part))
 }
 
-/// Where in the object references to which other objects stand.
-fn references(store: &Store, object: ObjectAddr, places: &HashMap<ObjectAddr, usize>) -> Vec<(u32, usize)> {
-    let values = store.object_values(object).unwrap_or_default();
-    let target = |value| match value {
-        wasm::Value::Ref(
-            Ref::Struct(to)
-            | Ref::Array(to)
-            | Ref::Exn(to)
-            | Ref::Extern(ExternRef::Struct(to) | ExternRef::Array(to)),
-        ) => places.get(&to).copied(),
-        _ => None,
-    };
-    let found = values.into_iter().zip(0..).filter_map(|(value, at)| Some((at, target(value)?)));
-    found.collect()
+/// Where in the objects of a set references to which of them stand.
+#[derive(Default)]
+struct Edges {
+    /// Where each object's references end in the list.
+    ends: Vec<usize>,
+    /// Places in the objects, and objects.
+    list: Vec<(u32, usize)>,
 }
 
-/// The description of one part: each object's own, and its neighbours' by the places of the references.
-fn shape(part: &[usize], what: &[u32], edges: &[Vec<(u32, usize)>]) -> u32 {
-    let mut colours: HashMap<usize, u32> = part.iter().copied().zip(what.iter().copied()).collect();
-    for _ in 0..ROUNDS {
-        let refined = part.iter().map(|at| {
-            let inside: Vec<(u32, u32)> =
-                edges[*at].iter().filter_map(|(place, to)| Some((*place, *colours.get(to)?))).collect();
-            (*at, hash(&(colours[at], inside)))
-        });
-        colours = refined.collect();
+impl Edges {
+    fn among(store: &Store, objects: &[ObjectAddr]) -> Edges {
+        let mut places: Vec<(ObjectAddr, usize)> = objects.iter().copied().zip(0..).collect();
+        places.sort_unstable();
+        let mut edges = Edges::default();
+        for &object in objects {
+            for at in 0..store.object_len(object).unwrap_or(0) {
+                let to = match store.object_get(object, at) {
+                    Some(wasm::Value::Ref(
+                        Ref::Struct(to)
+                        | Ref::Array(to)
+                        | Ref::Exn(to)
+                        | Ref::Extern(ExternRef::Struct(to) | ExternRef::Array(to)),
+                    )) => to,
+                    Some(wasm::Value::Ref(_)) => continue,
+                    // An array of numbers holds nothing else.
+                    _ if store.object_kind(object) == Some(wasm::ObjectKind::Array) => break,
+                    _ => continue,
+                };
+                if let Ok(found) = places.binary_search_by_key(&to, |&(object, _)| object) {
+                    edges.list.push((at as u32, places[found].1));
+                }
+            }
+            edges.ends.push(edges.list.len());
+        }
+        edges
     }
-    let mut all: Vec<u32> = colours.into_values().collect();
-    all.sort_unstable();
-    hash(&all)
+
+    fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    fn of(&self, at: usize) -> &[(u32, usize)] {
+        let start = if at == 0 { 0 } else { self.ends[at - 1] };
+        &self.list[start..self.ends[at]]
+    }
+
+    /// Whether a part has more than one object, or one that refers to itself.
+    fn is_cycle(&self, part: &[usize]) -> bool {
+        part.len() > 1 || self.of(part[0]).iter().any(|&(_, to)| to == part[0])
+    }
+}
+
+/// The description of one part, whose objects have these colours and no others have any: each object's own, and its neighbours' by the places of the references.
+fn shape(part: &[usize], colours: &mut [Option<u32>], edges: &Edges) -> u32 {
+    let mut inside = Vec::new();
+    let mut refined = Vec::new();
+    for _ in 0..ROUNDS {
+        refined.clear();
+        for &at in part {
+            inside.clear();
+            inside.extend(edges.of(at).iter().filter_map(|&(place, to)| Some((place, colours[to]?))));
+            refined.push(hash(&(colours[at].unwrap_or(0), &inside)));
+        }
+        part.iter().zip(&refined).for_each(|(&at, colour)| colours[at] = Some(*colour));
+    }
+    refined.sort_unstable();
+    hash(&refined)
 }
 
 /// Strongly connected components (Tarjan, "Depth-first search and linear graph algorithms", 1972), on a stack of its own.
-fn components(edges: &[Vec<(u32, usize)>]) -> Vec<Vec<usize>> {
+fn components(edges: &Edges) -> Vec<Vec<usize>> {
     const NEW: usize = usize::MAX;
     let mut numbers = vec![NEW; edges.len()];
     let mut lowest = vec![0; edges.len()];
@@ -121,7 +149,7 @@ fn components(edges: &[Vec<(u32, usize)>]) -> Vec<Vec<usize>> {
                 open[at] = true;
                 stack.push(at);
             }
-            match edges[at].get(edge) {
+            match edges.of(at).get(edge) {
                 Some(&(_, to)) if numbers[to] == NEW => work.extend([(at, edge + 1), (to, 0)]),
                 Some(&(_, to)) => {
                     if open[to] {
@@ -150,10 +178,18 @@ fn components(edges: &[Vec<(u32, usize)>]) -> Vec<Vec<usize>> {
 mod tests {
     use super::*;
 
-    fn parts(edges: &[&[usize]]) -> Vec<Vec<usize>> {
-        let edges: Vec<Vec<(u32, usize)>> =
-            edges.iter().map(|to| to.iter().map(|&to| (0, to)).collect()).collect();
-        let mut parts = components(&edges);
+    fn edges(of: &[Vec<(u32, usize)>]) -> Edges {
+        let mut edges = Edges::default();
+        for from in of {
+            edges.list.extend(from);
+            edges.ends.push(edges.list.len());
+        }
+        edges
+    }
+
+    fn parts(of: &[&[usize]]) -> Vec<Vec<usize>> {
+        let of: Vec<_> = of.iter().map(|to| to.iter().map(|&to| (0, to)).collect()).collect();
+        let mut parts = components(&edges(&of));
         parts.iter_mut().for_each(|part| part.sort_unstable());
         parts.sort();
         parts
@@ -169,15 +205,16 @@ mod tests {
 
     #[test]
     fn shapes_differ_by_length_and_place() {
+        let of = |of: &[Vec<(u32, usize)>]| {
+            let part: Vec<usize> = (0..of.len()).collect();
+            shape(&part, &mut vec![Some(7); of.len()], &edges(of))
+        };
         let ring = |len: usize, place: u32| {
-            let edges: Vec<Vec<(u32, usize)>> = (0..len).map(|at| vec![(place, (at + 1) % len)]).collect();
-            let part: Vec<usize> = (0..len).collect();
-            shape(&part, &vec![7; len], &edges)
+            of(&(0..len).map(|at| vec![(place, (at + 1) % len)]).collect::<Vec<_>>())
         };
         assert_eq!(ring(3, 0), ring(3, 0));
         assert_ne!(ring(3, 0), ring(4, 0));
         assert_ne!(ring(3, 0), ring(3, 1));
-        let order = [vec![(0, 2)], vec![(0, 0)], vec![(0, 1)]];
-        assert_eq!(shape(&[0, 1, 2], &[7; 3], &order), ring(3, 0));
+        assert_eq!(of(&[vec![(0, 2)], vec![(0, 0)], vec![(0, 1)]]), ring(3, 0));
     }
 }

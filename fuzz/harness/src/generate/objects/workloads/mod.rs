@@ -75,8 +75,9 @@ impl Generator<'_, '_> {
     pub(super) fn workloads(&mut self) {
         self.define_peek();
         self.define_ring();
+        self.define_tangle();
         let mut chosen: Vec<Workload> = Vec::new();
-        let count = self.c.weighted(if self.small { &[(2, 0), (1, 1)] } else { &[(4, 1), (3, 2)] });
+        let count = self.c.weighted(if self.small { &[(3, 0), (1, 1)] } else { &[(4, 1), (3, 2)] });
         for _ in 0..count {
             let (kind, name) = self.c.weighted(WORKLOADS);
             if chosen.contains(&kind) {
@@ -156,7 +157,7 @@ impl Generator<'_, '_> {
     }
 
     /// A loop of so many rounds; `emit` gets the local that counts them down to 1.
-    fn rounds(&mut self, rounds: usize, emit: impl FnOnce(&mut Self, u32)) {
+    pub(super) fn rounds(&mut self, rounds: usize, emit: impl FnOnce(&mut Self, u32)) {
         let counter = self.f.scratch(ValType::I32);
         self.f.op().i32_const(rounds as i32).local_set(counter);
         let start = self.f.begin_repeat(rounds);
@@ -199,7 +200,7 @@ impl Generator<'_, '_> {
 
     /// Makes a node of these locals: its next, its key (else the sentinel) and its payload (else null). References of
     /// other fields are null where they may be.
-    fn node(&mut self, next: Option<u32>, key: Option<u32>, payload: Option<u32>) {
+    pub(super) fn node(&mut self, next: Option<u32>, key: Option<u32>, payload: Option<u32>) {
         let node = self.p.types.node;
         let (next_field, key_field, payload_field) = (self.p.types.next, self.p.types.key, self.payload());
         for (field, def) in self.p.types.fields(node).to_vec().into_iter().enumerate() {
@@ -226,7 +227,7 @@ impl Generator<'_, '_> {
     }
 
     /// The node's field of type anyref: it stands after the key, around the end.
-    fn payload(&self) -> u32 {
+    pub(super) fn payload(&self) -> u32 {
         (self.p.types.key + 1) % self.p.types.fields(self.p.types.node).len() as u32
     }
 
@@ -252,7 +253,7 @@ impl Generator<'_, '_> {
     }
 
     /// A local of this reference type, null at first.
-    fn scratch_ref(&mut self, ty: u32) -> u32 {
+    pub(super) fn scratch_ref(&mut self, ty: u32) -> u32 {
         self.f.scratch(ValType::Ref(nullable(HeapType::Concrete(ty))))
     }
 
