@@ -149,7 +149,7 @@ fn workloads(module: &[u8], patterns: &mut BTreeMap<String, Pattern>) {
 #[test]
 fn each_kind_of_workload_occurs_with_its_instructions() {
     let mut patterns = BTreeMap::new();
-    const SEEDS: usize = 600;
+    const SEEDS: usize = 800;
     for seed in 0..SEEDS as u64 {
         for module in modules(&from_seed("objects", seed).unwrap()) {
             workloads(module, &mut patterns);

@@ -321,7 +321,7 @@ impl Generator<'_, '_> {
 
     /// Exported functions `(i32) -> (i64, ref)` of statements; the last of them may trap at its end.
     pub(super) fn entries(&mut self) {
-        let entries = if self.large { 2 } else { self.c.range(1, 2) };
+        let entries = if self.large { 2 } else { self.c.weighted(&[(3, 1), (1, 2)]) };
         for entry in 0..entries {
             let result = self.c.pick(&[ANY, self.world.node_ref()]);
             let body = self.body(1, |g| {
@@ -329,7 +329,7 @@ impl Generator<'_, '_> {
                     g.f.op().i32_const(BUDGET).global_set(budget.index);
                 }
                 g.f.calls = true;
-                let n = if g.large { g.c.range(3, 6) } else { g.c.range(2, 3) };
+                let n = if g.large { g.c.range(3, 6) } else { g.c.range(1, 3) };
                 g.statements(n);
                 if !g.large {
                     // Few statements may not look at what others have made.

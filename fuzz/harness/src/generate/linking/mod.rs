@@ -30,7 +30,7 @@ mod view;
 mod world;
 
 /// One case in so many is large: more modules, more of each type read back, longer functions. Compiling is most of what a case costs.
-const LARGE_ODDS: usize = 8;
+const LARGE_ODDS: usize = 12;
 
 /// Makes a case of the bytes.
 pub fn generate(input: &mut Unstructured<'_>) -> Case {

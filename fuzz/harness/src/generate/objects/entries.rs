@@ -11,7 +11,7 @@ use crate::generate::input::{STATEMENTS, Section};
 
 /// Code bytes of all entry functions together, about, of a large program and of a small one.
 const ENTRIES_LIMIT: usize = 560;
-const SMALL_ENTRIES_LIMIT: usize = 80;
+const SMALL_ENTRIES_LIMIT: usize = 64;
 /// Statements of an entry function, at least: its anchors alone can be as long as it should be.
 const LEAST_STATEMENTS: usize = 2;
 /// Room for each of those, in bytes of code, before only leaves are emitted.
@@ -24,7 +24,7 @@ impl Generator<'_, '_> {
     pub(super) fn entries(&mut self) {
         let node = nullable(HeapType::Concrete(self.p.types.node));
         let (limit, count) = if self.small {
-            (SMALL_ENTRIES_LIMIT, self.c.weighted(&[(3, 1), (1, 2)]))
+            (SMALL_ENTRIES_LIMIT, self.c.weighted(&[(4, 1), (1, 2)]))
         } else {
             (ENTRIES_LIMIT, self.c.range(1, 3))
         };
@@ -139,7 +139,7 @@ impl Generator<'_, '_> {
             self.call(thrower);
         }
         // The comparison of the case ends there, so seldom.
-        if self.fibers && self.c.chance(1, 14) {
+        if self.fibers && self.c.chance(1, 20) {
             self.f.op().i32_const(0).call(self.p.deep).drop();
         }
         // What the anchors reach has survived whatever was collected since.

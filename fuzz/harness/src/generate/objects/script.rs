@@ -24,8 +24,7 @@ impl Generator<'_, '_> {
         };
         self.c.enter(Section::Script);
         let mut steps = Vec::new();
-        let calls =
-            if self.fibers { self.c.range(2, 6) } else { self.p.entries.len().max(2) + self.c.below(3) };
+        let calls = if self.fibers { self.c.range(2, 4) } else { self.p.entries.len() + self.c.below(3) };
         for call in 0..calls {
             let entry = if call < self.p.entries.len() { call } else { self.c.below(self.p.entries.len()) };
             let entry = &self.p.entries[entry];

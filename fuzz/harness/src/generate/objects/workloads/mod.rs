@@ -77,7 +77,7 @@ impl Generator<'_, '_> {
         self.define_ring();
         self.define_tangle();
         let mut chosen: Vec<Workload> = Vec::new();
-        let count = self.c.weighted(if self.small { &[(3, 0), (1, 1)] } else { &[(4, 1), (3, 2)] });
+        let count = self.c.weighted(if self.small { &[(5, 0), (2, 1)] } else { &[(4, 1), (3, 2)] });
         for _ in 0..count {
             let (kind, name) = self.c.weighted(WORKLOADS);
             if chosen.contains(&kind) {
