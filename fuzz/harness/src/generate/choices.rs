@@ -33,7 +33,12 @@ pub(crate) struct Choices<'a, 'u> {
     bytes: Bytes<'a, 'u>,
     /// What the program may use.
     pub(crate) within: Features,
+    /// Whether all i31s are less than [`SMALL_I31`].
+    pub(crate) small_i31: bool,
 }
+
+/// Where small i31s end. Read as a reference, one of them is not beyond a small heap: it names some object there, or the inside of one.
+pub(crate) const SMALL_I31: i32 = 64;
 
 enum Bytes<'a, 'u> {
     Stream(&'a mut Unstructured<'u>, SplitMix64),
@@ -42,13 +47,17 @@ enum Bytes<'a, 'u> {
 
 impl<'a, 'u> Choices<'a, 'u> {
     pub(crate) fn new(input: &'a mut Unstructured<'u>) -> Self {
-        Choices { bytes: Bytes::Stream(input, SplitMix64::new(0)), within: Features::OF_PROGRAMS }
+        Choices {
+            bytes: Bytes::Stream(input, SplitMix64::new(0)),
+            within: Features::OF_PROGRAMS,
+            small_i31: false,
+        }
     }
 
     /// Those of sections, from the first section at first.
     pub(crate) fn of_sections(input: &Input) -> Self {
         let bytes = Bytes::Sections(Box::new(Cursors::new(input)));
-        Choices { bytes, within: Features::OF_PROGRAMS }
+        Choices { bytes, within: Features::OF_PROGRAMS, small_i31: false }
     }
 
     /// The same, for a program that uses no more than this. Where nothing is missing the choices stay what they are.
@@ -138,6 +147,9 @@ impl<'a, 'u> Choices<'a, 'u> {
 
     /// A value for `ref.i31`: the edges of 31 bits, where zero and sign extension differ.
     pub(crate) fn i31(&mut self) -> i32 {
+        if self.small_i31 {
+            return self.below(SMALL_I31 as usize) as i32;
+        }
         match self.below(4) {
             0 => self.below(9) as i32,
             1 | 2 => self.pick(&[

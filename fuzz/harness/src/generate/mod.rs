@@ -108,7 +108,8 @@ fn another(c: &mut Choices<'_, '_>, value: Value) -> Value {
         Value::I64(_) => Value::I64(c.i64()),
         Value::F32(_) => Value::F32(c.f32()),
         Value::F64(_) => Value::F64(c.f64()),
-        Value::Ref(NodeRef::I31(_)) => {
+        Value::Ref(NodeRef::I31(value)) => {
+            c.small_i31 = (0..choices::SMALL_I31).contains(&value);
             let value = c.i31();
             Value::Ref(NodeRef::I31(value << 1 >> 1))
         }

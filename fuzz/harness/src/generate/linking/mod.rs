@@ -40,6 +40,7 @@ pub fn generate(input: &mut Unstructured<'_>) -> Case {
 /// The same, with modules that use no more than these features.
 pub fn within(input: &mut Unstructured<'_>, features: Features) -> Case {
     let mut c = Choices::new(input).within(features);
+    c.small_i31 = c.chance(1, 4);
     let world = World::generate(&mut c);
     let (m, f) = (Module::default(), Body::default());
     let large = c.chance(1, LARGE_ODDS);

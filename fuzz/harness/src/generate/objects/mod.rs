@@ -81,6 +81,7 @@ pub fn of(input: &Input, options: &Options) -> Case {
     choices.enter(Section::Types);
     // Statements that throw need more room than a small program has.
     let small = !choices.chance(1, LARGE_ODDS) && options.catch == 0;
+    choices.small_i31 = choices.chance(1, 4);
     let types = types::Types::generate(&mut choices, small);
     choices.enter(Section::Script);
     let fibers = choices.chance(1, 4);

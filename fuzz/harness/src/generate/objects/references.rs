@@ -8,6 +8,7 @@ use wasm_encoder::{AbstractHeapType as Abstract, BlockType, HeapType, RefType, S
 use super::Generator;
 use super::program::{HOST, KEPT, OBJECTS};
 use super::types::{ANYREF, Top, heap, non_null, nullable};
+use crate::generate::choices::SMALL_I31;
 
 /// Nesting of leaves beyond which nullable ones are null, in a large program and in a small one.
 const LEAF_NESTING: usize = 2;
@@ -115,6 +116,9 @@ impl Generator<'_, '_> {
             Producer::Null if want.nullable => self.null(want),
             Producer::I31 if self.p.types.heap_subtype(HeapType::I31, want.heap_type) => {
                 self.numeric(ValType::I32, below.min(1));
+                if self.c.small_i31 {
+                    self.f.op().i32_const(SMALL_I31 - 1).i32_and();
+                }
                 self.f.op().ref_i31();
             }
             Producer::Local => match self.related_local(want, false) {
