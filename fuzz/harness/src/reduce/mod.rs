@@ -6,7 +6,7 @@
 //! those of the case did; the same case and the same answers give the same result; what is returned holds the predicate
 //! if the case did. Where a
 //! heap limit is known to suffice for the case, it suffices for each candidate: a program that leaks is not told from one that
-//! asks for more memory by its outcome.
+//! asks for more memory by its outcome. For the same reason a repeated call that leaves nothing behind stays one.
 
 mod code;
 mod module;
@@ -18,7 +18,7 @@ use std::ops::{ControlFlow, Range};
 use wasmparser::{Validator, WasmFeatures};
 
 use crate::case::{Action, Source};
-use crate::{Case, limits};
+use crate::{Case, limits, selfcheck};
 
 /// How far a reduction is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,6 +47,7 @@ pub fn reduce_with(
     let mut run = Run {
         best: case.clone(),
         limited: limits::hold(case),
+        steady: selfcheck::steady(case) == Some(true),
         progress: Progress::default(),
         still,
         report: progress,
@@ -71,6 +72,8 @@ struct Run<'a> {
     best: Case,
     /// Whether the case's heap limit is one that candidates must keep to, or do without.
     limited: bool,
+    /// Whether the case repeats a call that leaves nothing behind, and so must each candidate that repeats one.
+    steady: bool,
     progress: Progress,
     still: &'a mut dyn FnMut(&Case) -> bool,
     report: &'a mut dyn FnMut(&Progress) -> ControlFlow<()>,
@@ -88,6 +91,9 @@ impl Run<'_> {
             return false;
         }
         if self.limited && candidate.schedule.gc_heap_max.is_some() && !limits::hold(&candidate) {
+            return false;
+        }
+        if self.steady && selfcheck::steady(&candidate) == Some(false) {
             return false;
         }
         self.progress.tried += 1;

@@ -50,6 +50,37 @@ fn traps(case: &Case) -> bool {
     observation.outcomes.contains(&crate::Outcome::Trapped(crate::TrapKind::IntegerDivideByZero))
 }
 
+/// A program that keeps what each call makes is not the finding of an engine that does.
+#[test]
+fn a_repeated_call_that_leaves_nothing_behind_goes_on_to_do_so() {
+    let program = |after: &str| {
+        let text = format!(
+            r#"(module
+              (type $s (struct (field (ref null $s))))
+              (global $g (mut (ref null $s)) (ref.null $s))
+              (func $f (global.set $g (struct.new $s (global.get $g))) {after})
+              (func (export "repeat f") (param i32)
+                (loop (call $f) (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))))
+              (func (export "unused")))"#
+        );
+        case(&text, &[("repeat f", vec![Value::I32(5000)]), ("unused", vec![])])
+    };
+    let makes = |case: &Case| {
+        let text = module_at(case, 0).map(|bytes| wasmprinter::print_bytes(bytes).unwrap());
+        let called =
+            |step: &Step| matches!(&step.action, Action::Invoke { field, .. } if field == "repeat f");
+        text.is_some_and(|text| text.contains("struct.new")) && case.steps.iter().any(called)
+    };
+    let steady = program("(global.set $g (ref.null $s))");
+    assert_eq!(selfcheck::steady(&steady), Some(true));
+    assert_eq!(selfcheck::steady(&program("")), Some(false));
+    let small = reduce(&steady, &mut { makes });
+    assert_eq!(selfcheck::steady(&small), Some(true));
+    assert!(small.steps.len() < steady.steps.len() && makes(&small));
+    // What leaks from the beginning may go on to.
+    assert_eq!(selfcheck::steady(&reduce(&program(""), &mut { makes })), Some(false));
+}
+
 /// A smaller program that wants more memory than the limit is not the same finding, whatever the predicate says.
 #[test]
 fn a_limit_that_suffices_goes_on_to_suffice() {

@@ -2,9 +2,9 @@
 //! free cycles too.
 
 use super::script::transform;
-use crate::Case;
-use crate::case::Source;
+use crate::case::{Action, Source};
 use crate::subject::{Garbage, garbage};
+use crate::{Case, Value};
 
 /// A call to be repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub(super) fn choose(case: &Case) -> Option<Repeated> {
     if !bytes.is_multiple_of(ONE_IN) {
         return None;
     }
-    let is_call = |step: &&crate::Step| matches!(step.action, crate::Action::Invoke { .. });
+    let is_call = |step: &&crate::Step| matches!(step.action, Action::Invoke { .. });
     let calls = case.steps.iter().filter(is_call).count();
     let first = bytes / ONE_IN;
     (0..calls.min(TRIES)).find_map(|turn| {
@@ -63,10 +63,25 @@ pub(super) fn choose(case: &Case) -> Option<Repeated> {
     })
 }
 
+/// Whether the repeated call of a case in its self-checking form leaves nothing behind, as [`choose`] asks for; none if there is no such call.
+pub(crate) fn steady(case: &Case) -> Option<bool> {
+    let repeat = case.steps.iter().position(is_repeat)?;
+    let mut form = case.clone();
+    form.steps.truncate(repeat + 1);
+    form.schedule.fuel = Some(FUEL);
+    let mut run = |times| -> Option<Garbage> {
+        let Action::Invoke { args, .. } = &mut form.steps[repeat].action else { return None };
+        *args.last_mut()? = Value::I32(times);
+        garbage(&form)
+    };
+    let (few, more) = (run(3), run(7));
+    Some(few.zip(more).is_some_and(|(few, more)| few.live == more.live && !more.cyclic))
+}
+
 /// Bytes of the case's modules: what differs from case to case and is the same each time.
 pub(super) fn bytes(case: &Case) -> usize {
     let bytes = |step: &crate::Step| match &step.action {
-        crate::Action::Module { source: Source::Binary(bytes), .. } => bytes.len(),
+        Action::Module { source: Source::Binary(bytes), .. } => bytes.len(),
         _ => 0,
     };
     case.steps.iter().map(bytes).sum()
@@ -74,5 +89,5 @@ pub(super) fn bytes(case: &Case) -> usize {
 
 /// Whether the step is a repeated call.
 fn is_repeat(step: &crate::Step) -> bool {
-    matches!(&step.action, crate::Action::Invoke { field, .. } if field.starts_with(super::REPEAT))
+    matches!(&step.action, Action::Invoke { field, .. } if field.starts_with(super::REPEAT))
 }
