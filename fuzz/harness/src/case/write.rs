@@ -5,7 +5,6 @@
 //! are written as `;;@ any`.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 
 use wast::lexer::Lexer;
 use wast::parser::{self, ParseBuffer};
@@ -185,11 +184,11 @@ fn binary(word: &str, name: Option<&str>, source: &Source) -> String {
         Source::RejectedText(escaped) => format!("({word} quote \"{escaped}\")"),
         Source::Binary(bytes) => {
             let mut out = format!("({word}{} binary", id(name));
+            let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or('0');
             for line in bytes.chunks(32) {
                 out.push_str("\n  \"");
                 for byte in line {
-                    // Writing to a String cannot fail.
-                    let _ = write!(out, "\\{byte:02x}");
+                    out.extend(['\\', digit(byte >> 4), digit(byte & 15)]);
                 }
                 out.push('"');
             }
