@@ -44,6 +44,7 @@ stage_peer() {
 # A collector that was idle has not been tested: that fails too.
 stage_fuzz() {
     cargo run --locked --release --quiet -- fuzz --time 60s --require-reach --out target/ci-findings
+    cargo run --locked --release --quiet -- fuzz --time 10s --self-checking --out target/ci-self-checking
 }
 
 # The interpreter's validator against wasmparser.
