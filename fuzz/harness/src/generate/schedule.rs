@@ -15,7 +15,7 @@ const MAX_COLLECTIONS: usize = 8;
 
 /// Modes that a case may ask for, each in one case of so many.
 const MODES: &[(&str, usize)] =
-    &[("settle", 2), ("barrier-slow", 8), ("move-always", 8), ("no-poison", 6), ("verify", 12)];
+    &[("settle", 2), ("barrier-slow", 8), ("move-always", 8), ("no-poison", 6), ("verify", 18)];
 
 /// A schedule that says when to collect and nothing else.
 pub(crate) fn collections(c: &mut Choices<'_, '_>) -> Schedule {

@@ -226,6 +226,8 @@ impl CommandSubject {
             });
             asked.script.steps.extend(expect.map(|expect| Step { expect, ..step.clone() }));
         }
+        // An empty file is no script to every program.
+        asked.runs = !asked.script.steps.is_empty();
         asked
     }
 
