@@ -32,7 +32,7 @@ find_again() {
             for candidate in $(grep -lE "$kind" "$out"/findings/*.wast 2>/dev/null || true); do
                 [ -z "${seen[$candidate]:-}" ] || continue
                 seen[$candidate]=yes
-                if again "$candidate" "$peer" "$kind" && ! again "$candidate" "$fixed" ''; then
+                if again "$candidate" "$peer" "$kind" && target/release/assay diff "$candidate" --subject interp --subject "$fixed" >/dev/null 2>&1; then
                     case=$candidate
                     break
                 fi

@@ -65,7 +65,7 @@ pub struct Schedule {
     /// In any order; those at one place run in this order.
     pub events: Vec<Event>,
     /// Besides, collections of random kinds at random allocations and safepoints: one in sixteen, and half as often after
-    /// each 32 of them, so that a long run stays quick.
+    /// each 32 of them (sixteen times), so that a long run stays quick.
     pub seed: Option<u64>,
 }
 

@@ -5,7 +5,7 @@
 //! when it is empty, so that every cell with type word 0 in the class's blocks is in no list then.
 //!
 //! A block is carved into cells as lists need them, from its start; what is not carved yet is no cell. Lists are short
-//! after a collection and double from then on, so that a small heap costs little to sweep, however often it is.
+//! when all were taken back and double from then on, so that a small heap costs little to sweep, however often it is.
 //!
 //! Sweeping is lazy: after [`Blocks::begin_sweep`] a block is swept when its class needs cells, or by
 //! [`Blocks::sweep_all`]. Objects are allocated in swept blocks only, so in an unswept block an unmarked object is dead.
@@ -30,7 +30,7 @@ const MARK_WORDS: usize = BLOCK as usize / 8 / 64;
 /// Full blocks that an allocation sweeps before it takes a free one.
 const FRUITLESS: u32 = 32;
 
-/// Cells of the first list of a class after a collection, at most.
+/// Cells of the first list of a class after its lists were taken back, at most.
 const FIRST_LIST: u32 = 16;
 
 /// An offset within a block times a reciprocal, shifted by this, is the number of its cell.
@@ -798,6 +798,24 @@ mod tests {
         blocks.begin_sweep(LiveBy::Mark);
         blocks.sweep_all(&mut core);
         assert!(!blocks.is_cell(first) && !blocks.is_cell(next));
+    }
+
+    #[test]
+    fn a_block_that_is_carved_in_part_goes_on_after_a_sweep() {
+        let mut core = HeapCore::bare(HeapConfig::default());
+        let mut blocks = Blocks::new(&mut core, NULL_PAGE, NULL_PAGE + (1 << 20)).unwrap();
+        let (class, room) = (1, 1 << 20);
+        let mut first = 0;
+        for taken in 0..FIRST_LIST {
+            let at = blocks.alloc(&mut core, class, room).unwrap();
+            blocks.view(&core).write_u32(at + TYPE_WORD, 1).unwrap();
+            assert_eq!(blocks.mark(at), Some(true));
+            first = if taken == 0 { at } else { first };
+        }
+        blocks.retire(&mut core);
+        blocks.begin_sweep(LiveBy::Mark);
+        blocks.sweep_all(&mut core);
+        assert_eq!(blocks.alloc(&mut core, class, room), Some(first + FIRST_LIST * CELL_SIZES[class]));
     }
 
     #[test]

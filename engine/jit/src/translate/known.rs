@@ -7,7 +7,7 @@
 //! Invariants:
 //! 1. An entry is used where its value dominates. Entries stand for one block. [`FuncTranslator::enter`] takes them along
 //!    into a block that has no other predecessor, [`FuncTranslator::join`] those along that were there at a [`Mark`] that
-//!    every way into the block has passed; any other switch of blocks ends them, without being told.
+//!    every way into the block has passed, the latest mark first; any other switch of blocks ends them, without being told.
 //! 2. What derives from a reference is forgotten at each call ([`FuncTranslator::forget_references`]): a collection may
 //!    move the object, and the next use must come from the reference's slot in the frame.
 //! 3. No constant is declared for stack maps: null, which is when it becomes the value of a local, is a constant of its
@@ -76,6 +76,10 @@ impl Known {
             self.forget();
             return;
         }
+        debug_assert!(
+            self.constants.len() >= mark.constants && self.fields.len() >= mark.fields,
+            "marks nest"
+        );
         self.constants.truncate(mark.constants);
         self.fields.truncate(mark.fields);
         if mark.calls == self.calls {

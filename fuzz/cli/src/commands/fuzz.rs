@@ -95,6 +95,18 @@ pub(crate) fn run(arguments: &FuzzArguments) -> Result<Exit, Failure> {
     let best = parsed.iter().map(|subject| subject.batch()).max().unwrap_or(1);
     let batch = arguments.batch.or(kept.batch).unwrap_or(best as u32);
     let memory_mib = arguments.memory_mib.or(kept.memory_mib).unwrap_or(4096);
+    // Nobody tells a peer when to collect.
+    let usual = if peers == 0 { generate::SCHEDULES } else { 1 };
+    let schedules = match (kept.schedules, &resumed) {
+        (Some(schedules), _) => schedules,
+        (None, Some(state)) if usual != 1 && state.next != 0 => {
+            return Err(Failure::bad_input(format!(
+                "{}: it does not say how many schedules each program has, so which case is the next is not known",
+                State::path(folder).display()
+            )));
+        }
+        (None, _) => usual,
+    };
     drop(parsed);
     subjects::at_least_two(&specs)?;
     let generators = generators(resumed.as_ref().map_or(&arguments.generators, |state| &state.generators))?;
@@ -117,6 +129,7 @@ pub(crate) fn run(arguments: &FuzzArguments) -> Result<Exit, Failure> {
             case_limit_ms: Some(subjects::millis(own_limit)),
             memory_mib: Some(memory_mib),
             batch: Some(batch),
+            schedules: Some(schedules),
             ..subjects::settings()?
         },
     };
@@ -126,8 +139,7 @@ pub(crate) fn run(arguments: &FuzzArguments) -> Result<Exit, Failure> {
         seed,
         jobs,
         generators,
-        // Nobody tells a peer when to collect.
-        schedules: if peers == 0 { generate::SCHEDULES } else { 1 },
+        schedules,
         worker,
         out,
         case_limit,

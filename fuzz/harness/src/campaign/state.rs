@@ -36,6 +36,8 @@ pub struct Settings {
     pub memory_mib: Option<u64>,
     /// Cases that a worker gets at once.
     pub batch: Option<u32>,
+    /// Schedules of each program, by which `next` says which program is the next.
+    pub schedules: Option<u64>,
     /// Files of presets, their absolute paths.
     pub peers: Vec<PathBuf>,
     /// Milliseconds for one call of a peer, or one run of a command.

@@ -33,7 +33,7 @@ pub(crate) struct Choices<'a, 'u> {
     bytes: Bytes<'a, 'u>,
     /// What the program may use.
     pub(crate) within: Features,
-    /// Whether all i31s are less than [`SMALL_I31`].
+    /// Whether the i31s that are chosen are less than [`SMALL_I31`]; positions and counters of loops may be more.
     pub(crate) small_i31: bool,
 }
 

@@ -131,7 +131,7 @@ mod tests {
     use arbitrary::Unstructured;
 
     use super::*;
-    use crate::generate::{from_seed, registry, seed_bytes, under_schedule};
+    use crate::generate::{SCHEDULES, from_seed, registry, seed_bytes, under_schedule};
     use crate::{Action, Case, Step};
 
     #[test]
@@ -176,7 +176,7 @@ mod tests {
             let first = from_seed("objects", seed).unwrap();
             assert_eq!(under_schedule(&first, 0), first);
             seen.insert(first.to_wast());
-            for number in 1..4 {
+            for number in 1..SCHEDULES {
                 let other = under_schedule(&first, number);
                 assert_eq!(other, under_schedule(&first, number));
                 assert_eq!(program(&other), program(&first));

@@ -278,6 +278,24 @@ fn typed_cases_execute_every_instruction_and_build_cycles() {
     );
 }
 
+/// The interpreter keeps the modules of the latest case: what an earlier case has executed of them is not told again.
+#[test]
+fn what_is_executed_is_told_of_one_case() {
+    let text = r#"(module
+      (func (export "a") (result anyref) (ref.i31 (i32.const 1)))
+      (func (export "b") (result i32) (ref.is_null (ref.null any))))
+    "#;
+    let mut interp = InterpSubject::new();
+    interp.tell_reach();
+    let mut executed = |call: &str| {
+        let case = Case::parse(&format!("{text}(invoke \"{call}\")"), "case.wast").unwrap();
+        let executed = interp.observe(&case).counters.executed;
+        let contexts: BTreeMap<_, _> = executed.contexts().collect();
+        (contexts["ref.i31"], contexts["ref.is_null"])
+    };
+    assert_eq!([executed("a"), executed("b"), executed("a")], [(1, 0), (0, 1), (1, 0)]);
+}
+
 /// Most of wasm-smith's cases run into something soon, but each case that has a function to call calls it.
 #[test]
 fn smith_cases_run() {

@@ -49,7 +49,7 @@ impl HeapCounters {
         self.0.get(name).copied().unwrap_or(0)
     }
 
-    /// All counts, in an order that is always the same.
+    /// All counts, in an order that is the same for all heaps of this process: those that were sent lack their zeros.
     pub fn counts(&self) -> impl Iterator<Item = u64> {
         self.0.values().copied()
     }

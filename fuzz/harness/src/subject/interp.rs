@@ -78,6 +78,7 @@ impl Subject for InterpSubject {
 
     fn tell_reach(&mut self) {
         self.tells_reach = true;
+        // Their code does not tell.
         self.latest.clear();
     }
 

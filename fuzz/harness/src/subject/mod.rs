@@ -132,7 +132,7 @@ pub trait Subject: Send {
     }
     /// From now on counters tell which instructions are executed and which cycles are built, if the subject can: that costs time.
     fn tell_reach(&mut self) {}
-    /// Runs `case`. A fresh store each time; nothing is kept between cases.
+    /// Runs `case`. A fresh store each time; nothing is kept between cases that a case can see.
     fn observe(&mut self, case: &Case) -> Observation;
     /// How many cases it is best given at once; 1 where nothing is gained by more.
     fn batch(&self) -> usize {

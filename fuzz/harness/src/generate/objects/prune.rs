@@ -103,11 +103,10 @@ fn takes_functions(code: &[u8]) -> bool {
 fn uses_memory(code: &[u8]) -> bool {
     /// Loads, stores, `memory.size` and `memory.grow`.
     const PLAIN: std::ops::RangeInclusive<u8> = 0x28..=0x40;
-    /// Of what has this prefix, programs use none that load or store.
-    const VECTOR: u8 = 0xfd;
     instructions(code).any(|(operator, start)| {
-        debug_assert!(code[start] != VECTOR || !format!("{operator:?}").contains("memarg"));
         PLAIN.contains(&code[start])
+            // Loads and stores of vectors, and of their lanes.
+            || matches!(code[start..], [0xfd, 0..=11 | 84..=93, ..])
             || matches!(
                 operator,
                 Operator::MemoryInit { .. } | Operator::MemoryCopy { .. } | Operator::MemoryFill { .. }
