@@ -14,6 +14,9 @@ use assay_gc::{AllocError, CollectorEntry, HeapConfig, Stress, registry};
 use libfuzzer_sys::fuzz_target;
 use model::{Choose, EMPTY, World};
 
+/// Bytes that each collector can divide.
+const LEAST_RESERVATION: u64 = 320 << 10;
+
 /// The input; zeros behind its end.
 struct Bytes<'a>(std::slice::Iter<'a, u8>);
 
@@ -45,11 +48,12 @@ fn script(collector: &CollectorEntry, data: &[u8]) {
         every_nth: if mode(5) { 1 + bytes.below(40) as u32 } else { 0 },
         ..Stress::default()
     };
-    let max_bytes = 1 << (14 + bytes.below(7));
-    let mut world = World::new(
-        collector,
-        HeapConfig { initial_bytes: 1 << 14, max_bytes, stress, ..HeapConfig::default() },
-    );
+    let size = bytes.byte();
+    let max_bytes = 1 << (14 + size % 7);
+    // A few blocks of cells, so that they run out before the limit does.
+    let reservation = (size >= 128).then_some(LEAST_RESERVATION << (size % 3));
+    let mut world =
+        World::new(collector, HeapConfig { initial_bytes: 1 << 14, max_bytes, stress, reservation });
     world.roots.twice = mode(6);
     while !bytes.0.as_slice().is_empty() {
         match bytes.below(16) {

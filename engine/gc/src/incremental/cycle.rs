@@ -23,7 +23,7 @@ use super::marking::{Marking, Space};
 use super::pace::Pace;
 use crate::header::GC_WORD;
 use crate::heap::HeapCore;
-use crate::space::blocks::LiveBy;
+use crate::space::blocks::{BLOCK, LiveBy};
 use crate::space::cells::Cells;
 use crate::{Error, RootPhase, RootSet};
 
@@ -33,6 +33,9 @@ pub(super) const COLOURS: [u32; 3] = [1, 2, 3];
 pub(super) const NO_COLOUR: u32 = 0;
 /// Words that barriers may log from slice to slice.
 const LOG: usize = 1 << 13;
+
+/// Blocks that are swept for each block's worth of allocation.
+const AHEAD: u32 = 6;
 
 /// The collector of one heap, started.
 pub(super) struct Cycles {
@@ -47,6 +50,8 @@ pub(super) struct Cycles {
     pub(super) active: bool,
     pub(super) marking: Marking,
     pub(super) pace: Pace,
+    /// What the clock of allocation showed when the sweep was as far as it should be.
+    swept_at: u64,
 }
 
 impl Cycles {
@@ -57,7 +62,18 @@ impl Cycles {
         core.set_fresh(live);
         core.set_marking(false, live);
         let pace = Pace::new(core);
-        Ok(Cycles { cells, live, white, told: live, active: false, marking: Marking::default(), pace })
+        Ok(Cycles { cells, live, white, told: live, active: false, marking: Marking::default(), pace, swept_at: 0 })
+    }
+
+    /// Sweeps as far as allocation, with `size` bytes more, asks for.
+    pub(super) fn sweep_ahead(&mut self, core: &mut HeapCore, size: u32) {
+        let ahead = u64::from(AHEAD);
+        let behind = (self.cells.clock(core) + u64::from(size)).saturating_sub(self.swept_at);
+        let blocks = behind * ahead / u64::from(BLOCK);
+        if blocks > 0 {
+            self.swept_at += blocks * u64::from(BLOCK) / ahead;
+            self.cells.blocks.sweep_some(core, u32::try_from(blocks).unwrap_or(u32::MAX));
+        }
     }
 
     /// Bytes that objects, dead ones too, and lists take.
@@ -174,6 +190,7 @@ impl Cycles {
         let dead: Vec<u32> = self.cells.large.iter().map(|(at, _)| at).filter(|&at| is_dead(at)).collect();
         dead.into_iter().for_each(|at| self.cells.large.free(core, at));
         self.cells.blocks.begin_sweep(LiveBy::Word(self.live));
+        self.swept_at = self.cells.clock(core);
         let marked = std::mem::take(&mut self.marking);
         core.stats.objects_survived += marked.objects;
         core.stats.bytes_survived += marked.bytes;

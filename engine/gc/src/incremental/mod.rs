@@ -19,16 +19,12 @@ use crate::collector::{
     Account, AllocShape, BarrierShape, CodeShape, Collector, CollectorEntry, Constraints,
 };
 use crate::heap::HeapCore;
-use crate::space::blocks::BLOCK;
-use crate::space::classes::{MAX_SMALL, size_class};
+use crate::space::classes::MAX_SMALL;
 use crate::verify::Facts;
 use crate::{CollectKind, Error, ErrorKind, RootSet};
 
 /// Units of a minor collection, which is a slice here.
 const MINOR: u32 = 256;
-/// Blocks that are swept for each block's worth of allocation.
-const AHEAD: u32 = 6;
-
 const CONSTRAINTS: Constraints = Constraints {
     name: "incremental",
     code: CodeShape {
@@ -89,11 +85,9 @@ unsafe impl Collector for Incremental {
     }
 
     fn alloc(&mut self, core: &mut HeapCore, size: u32) -> Option<u32> {
-        let cells = &mut self.0.as_mut()?.cells;
-        if size_class(size).is_none_or(|class| core.head(class) == 0) {
-            cells.blocks.sweep_some(core, AHEAD.saturating_add(size / BLOCK * AHEAD));
-        }
-        cells.alloc(core, size)
+        let cycles = self.0.as_mut()?;
+        cycles.sweep_ahead(core, size);
+        cycles.cells.alloc(core, size)
     }
 
     fn due(&self, core: &HeapCore, size: u32) -> Option<CollectKind> {

@@ -90,6 +90,63 @@ fn the_largest_heap_reserves_and_small_reservations_bound_it() {
     }
 }
 
+/// What the collectors can divide, in bytes: a few dozen blocks, where there are blocks.
+const SMALL: u64 = 704 << 10;
+
+/// Elements of arrays that fill no block of cells: the limit leaves room when there is no block any more.
+const UNEVEN: u32 = 221;
+
+/// Puts another array of references in front of the list in root 0, whose link is element 0.
+fn prepend(world: &mut World, len: u32) -> Result<(), AllocError> {
+    world.create(REFS, len, 1, true)?;
+    let (rest, shadow) = world.root(0);
+    world.store(1, 0, rest, shadow);
+    let (head, shadow) = world.root(1);
+    world.set_root(0, head, shadow);
+    world.set_root(1, GcRef::NULL, Value::Null);
+    Ok(())
+}
+
+#[test]
+fn in_a_full_reservation_the_room_of_one_dead_object_is_found() {
+    for collector in registry().iter().filter(|collector| collector.constraints.collects) {
+        let config = HeapConfig { reservation: Some(SMALL), ..HeapConfig::default() };
+        let mut world = World::new(collector, config);
+        prepend(&mut world, UNEVEN).unwrap();
+        prepend(&mut world, UNEVEN).unwrap();
+        let (second, shadow) = world.root(0);
+        world.set_root(2, second, shadow);
+        let mut made = 2;
+        while prepend(&mut world, UNEVEN).is_ok() {
+            made += 1;
+        }
+        assert_eq!(world.check(), made);
+        // The first one dies.
+        world.store(2, 0, GcRef::NULL, Value::Null);
+        prepend(&mut world, UNEVEN).unwrap();
+        assert_eq!(world.check(), made);
+        assert_eq!(prepend(&mut world, UNEVEN), Err(AllocError::OutOfMemory));
+        world.heap.verify(&mut world.roots).unwrap();
+    }
+}
+
+#[test]
+fn a_full_reservation_of_dead_objects_serves_other_sizes() {
+    for collector in registry().iter().filter(|collector| collector.constraints.collects) {
+        let config = HeapConfig { reservation: Some(SMALL), initial_bytes: SMALL, ..HeapConfig::default() };
+        let mut world = World::new(collector, config);
+        for len in [UNEVEN, 1, UNEVEN, 20, UNEVEN, 300, UNEVEN] {
+            let mut made = 0;
+            while prepend(&mut world, len).is_ok() {
+                made += 1;
+            }
+            assert!(made > 0 && world.check() == made, "{} {len}: {made}", collector.constraints.name);
+            world.set_root(0, GcRef::NULL, Value::Null);
+        }
+        world.heap.verify(&mut world.roots).unwrap();
+    }
+}
+
 #[test]
 fn heaps_are_returned() {
     // 4 GiB each: only returned address space lets so many be made.
