@@ -172,8 +172,9 @@ mod tests {
             steps
         };
         let mut called_otherwise = 0;
-        for seed in 0..100 {
-            let first = from_seed("objects", seed).unwrap();
+        let seeds = registry().iter().flat_map(|entry| (0..50).map(|seed| (entry.name, seed)));
+        for (generator, seed) in seeds {
+            let first = from_seed(generator, seed).unwrap();
             assert_eq!(under_schedule(&first, 0), first);
             seen.insert(first.to_wast());
             for number in 1..SCHEDULES {
@@ -193,7 +194,10 @@ mod tests {
                     (one.fuel, one.fibers, one.gc_heap_max, one.observe_state),
                     (two.fuel, two.fibers, two.gc_heap_max, two.observe_state)
                 );
-                assert_eq!(two.origin, Some(format!("generator objects, seed {seed}, schedule {number}")));
+                assert_eq!(
+                    two.origin,
+                    Some(format!("generator {generator}, seed {seed}, schedule {number}"))
+                );
                 let same =
                     Schedule { origin: None, ..one.clone() } == Schedule { origin: None, ..two.clone() };
                 seen.extend((!same).then(|| other.to_wast()));

@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use arbitrary::Unstructured;
 use wasmparser::{CompositeInnerType, Operator, Parser, Payload, Validator, WasmFeatures};
 
+use super::choices::{Choices, SMALL_I31};
 use super::input::Input;
-use super::{GeneratorEntry, from_seed, objects, registry, seed_bytes};
+use super::{GeneratorEntry, another, from_seed, objects, registry, seed_bytes};
+use crate::graph::NodeRef;
 use crate::observe::Executed;
 use crate::subject::InterpSubject;
-use crate::{Action, Case, Expect, Features, Outcome, Resource, Source, Subject};
+use crate::{Action, Case, Expect, Features, Outcome, Resource, Source, Subject, Value};
 
 fn modules(case: &Case) -> impl Iterator<Item = &[u8]> {
     case.steps.iter().filter_map(|step| match &step.action {
@@ -294,6 +296,41 @@ fn what_is_executed_is_told_of_one_case() {
         (contexts["ref.i31"], contexts["ref.is_null"])
     };
     assert_eq!([executed("a"), executed("b"), executed("a")], [(1, 0), (0, 1), (1, 0)]);
+}
+
+/// Values that take an argument's place are of its type, i31s in 31 bits and as small as it is.
+#[test]
+fn other_arguments_fit_where_the_first_did() {
+    let bytes = seed_bytes(5);
+    let mut unstructured = Unstructured::new(&bytes);
+    let c = &mut Choices::new(&mut unstructured);
+    let numbers = [Value::I32(1), Value::I64(1), Value::F32(1), Value::F64(1)];
+    let references =
+        [NodeRef::I31(3), NodeRef::I31(-1 << 30), NodeRef::Host(7), NodeRef::Null].map(Value::Ref);
+    let mut changed = BTreeSet::new();
+    for _ in 0..40 {
+        for (at, &value) in numbers.iter().chain(&references).chain(&[Value::V128(9)]).enumerate() {
+            let other = another(c, value);
+            match (value, other) {
+                (Value::I32(_), Value::I32(_))
+                | (Value::I64(_), Value::I64(_))
+                | (Value::F32(_), Value::F32(_))
+                | (Value::F64(_), Value::F64(_))
+                | (Value::Ref(NodeRef::Host(_)), Value::Ref(NodeRef::Host(_))) => {}
+                (Value::Ref(NodeRef::I31(3)), Value::Ref(NodeRef::I31(small))) => {
+                    assert!((0..SMALL_I31).contains(&small));
+                }
+                (Value::Ref(NodeRef::I31(_)), Value::Ref(NodeRef::I31(any))) => {
+                    assert!((-1 << 30..1 << 30).contains(&any));
+                }
+                _ => assert_eq!(other, value),
+            }
+            if other != value {
+                changed.insert(at);
+            }
+        }
+    }
+    assert_eq!(changed, BTreeSet::from_iter(0..7));
 }
 
 /// Most of wasm-smith's cases run into something soon, but each case that has a function to call calls it.

@@ -68,6 +68,7 @@ impl Generator<'_, '_> {
         self.p.tangle = tangle;
         let nodes = self.c.pick(&[2, 3, 3, 4, 5, 7]);
         let rounds = nodes as usize * self.c.range(2, 4);
+        let mut pulses = 0;
         self.define(tangle, usize::MAX, |g| {
             let [all, last] = [array, node].map(|ty| g.scratch_ref(ty));
             // Element 0 stays null; the nodes are a chain at first.
@@ -92,12 +93,14 @@ impl Generator<'_, '_> {
                 g.f.op().struct_set(node, field);
                 if g.c.chance(1, 4) {
                     g.f.op().call(g.p.pulse);
+                    pulses = rounds;
                 }
             });
             g.f.op().local_get(last);
         });
         let cost = &mut self.p.function_mut(tangle).cost;
-        cost.collections = cost.collections.min(2);
+        // One pulse of some six collects.
+        cost.collections = cost.collections.min(2) + pulses.div_ceil(6);
     }
 
     /// Leaves one of `count` elements of the array of nodes in local `all`, from element `first`, as the bits of local 0 from `shift` say.
