@@ -18,6 +18,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("what_fails_in_company_alone_is_a_finding_with_its_batch", company),
         trial("a_campaign_killed_within_a_batch_loses_none_of_its_cases", killed_in_a_batch),
         trial("what_a_campaign_ran_under_holds_when_it_is_resumed", settings),
+        trial("a_campaign_that_does_not_say_its_schedules_is_not_resumed", schedules),
         trial("a_file_is_compared_with_a_peer", diff),
         trial("peers_are_listed_and_probed", peers),
     ]
@@ -151,7 +152,7 @@ fn settings() -> Result<(), Failed> {
     };
     let mut expected = serde_json::json!({
         "case_limit_ms": 11_000, "memory_mib": 2900, "batch": 2, "peers": [file],
-        "peer_limit_ms": 7000, "peer_memory_mib": 3000, "garbage": 3,
+        "peer_limit_ms": 7000, "peer_memory_mib": 3000, "garbage": 3, "schedules": 1,
     });
     assert_eq!(kept()?, expected);
     let resume = |more: &[&str]| assay(&[&["fuzz", "--resume", &out, "--jobs", "1"], more].concat());
@@ -172,6 +173,32 @@ fn settings() -> Result<(), Failed> {
     assert_ne!(output.status.code(), Some(0), "{}", text(&output));
     let output = resume(&["--cases", "20", "--memory-mib", "0"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    Ok(())
+}
+
+/// Which program case N is of depends on how many schedules a program has: whoever goes on must know.
+fn schedules() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let out = folder.path().join("out").display().to_string();
+    let own = ["--jobs", "1", "--cases", "2", "--generator", "objects", "--out", &out];
+    let output =
+        assay(&[&["fuzz", "--seed", "5", "--subject", "interp", "--subject", "jit:null"], &own[..]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let path = Path::new(&out).join("campaign.json");
+    let mut state: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path)?)?;
+    assert!(state["settings"]["schedules"].as_u64() > Some(1), "{state}");
+    let resume = || assay(&["fuzz", "--resume", &out, "--jobs", "1", "--cases", "3"]);
+    state["settings"].as_object_mut().unwrap().remove("schedules");
+    std::fs::write(&path, state.to_string())?;
+    let output = resume();
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    assert!(text(&output).contains("how many schedules"), "{}", text(&output));
+    state["settings"]["schedules"] = 4.into();
+    std::fs::write(&path, state.to_string())?;
+    let output = resume();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    state = serde_json::from_str(&std::fs::read_to_string(&path)?)?;
+    assert_eq!(state["settings"]["schedules"], 4);
     Ok(())
 }
 

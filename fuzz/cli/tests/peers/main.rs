@@ -64,6 +64,7 @@ fn main() -> ExitCode {
     add("what_is_not_plain_is_unsupported", not_plain);
     add("each_misbehaviour_of_a_runner_is_a_finding", runner::misbehaviours);
     add("cases_in_batches_show_what_they_show_alone", runner::batches);
+    add("a_case_that_asserts_nothing_is_not_run", runner::nothing_to_run);
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 

@@ -112,6 +112,24 @@ pub(crate) fn misbehaviours() -> Result<(), Failed> {
     Ok(())
 }
 
+/// A case of which no step's end can be asserted is no script: the program is not run for it, and nothing is found.
+pub(crate) fn nothing_to_run() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let log = folder.path().join("log").display().to_string();
+    let spelling = format!("{} '{log}'", spelled("fails-silently"));
+    let mut peer = peer::parse(&spelling, &Presets::built_in().unwrap(), &settings()).unwrap();
+    assert!(peer.supports().gc);
+    std::fs::write(&log, "")?;
+    let text = "(module (tag $tag) (func $throws (throw $tag)) (start $throws))";
+    let case = Case::parse(text, "case").unwrap();
+    let (comparison, seen) = against(&mut *peer, &case);
+    assert!(matches!(seen.outcomes[..], [Outcome::Unsupported(_)]), "{:?}", seen.outcomes);
+    assert!(comparison.findings.is_empty(), "{:#?}", comparison.findings);
+    assert!(peer.observe_batch(&[case.clone(), case]).company.is_empty());
+    assert_eq!(std::fs::read_to_string(&log)?, "");
+    Ok(())
+}
+
 /// Eleven cases of one module each, of which `loud` call the trigger.
 pub(crate) fn cases(loud: &[usize]) -> Vec<Case> {
     let quiet = CASE.replace(TRIGGER, "another");
