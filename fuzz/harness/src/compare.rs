@@ -29,6 +29,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::frames::place_of_death;
 use crate::observe::Outcome;
 use crate::{Case, Observation};
 use difference::{Cut, Pair, Side, pair};
@@ -244,9 +245,9 @@ fn crashes(case: &Case, observations: &[(&str, &Observation)], result: &mut Comp
         }
         let kind = if how.contains("verifier") { FindingKind::Verifier } else { FindingKind::Crash };
         let text = format!("step {step} ({}): {name} crashed: {how}", difference::action(case, step));
-        // Crashes that begin alike differ by the place of a panic.
-        let place = how.lines().find_map(|line| line.split_once("panicked at ").map(|(_, place)| place));
-        let what = without_numbers(&[without_numbers(how).as_str(), place.unwrap_or_default()].join(" "));
+        // Crashes that begin alike differ by where they happened.
+        let what = [without_numbers(how), without_numbers(&place_of_death(how))].join(" ");
+        let what = what.trim_end().to_owned();
         let known =
             result.findings.iter_mut().find(|f| f.kind == kind && f.what == what && f.step == Some(step));
         if let Some(finding) = known {
@@ -274,7 +275,7 @@ fn add(findings: &mut Vec<Finding>, reference: &str, subject: &str, difference: 
     findings.push(Finding { kind, subjects, step, text, what });
 }
 
-/// The text's first line with each number as `#`, at most 200 characters.
+/// The text's first line with each number as `#`, at most 200 characters of it.
 fn without_numbers(text: &str) -> String {
     let mut out = String::new();
     let mut chars = text.lines().next().unwrap_or_default().chars().peekable();

@@ -12,6 +12,7 @@ pub mod compare;
 pub mod decode;
 pub mod embedding;
 pub mod feedback;
+mod frames;
 pub mod generate;
 pub mod graph;
 mod limits;

@@ -115,6 +115,8 @@ impl LineProcess {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
+            // Crashes are told apart by their frames.
+            .env("RUST_BACKTRACE", "1")
             .process_group(0)
             .spawn()
             .map_err(|error| Death::NotStarted(format!("{}: {error}", command.program.display())))?;

@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Case;
+use crate::frames::place_of_death;
 
 use super::findings;
 use super::pool::{Death, Worker, WorkerCommand};
@@ -381,7 +382,7 @@ impl Campaign {
         let first_line = text.lines().next().unwrap_or_default().to_owned();
         let finding = told(FindingRecord {
             kind: kind.into(),
-            key: format!("{kind}: {first_line} {}", panic_place(&text)),
+            key: format!("{kind}: {first_line} {}", place_of_death(&text)),
             subjects: lock(&self.summary).subjects.clone(),
             step: None,
             text,
@@ -489,14 +490,6 @@ pub(crate) fn case_seed(seed: u64, number: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
-}
-
-/// `file:line` of a panic message, so that different panics are different findings.
-fn panic_place(stderr: &str) -> &str {
-    stderr
-        .lines()
-        .find_map(|line| line.split_once("panicked at ").map(|(_, place)| place.trim_end_matches(':')))
-        .unwrap_or_default()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -124,6 +124,8 @@ impl CommandSubject {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
+            // Crashes are told apart by their frames.
+            .env("RUST_BACKTRACE", "1")
             .process_group(0)
             .spawn()
             .map_err(|error| format!("{}: {error}", self.command.program.display()))?;

@@ -1,0 +1,142 @@
+//! Where a process died, as far as its standard error tells: the place of a panic, and the first functions of a backtrace.
+
+/// Frames that name a crash: two crashes with the same three are taken for one.
+const FRAMES: usize = 3;
+
+/// What every backtrace begins with: who reports, not who is at fault.
+const REPORTERS: &[&str] = &[
+    // Rust.
+    "rust_begin_unwind",
+    "__rustc::",
+    "core::",
+    "<core::",
+    "std::",
+    "alloc::",
+    "__rust_",
+    // C, and sanitizers.
+    "abort",
+    "raise",
+    "gsignal",
+    "__assert_fail",
+    "__pthread_kill",
+    "pthread_kill",
+    "__interceptor_",
+    "__asan",
+    "__ubsan",
+    "__sanitizer",
+    // V8 and Node.
+    "v8::base::debug::",
+    "v8::base::FatalOOM",
+    "V8_Fatal",
+    "node::Abort",
+    "node::OnFatalError",
+    "node::DumpNativeBacktrace",
+];
+
+/// The place of a panic and the functions that were being executed, innermost first, as one line without addresses; empty if nothing of
+/// it is told. Understands the backtraces of Rust, of the sanitizers, of V8 and of Node.
+pub(crate) fn place_of_death(stderr: &str) -> String {
+    let panic = stderr.lines().find_map(|line| line.split_once("panicked at "));
+    let place = panic.map(|(_, place)| place.trim_end_matches(':'));
+    let frames = stderr.lines().filter_map(frame);
+    let told = frames.filter(|name| !REPORTERS.iter().any(|reporter| name.starts_with(reporter)));
+    place.into_iter().chain(told.take(FRAMES)).collect::<Vec<_>>().join(" < ")
+}
+
+/// The function that a line of a backtrace names.
+fn frame(line: &str) -> Option<&str> {
+    let line = line.trim();
+    let numbered = match line.strip_prefix('#') {
+        Some(line) => line.split_once(' '),
+        None => line.split_once(':'),
+    };
+    let named = match numbered {
+        Some((number, rest)) if is_number(number) => without_address(rest.trim_start()),
+        // V8: `/path/of/program(function+0x13) [0x7f…]`.
+        _ if line.starts_with('/') && line.ends_with(']') => line.split_once('(')?.1,
+        _ => return None,
+    };
+    let mut name = named;
+    for end in [" (", " [", "+0x", " at /", " in ", "(+"] {
+        name = name.split(end).next().unwrap_or(name);
+    }
+    // A sanitizer says the file behind the name.
+    let name = name.split(" /").next().unwrap_or(name).trim_end();
+    // Rust's old names end in a hash.
+    let name = match name.rsplit_once("::h") {
+        Some((path, hash)) if hash.len() == 16 && hash.bytes().all(|c| c.is_ascii_hexdigit()) => path,
+        _ => name,
+    };
+    let says_something =
+        name.contains(|c: char| c.is_ascii_alphabetic()) && !name.starts_with("0x") && name != "<unknown>";
+    says_something.then_some(name)
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit())
+}
+
+/// Without `0x… in `, `0x… - ` or `0x… ` in front.
+fn without_address(text: &str) -> &str {
+    let Some((_, rest)) = text.strip_prefix("0x").and_then(|address| address.split_once(' ')) else {
+        return text;
+    };
+    let rest = rest.trim_start();
+    rest.strip_prefix("in ").or_else(|| rest.strip_prefix("- ")).unwrap_or(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::place_of_death;
+
+    #[test]
+    fn backtraces_of_all_sorts_are_read() {
+        let rust = "thread '<unnamed>' panicked at crates/gc.rs:462:38:
+range end index 39495365 out of range for slice of length 524288
+stack backtrace:
+   0: rust_begin_unwind
+   1: core::panicking::panic_fmt
+   2: core::slice::index::slice_end_index_len_fail
+   3: engine::drc::dec_ref
+             at /home/someone/gc.rs:462:38
+   4: <engine::drc::Collection as engine::Collection>::step
+   5: engine::collect
+   6: engine::invoke";
+        assert_eq!(
+            place_of_death(rust),
+            "crates/gc.rs:462:38 < engine::drc::dec_ref < <engine::drc::Collection as engine::Collection>::step \
+             < engine::collect"
+        );
+        let full = "   2:     0x55d0c0ffee12 - core::panicking::panic::h0123456789abcdef
+   3:     0x55d0c0ffee34 - engine::drc::dec_ref::hfedcba9876543210
+   4:     0x55d0c0ffee56 - <unknown>";
+        assert_eq!(place_of_death(full), "engine::drc::dec_ref");
+        let sanitizer = "==7==ERROR: AddressSanitizer: heap-use-after-free on address 0x602000000010
+    #0 0x4f1a2b in __asan_memcpy /build/asan.cpp:22:3
+    #1 0x4f1a2c in gc::sweep(gc::Heap&) /src/gc.cc:10:5
+    #2 0x4f1a2d in main /src/main.cc:1:1";
+        assert_eq!(place_of_death(sanitizer), "gc::sweep(gc::Heap&) < main");
+        let v8 = "#
+# Fatal error in ../../src/heap/x.cc, line 7
+# Check failed: object->IsMap().
+#
+==== C stack trace ===============================
+
+    /opt/node/bin/node(v8::base::debug::StackTrace::StackTrace()+0x13) [0x7f0a1b2c3d4e]
+    /opt/node/bin/node(v8::internal::Heap::Scavenge()+0x213) [0x7f0a1b2c3d4f]";
+        assert_eq!(place_of_death(v8), "v8::internal::Heap::Scavenge()");
+        let node = "FATAL ERROR: Reached heap limit
+----- Native stack trace -----
+
+ 1: 0xe16044 node::OOMErrorHandler(char const*, v8::OOMDetails const&) [node]
+ 2: 0x11e0dd0 v8::Utils::ReportOOMFailure(v8::internal::Isolate*, char const*) [node]";
+        assert_eq!(
+            place_of_death(node),
+            "node::OOMErrorHandler(char const*, v8::OOMDetails const&) \
+             < v8::Utils::ReportOOMFailure(v8::internal::Isolate*, char const*)"
+        );
+        for nothing in ["", "Error: failed to run main module", "1 of 2 failed", "12: 0x7f00", "#\n# Fatal"] {
+            assert_eq!(place_of_death(nothing), "");
+        }
+    }
+}
