@@ -30,6 +30,9 @@ pub(crate) struct PeerArguments {
     /// Dead arrays of 1,000 bytes that stand for a collection in cases for peers [default: 200].
     #[arg(long, value_name = "N", global = true)]
     garbage: Option<u32>,
+    /// Rounds of a case on `js:` and `proc:` peers before the one that counts, so that engines optimise [default: 0].
+    #[arg(long, value_name = "N", global = true, value_parser = clap::value_parser!(u32).range(..=100_000))]
+    warm_up: Option<u32>,
 }
 
 /// What concerns peers.
@@ -39,6 +42,7 @@ pub(crate) struct PeerOptions {
     pub(crate) peer_limit: Duration,
     peer_memory_mib: u64,
     pub(crate) garbage: u32,
+    warm_up: u32,
 }
 
 /// Those of this process.
@@ -70,12 +74,13 @@ pub(crate) fn options() -> Result<PeerOptions, Failure> {
         peer_limit: limit.unwrap_or(Duration::from_secs(10)),
         peer_memory_mib: given.peer_memory_mib.or(resumed.peer_memory_mib).unwrap_or(4096),
         garbage: given.garbage.or(resumed.garbage).unwrap_or(selfcheck::GARBAGE),
+        warm_up: given.warm_up.or(resumed.warm_up).unwrap_or(0),
     })
 }
 
 /// The same, for the campaign's state; its other settings are none.
 pub(crate) fn settings() -> Result<Settings, Failure> {
-    let PeerOptions { presets, peer_limit, peer_memory_mib, garbage } = options()?;
+    let PeerOptions { presets, peer_limit, peer_memory_mib, garbage, warm_up } = options()?;
     let absolute = |path: &PathBuf| {
         std::path::absolute(path).map_err(|error| Failure::bad_input(format!("{}: {error}", path.display())))
     };
@@ -84,6 +89,7 @@ pub(crate) fn settings() -> Result<Settings, Failure> {
         peer_limit_ms: Some(millis(peer_limit)),
         peer_memory_mib: Some(peer_memory_mib),
         garbage: Some(garbage),
+        warm_up: Some(warm_up),
         ..Settings::default()
     })
 }
@@ -108,6 +114,7 @@ fn peer_settings() -> Result<PeerSettings, Failure> {
     Ok(PeerSettings {
         call: options.peer_limit,
         launcher: Some(WorkerCommand { program: own_path()?, args: args.to_vec() }),
+        warm_up: options.warm_up,
         ..PeerSettings::default()
     })
 }
@@ -175,6 +182,7 @@ pub(crate) fn worker_command(
         ("--peer-memory-mib", options.peer_memory_mib.to_string()),
         ("--peer-limit", format!("{}ms", options.peer_limit.as_millis())),
         ("--garbage", options.garbage.to_string()),
+        ("--warm-up", options.warm_up.to_string()),
     ] {
         args.extend([name.to_owned(), value]);
     }

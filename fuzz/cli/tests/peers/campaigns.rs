@@ -142,7 +142,7 @@ fn settings() -> Result<(), Failed> {
             "--memory-mib",
             "2900",
         ])
-        .args(["--batch", "2"])
+        .args(["--batch", "2", "--warm-up", "2"])
         .current_dir(folder.path())
         .output()?;
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
@@ -152,7 +152,7 @@ fn settings() -> Result<(), Failed> {
     };
     let mut expected = serde_json::json!({
         "case_limit_ms": 11_000, "memory_mib": 2900, "batch": 2, "peers": [file],
-        "peer_limit_ms": 7000, "peer_memory_mib": 3000, "garbage": 3, "schedules": 1,
+        "peer_limit_ms": 7000, "peer_memory_mib": 3000, "garbage": 3, "schedules": 1, "warm_up": 2,
     });
     assert_eq!(kept()?, expected);
     let resume = |more: &[&str]| assay(&[&["fuzz", "--resume", &out, "--jobs", "1"], more].concat());

@@ -36,6 +36,7 @@ pub(crate) enum Mode {
     TrapsSomehow,
     RunsOutOfHeap,
     Leaks,
+    WrongWhenHot,
     Shouts,
     OldVersion,
     UnknownFeature,
@@ -65,6 +66,7 @@ pub(crate) const MODES: &[(&str, Mode)] = &[
     ("traps-somehow", Mode::TrapsSomehow),
     ("runs-out-of-heap", Mode::RunsOutOfHeap),
     ("leaks", Mode::Leaks),
+    ("wrong-when-hot", Mode::WrongWhenHot),
     ("shouts", Mode::Shouts),
     ("old-version", Mode::OldVersion),
     ("unknown-feature", Mode::UnknownFeature),
@@ -74,20 +76,31 @@ pub(crate) const MODES: &[(&str, Mode)] = &[
 /// The name of the function that a peer misbehaves at: features are proven with others.
 pub(crate) const TRIGGER: &str = "trigger";
 
+/// Calls of a trigger before it is hot.
+const HOT: u32 = 10;
+
 struct Peer {
     store: Store,
     modules: HashMap<usize, Module>,
     instances: HashMap<usize, InstanceAddr>,
     /// Whether it dies before the next case.
     doomed: bool,
+    /// Calls of the trigger in this case.
+    heat: u32,
     /// Of the request at hand.
     id: u64,
 }
 
 /// Serves until standard input ends.
 pub(crate) fn serve(mode: Mode) {
-    let mut peer =
-        Peer { store: store(), modules: HashMap::new(), instances: HashMap::new(), doomed: false, id: 0 };
+    let mut peer = Peer {
+        store: store(),
+        modules: HashMap::new(),
+        instances: HashMap::new(),
+        doomed: false,
+        heat: 0,
+        id: 0,
+    };
     let mut input = std::io::stdin().lock();
     loop {
         let head = input.fill_buf().unwrap();
@@ -153,12 +166,16 @@ impl Peer {
             Request::Case if self.doomed => std::process::abort(),
             Request::Case => {
                 self.store = store();
+                self.heat = 0;
                 self.modules.clear();
                 self.instances.clear();
                 ok()
             }
             Request::Compile { module, bytes } => {
                 let bytes = BASE64.decode(bytes).unwrap();
+                if self.modules.contains_key(&module) {
+                    return Reply { error: Some("compiled twice".into()), ..Reply::default() };
+                }
                 let has_trigger = bytes.windows(TRIGGER.len()).any(|window| window == TRIGGER.as_bytes());
                 if mode == Mode::RefusesModules && has_trigger {
                     return refused(Refused::Invalid, "I do not like it");
@@ -224,6 +241,10 @@ impl Peer {
                 std::thread::sleep(Duration::from_secs(1));
             },
             Mode::WrongValue => changed(|values| values[0].1 = "12345".into()),
+            Mode::WrongWhenHot => {
+                self.heat += 1;
+                if self.heat > HOT { changed(|values| values[0].1 = "12345".into()) } else { honest }
+            }
             Mode::WrongType => changed(|values| values[0].0 = NumberType::F64),
             Mode::TwoValues => changed(|values| values.push(values[0].clone())),
             Mode::NoNumber => changed(|values| values[0].1 = "seven".into()),

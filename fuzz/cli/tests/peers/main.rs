@@ -58,6 +58,7 @@ fn main() -> ExitCode {
     add("an_honest_peer_agrees_on_generated_cases", honest);
     add("each_misbehaviour_of_an_adapter_is_a_finding", misbehaviours);
     add("what_is_permitted_is_counted", permitted);
+    add("rounds_before_the_one_that_counts_warm_up", warm_up);
     add("hellos_that_do_not_hold", hellos);
     add("spellings_and_presets", spellings);
     add("a_closed_pipe_is_no_end", closed_pipe);
@@ -154,6 +155,35 @@ fn misbehaviours() -> Result<(), Failed> {
     }
     let mut loud = adapter("shouts").unwrap();
     assert!(against(&mut *loud, &case).0.findings.is_empty());
+    Ok(())
+}
+
+fn warm_up() -> Result<(), Failed> {
+    let warm = |mode: &str, rounds| {
+        let spelling = format!("proc:'{}' fake-adapter {mode}", own_path());
+        let settings = PeerSettings { warm_up: rounds, ..settings() };
+        peer::parse(&spelling, &Presets::built_in().unwrap(), &settings).unwrap()
+    };
+    let case = Case::parse(CASE, "case").unwrap();
+    for (rounds, found) in [(0, 0), (3, 0), (20, 1)] {
+        let (comparison, seen) = against(&mut *warm("wrong-when-hot", rounds), &case);
+        assert_eq!(comparison.findings.len(), found, "{rounds}: {:#?}", comparison.findings);
+        assert!(comparison.findings.iter().all(|finding| finding.kind == FindingKind::ValueMismatch));
+        assert_eq!(seen.outcomes.len(), case.steps.len());
+    }
+    let (comparison, seen) = against(&mut *warm("aborts", 5), &case);
+    assert!(matches!(&comparison.findings[..], [only] if only.kind == FindingKind::Crash), "{comparison:#?}");
+    assert_eq!(seen.outcomes.len(), case.steps.len());
+    // Instances share nothing from round to round: generated cases end as if there had been one.
+    let (mut peer, mut cold) = (warm("honest", 4), warm("honest", 0));
+    let features = Features::OF_PROGRAMS.and(peer.supports());
+    for generator in ["objects", "linking"] {
+        for seed in 0..6 {
+            let case = generate::from_seed_within(generator, seed, features).unwrap();
+            let Ok((case, _)) = selfcheck::for_peers(&case, 1) else { continue };
+            assert_eq!(peer.observe(&case).outcomes, cold.observe(&case).outcomes, "{generator} {seed}");
+        }
+    }
     Ok(())
 }
 

@@ -37,11 +37,19 @@ pub struct PeerSettings {
     pub call: Duration,
     /// What stands before the peer's command: a program that sets limits and then becomes the command.
     pub launcher: Option<WorkerCommand>,
+    /// Rounds of a case behind an adapter, each over instances of its own, before the one that counts: by then the engine has optimised
+    /// the code for what it has seen.
+    pub warm_up: u32,
 }
 
 impl Default for PeerSettings {
     fn default() -> Self {
-        PeerSettings { start: Duration::from_secs(60), call: Duration::from_secs(10), launcher: None }
+        PeerSettings {
+            start: Duration::from_secs(60),
+            call: Duration::from_secs(10),
+            launcher: None,
+            warm_up: 0,
+        }
     }
 }
 
