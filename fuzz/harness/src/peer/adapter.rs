@@ -89,7 +89,10 @@ impl AdapterSubject {
     fn line(&mut self, request: &Request) -> Vec<u8> {
         self.asked += 1;
         // Strings and numbers always have a form in JSON.
-        serde_json::to_vec(&Numbered { id: self.asked, request: request.clone() }).unwrap_or_default()
+        ascii(
+            &serde_json::to_string(&Numbered { id: self.asked, request: request.clone() })
+                .unwrap_or_default(),
+        )
     }
 
     /// One question. A process that died is started again for the next.
@@ -192,6 +195,21 @@ impl Subject for AdapterSubject {
         seen.known = script.subject.profile.known(&seen.outcomes);
         seen
     }
+}
+
+/// JSON with everything beyond ASCII, which stands in strings only, escaped: some shells read lines as Latin-1.
+fn ascii(json: &str) -> Vec<u8> {
+    let mut line = Vec::with_capacity(json.len());
+    for c in json.chars() {
+        if c.is_ascii() {
+            line.push(c as u8);
+        } else {
+            c.encode_utf16(&mut [0; 2])
+                .iter()
+                .for_each(|unit| line.extend(format!("\\u{unit:04x}").into_bytes()));
+        }
+    }
+    line
 }
 
 /// A case under way.
@@ -393,4 +411,17 @@ fn returned(
 
 fn off_protocol(request: &Request, reply: &Reply) -> Outcome {
     Outcome::Crashed(format!("the reply does not fit the request: {request:?}: {reply:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ascii;
+
+    #[test]
+    fn what_is_escaped_reads_back() {
+        let text = "plain \" \\ \u{1} Å ŊX2 \u{1f600}";
+        let line = ascii(&serde_json::to_string(text).unwrap());
+        assert!(line.is_ascii());
+        assert_eq!(serde_json::from_slice::<String>(&line).unwrap(), text);
+    }
 }
