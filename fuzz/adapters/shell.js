@@ -367,7 +367,7 @@ function host() {
 function shell() {
   if (typeof d8 !== "undefined") return `d8 ${version()}`;
   if (typeof getBuildConfiguration === "function") return `SpiderMonkey ${version()}`;
-  return typeof fullGC === "function" ? "jsc" : "shell";
+  return typeof fullGC === "function" ? "jsc, JavaScriptCore" : "shell";
 }
 
 /** `read` and `write` of whole lines, by functions that read into a block and write some of the bytes. */
