@@ -62,7 +62,16 @@ impl Cycles {
         core.set_fresh(live);
         core.set_marking(false, live);
         let pace = Pace::new(core);
-        Ok(Cycles { cells, live, white, told: live, active: false, marking: Marking::default(), pace, swept_at: 0 })
+        Ok(Cycles {
+            cells,
+            live,
+            white,
+            told: live,
+            active: false,
+            marking: Marking::default(),
+            pace,
+            swept_at: 0,
+        })
     }
 
     /// Sweeps as far as allocation, with `size` bytes more, asks for.

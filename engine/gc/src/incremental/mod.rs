@@ -6,8 +6,8 @@
 //! Mechanism: [`cycle`] with the argument why it is right; policy: [`pace`]; invariant: [`check`].
 //!
 //! Free memory is blocks of equal cells with free lists and large objects apart, as for `marksweep`. While a cycle is
-//! under way every block is swept, and cells are allocated black; between cycles each slow-path allocation sweeps some
-//! blocks more than it needs, so that the sweep is over when the next cycle begins.
+//! under way every block is swept, and cells are allocated black; between cycles the sweep goes ahead of allocation, some
+//! blocks for each block's worth, and what it has not come to when the next cycle begins is swept then, in its first pause.
 
 mod check;
 mod cycle;
@@ -25,6 +25,7 @@ use crate::{CollectKind, Error, ErrorKind, RootSet};
 
 /// Units of a minor collection, which is a slice here.
 const MINOR: u32 = 256;
+
 const CONSTRAINTS: Constraints = Constraints {
     name: "incremental",
     code: CodeShape {
