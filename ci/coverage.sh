@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What fuzzing executes of the engine and the interpreter: `ci/coverage.sh TIME [OPTION…]` runs `assay fuzz --time TIME OPTION…` in a
 # build that counts lines and branches of those crates, and prints a table. Which lines were never executed stands in
-# target/coverage/uncovered.txt. Needs the component llvm-tools.
+# target/coverage/uncovered.txt. Ends with the campaign's exit code: 1 if it has found something. Needs the component llvm-tools.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 time=${1:-60s}

@@ -8,7 +8,6 @@ cargo run --locked --release --quiet -- fuzz --time 30m --require-reach --out ta
 cargo run --locked --release --quiet -- validate --time 60m --require-coverage --out target/nightly-disagreements
 ASSAY_SOAK_FIBERS=1000000 cargo test --locked --release --test fibers_soak -- --nocapture
 ci/break-it.sh
-ci/coverage.sh 60m
 cargo bench --locked -p assay-interp-benches -- --quiet
 # That the measuring works; its numbers want an idle machine.
 ci/measure-collectors.sh --quick --repeat 1 --out target/nightly-collectors
@@ -22,3 +21,4 @@ cargo run --locked --release --quiet -- fuzz --time 60m --out target/nightly-pee
     --subject proc:target/peers/bin/bun
 ci/rediscover.sh
 ci/check.sh peer
+ci/coverage.sh 60m

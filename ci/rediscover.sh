@@ -21,14 +21,19 @@ failed=
 find_again() {
     local bug=$1 kind=$2 peer=$3 fixed=$4 seed
     [[ "$bugs" = *" ${bug#\#} "* ]] || return 0
+    # Or nothing could ever pass on it.
+    target/release/assay peers probe "$fixed" >/dev/null
     for seed in 1 2 3; do
         local out=target/rediscovered/${bug#\#}-$seed start=$SECONDS case='' candidate
         rm -rf "$out"
         target/release/assay fuzz --time "${limit}s" --seed "$seed" --out "$out" --subject interp --subject "$peer" > "$out.log" 2>&1 &
         local campaign=$!
         declare -A seen=()
-        while [ -z "$case" ] && kill -0 $campaign 2>/dev/null; do
+        local running=yes
+        while [ -z "$case" ] && [ -n "$running" ]; do
             sleep 1
+            # What is written last is looked at too.
+            kill -0 $campaign 2>/dev/null || running=
             for candidate in $(grep -lE "$kind" "$out"/findings/*.wast 2>/dev/null || true); do
                 [ -z "${seen[$candidate]:-}" ] || continue
                 seen[$candidate]=yes

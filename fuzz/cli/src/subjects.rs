@@ -30,8 +30,9 @@ pub(crate) struct PeerArguments {
     /// Dead arrays of 1,000 bytes that stand for a collection in cases for peers [default: 200].
     #[arg(long, value_name = "N", global = true)]
     garbage: Option<u32>,
-    /// Rounds of a case on `js:` and `proc:` peers before the one that counts, so that engines optimise [default: 0].
-    #[arg(long, value_name = "N", global = true, value_parser = clap::value_parser!(u32).range(..=100_000))]
+    /// More rounds of a case on `js:` and `proc:` peers, each over instances of its own, so that engines optimise: all must end
+    /// as the first. Leaks are not looked for then [default: 0].
+    #[arg(long, value_name = "N", global = true, value_parser = clap::value_parser!(u32).range(..=1000))]
     warm_up: Option<u32>,
 }
 
@@ -42,7 +43,7 @@ pub(crate) struct PeerOptions {
     pub(crate) peer_limit: Duration,
     peer_memory_mib: u64,
     pub(crate) garbage: u32,
-    warm_up: u32,
+    pub(crate) warm_up: u32,
 }
 
 /// Those of this process.

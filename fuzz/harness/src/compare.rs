@@ -231,6 +231,11 @@ pub fn compare(case: &Case, observations: &[(&str, &Observation)]) -> Comparison
     result
 }
 
+/// Whether two outcomes of one step are the same end, whatever words it is told in.
+pub(crate) fn ends_alike(x: &Outcome, y: &Outcome) -> bool {
+    difference::outcomes(x, y).is_none()
+}
+
 /// A subject crashes once at most in the findings; nothing after it is compared.
 fn crashes(case: &Case, observations: &[(&str, &Observation)], result: &mut Comparison) {
     for (name, observation) in observations {

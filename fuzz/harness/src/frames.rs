@@ -3,23 +3,19 @@
 /// Frames that name a crash: two crashes with the same three are taken for one.
 const FRAMES: usize = 3;
 
-/// What every backtrace begins with: who reports, not who is at fault.
+/// What every backtrace begins with, who reports and not who is at fault: modules,
 const REPORTERS: &[&str] = &[
     // Rust.
-    "rust_begin_unwind",
     "__rustc::",
     "core::",
     "<core::",
     "std::",
+    "<std::",
     "alloc::",
+    "<alloc::",
+    "anyhow::",
     "__rust_",
-    // C, and sanitizers.
-    "abort",
-    "raise",
-    "gsignal",
-    "__assert_fail",
-    "__pthread_kill",
-    "pthread_kill",
+    // Sanitizers.
     "__interceptor_",
     "__asan",
     "__ubsan",
@@ -27,25 +23,48 @@ const REPORTERS: &[&str] = &[
     // V8 and Node.
     "v8::base::debug::",
     "v8::base::FatalOOM",
-    "V8_Fatal",
+    "v8::base::OS::Abort",
     "node::Abort",
     "node::OnFatalError",
     "node::DumpNativeBacktrace",
 ];
 
+/// and functions.
+const REPORTING: &[&str] = &[
+    "rust_begin_unwind",
+    "abort",
+    "raise",
+    "gsignal",
+    "__assert_fail",
+    "__pthread_kill",
+    "pthread_kill",
+    "V8_Fatal",
+    "V8_Dcheck",
+];
+
 /// The place of a panic and the functions that were being executed, innermost first, as one line without addresses; empty if nothing of
-/// it is told. Understands the backtraces of Rust, of the sanitizers, of V8 and of Node.
+/// it is told. Understands the backtraces of Rust, of the sanitizers, of V8 and of Node. Functions of the program that the engine ran are left
+/// out: how deep it was says nothing of the fault.
 pub(crate) fn place_of_death(stderr: &str) -> String {
     let panic = stderr.lines().find_map(|line| line.split_once("panicked at "));
     let place = panic.map(|(_, place)| place.trim_end_matches(':'));
-    let frames = stderr.lines().filter_map(frame);
-    let told = frames.filter(|name| !REPORTERS.iter().any(|reporter| name.starts_with(reporter)));
+    // Other lists are numbered too.
+    let mut in_backtrace = false;
+    let frames = stderr.lines().filter_map(|line| {
+        let line = line.trim();
+        in_backtrace |= line == "stack backtrace:" || line.to_ascii_lowercase().contains(" stack trace ");
+        if in_backtrace || line.starts_with('#') { frame(line) } else { None }
+    });
+    let reports = |name: &str| {
+        REPORTERS.iter().any(|reporter| name.starts_with(reporter))
+            || REPORTING.contains(&name.split('(').next().unwrap_or(name))
+    };
+    let told = frames.filter(|name| !reports(name));
     place.into_iter().chain(told.take(FRAMES)).collect::<Vec<_>>().join(" < ")
 }
 
-/// The function that a line of a backtrace names.
+/// The function of the engine that a line of a backtrace names.
 fn frame(line: &str) -> Option<&str> {
-    let line = line.trim();
     let numbered = match line.strip_prefix('#') {
         Some(line) => line.split_once(' '),
         None => line.split_once(':'),
@@ -57,19 +76,19 @@ fn frame(line: &str) -> Option<&str> {
         _ => return None,
     };
     let mut name = named;
-    for end in [" (", " [", "+0x", " at /", " in ", "(+"] {
+    for end in [" (", " [", "+0x", " at /", " in ", "(+", " /"] {
         name = name.split(end).next().unwrap_or(name);
     }
-    // A sanitizer says the file behind the name.
-    let name = name.split(" /").next().unwrap_or(name).trim_end();
+    let name = name.trim_end();
     // Rust's old names end in a hash.
     let name = match name.rsplit_once("::h") {
         Some((path, hash)) if hash.len() == 16 && hash.bytes().all(|c| c.is_ascii_hexdigit()) => path,
         _ => name,
     };
-    let says_something =
-        name.contains(|c: char| c.is_ascii_alphabetic()) && !name.starts_with("0x") && name != "<unknown>";
-    says_something.then_some(name)
+    let is_name = name.contains(|c: char| c.is_ascii_alphabetic())
+        && !["0x", "<unknown>", "<wasm function"].iter().any(|start| name.starts_with(start))
+        && !name.contains("!<wasm function");
+    is_name.then_some(name)
 }
 
 fn is_number(text: &str) -> bool {
@@ -107,7 +126,8 @@ stack backtrace:
             "crates/gc.rs:462:38 < engine::drc::dec_ref < <engine::drc::Collection as engine::Collection>::step \
              < engine::collect"
         );
-        let full = "   2:     0x55d0c0ffee12 - core::panicking::panic::h0123456789abcdef
+        let full = "stack backtrace:
+   2:     0x55d0c0ffee12 - core::panicking::panic::h0123456789abcdef
    3:     0x55d0c0ffee34 - engine::drc::dec_ref::hfedcba9876543210
    4:     0x55d0c0ffee56 - <unknown>";
         assert_eq!(place_of_death(full), "engine::drc::dec_ref");
@@ -135,7 +155,26 @@ stack backtrace:
             "node::OOMErrorHandler(char const*, v8::OOMDetails const&) \
              < v8::Utils::ReportOOMFailure(v8::internal::Isolate*, char const*)"
         );
-        for nothing in ["", "Error: failed to run main module", "1 of 2 failed", "12: 0x7f00", "#\n# Fatal"] {
+        let twice = format!(
+            "{full}\nthread panicked while processing panic. aborting.\nstack backtrace:\n   0: abort_of_gc\n   1: abort"
+        );
+        assert_eq!(place_of_death(&twice), "engine::drc::dec_ref < abort_of_gc");
+        let in_wasm = "error while executing at wasm backtrace:
+    0:  0x4e2 - <unknown>!<wasm function 4>
+    1:  0x4f0 - m!f
+
+Caused by:
+    0: the allocation failed
+    1: out of cucumbers
+12:30:45 it is late";
+        let below_wasm = format!("stack backtrace:\n   0: engine::alloc\n{in_wasm}");
+        assert_eq!(place_of_death(&below_wasm).split(" < ").next(), Some("engine::alloc"));
+        let frames_of_wasm =
+            "stack backtrace:\n   0: engine::alloc\n   1: 0x4e2 - <unknown>!<wasm function 4>";
+        assert_eq!(place_of_death(frames_of_wasm), "engine::alloc");
+        for nothing in
+            ["", "Error: failed to run main module", "1 of 2 failed", "12: 0x7f00", "#\n# Fatal", in_wasm]
+        {
             assert_eq!(place_of_death(nothing), "");
         }
     }

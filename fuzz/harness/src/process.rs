@@ -115,8 +115,9 @@ impl LineProcess {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            // Crashes are told apart by their frames.
+            // Crashes are told apart by their frames; of errors nobody needs them.
             .env("RUST_BACKTRACE", "1")
+            .env("RUST_LIB_BACKTRACE", "0")
             .process_group(0)
             .spawn()
             .map_err(|error| Death::NotStarted(format!("{}: {error}", command.program.display())))?;
@@ -275,9 +276,9 @@ fn read_line(output: &mut impl BufRead) -> Option<Line> {
     }
 }
 
-/// The last 4,000 bytes of a pipe.
+/// The last 16,000 bytes of a pipe: room for two panics with their backtraces, the second one while the first is under way.
 fn tail_of(mut pipe: impl Read) -> String {
-    const KEEP: usize = 4000;
+    const KEEP: usize = 16_000;
     let mut kept: Vec<u8> = Vec::new();
     let mut buffer = [0; 4096];
     while let Ok(read @ 1..) = pipe.read(&mut buffer) {

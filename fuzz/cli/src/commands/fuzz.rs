@@ -101,7 +101,8 @@ pub(crate) fn run(arguments: &FuzzArguments) -> Result<Exit, Failure> {
         (Some(schedules), _) => schedules,
         (None, Some(state)) if usual != 1 && state.next != 0 => {
             return Err(Failure::bad_input(format!(
-                "{}: it does not say how many schedules each program has, so which case is the next is not known",
+                "{}: it does not say how many schedules each program has, so which case is the next is not known; under \"settings\" \
+                 there must be \"schedules\": a number (1, 4 or 8, as the program had it that began)",
                 State::path(folder).display()
             )));
         }

@@ -29,11 +29,13 @@ pub(crate) struct WorkerArguments {
 /// Serves until standard input ends.
 pub(crate) fn run(arguments: &WorkerArguments) -> Result<Exit, Failure> {
     let mut subjects = subjects::parse(&arguments.subjects)?;
+    let options = subjects::options()?;
     let config = WorkerConfig {
         findings: arguments.findings.clone(),
         memory_limit: arguments.memory_mib << 20,
         self_checking: arguments.self_checking,
-        garbage: subjects::options()?.garbage,
+        garbage: options.garbage,
+        warm_up: options.warm_up,
     };
     worker::serve(&mut subjects, &config, BufReader::new(io::stdin()), io::stdout())
         .map_err(|error| Failure::internal(format!("worker pipe: {error}")))?;

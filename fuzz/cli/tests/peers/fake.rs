@@ -37,6 +37,9 @@ pub(crate) enum Mode {
     RunsOutOfHeap,
     Leaks,
     WrongWhenHot,
+    WrongWhenCold,
+    AbortsWhenHot,
+    RunsOutWhenHot,
     Shouts,
     OldVersion,
     UnknownFeature,
@@ -67,6 +70,9 @@ pub(crate) const MODES: &[(&str, Mode)] = &[
     ("runs-out-of-heap", Mode::RunsOutOfHeap),
     ("leaks", Mode::Leaks),
     ("wrong-when-hot", Mode::WrongWhenHot),
+    ("wrong-when-cold", Mode::WrongWhenCold),
+    ("aborts-when-hot", Mode::AbortsWhenHot),
+    ("runs-out-when-hot", Mode::RunsOutWhenHot),
     ("shouts", Mode::Shouts),
     ("old-version", Mode::OldVersion),
     ("unknown-feature", Mode::UnknownFeature),
@@ -241,9 +247,18 @@ impl Peer {
                 std::thread::sleep(Duration::from_secs(1));
             },
             Mode::WrongValue => changed(|values| values[0].1 = "12345".into()),
-            Mode::WrongWhenHot => {
+            Mode::WrongWhenHot | Mode::WrongWhenCold | Mode::AbortsWhenHot | Mode::RunsOutWhenHot => {
                 self.heat += 1;
-                if self.heat > HOT { changed(|values| values[0].1 = "12345".into()) } else { honest }
+                match (mode, self.heat > HOT) {
+                    (Mode::WrongWhenHot, true) | (Mode::WrongWhenCold, false) => {
+                        changed(|values| values[0].1 = "12345".into())
+                    }
+                    (Mode::AbortsWhenHot, true) => std::process::abort(),
+                    (Mode::RunsOutWhenHot, true) => {
+                        Reply { exhausted: Some(Exhausted::GcHeap), ..Reply::default() }
+                    }
+                    _ => honest,
+                }
             }
             Mode::WrongType => changed(|values| values[0].0 = NumberType::F64),
             Mode::TwoValues => changed(|values| values.push(values[0].clone())),

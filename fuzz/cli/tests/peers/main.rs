@@ -66,6 +66,7 @@ fn main() -> ExitCode {
     add("each_misbehaviour_of_a_runner_is_a_finding", runner::misbehaviours);
     add("cases_in_batches_show_what_they_show_alone", runner::batches);
     add("a_case_that_asserts_nothing_is_not_run", runner::nothing_to_run);
+    add("modules_that_make_no_instance_are_asserted_to_make_none", runner::modules_that_fail);
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
@@ -165,25 +166,49 @@ fn warm_up() -> Result<(), Failed> {
         peer::parse(&spelling, &Presets::built_in().unwrap(), &settings).unwrap()
     };
     let case = Case::parse(CASE, "case").unwrap();
-    for (rounds, found) in [(0, 0), (3, 0), (20, 1)] {
-        let (comparison, seen) = against(&mut *warm("wrong-when-hot", rounds), &case);
-        assert_eq!(comparison.findings.len(), found, "{rounds}: {:#?}", comparison.findings);
-        assert!(comparison.findings.iter().all(|finding| finding.kind == FindingKind::ValueMismatch));
+    for (mode, rounds, found) in [
+        ("wrong-when-hot", 0, None),
+        ("wrong-when-hot", 3, None),
+        ("wrong-when-hot", 20, Some((FindingKind::ExpectationFailed, "ended otherwise than the first"))),
+        ("wrong-when-cold", 0, Some((FindingKind::ValueMismatch, "12345"))),
+        ("wrong-when-cold", 20, Some((FindingKind::ExpectationFailed, "ended otherwise than the first"))),
+        ("aborts", 5, Some((FindingKind::Crash, "SIGABRT"))),
+        ("aborts-when-hot", 5, None),
+        ("aborts-when-hot", 20, Some((FindingKind::Crash, "SIGABRT"))),
+        // What an earlier round has seen stands.
+        ("runs-out-when-hot", 20, None),
+        // The limit of a call ends it.
+        ("honest", 1000, None),
+    ] {
+        let start = Instant::now();
+        let (comparison, seen) = against(&mut *warm(mode, rounds), &case);
+        let shown: Vec<_> = comparison.findings.iter().map(|found| (found.kind, &found.text)).collect();
+        assert!(
+            match found {
+                None =>
+                    shown.is_empty()
+                        && comparison.discards.is_empty()
+                        && comparison.compared.values().all(|pair| pair.whole),
+                Some((kind, text)) => matches!(shown[..], [(k, t)] if k == kind && t.contains(text)),
+            },
+            "{mode} {rounds}: {comparison:#?}"
+        );
         assert_eq!(seen.outcomes.len(), case.steps.len());
+        assert!(start.elapsed() < Duration::from_secs(10));
     }
-    let (comparison, seen) = against(&mut *warm("aborts", 5), &case);
-    assert!(matches!(&comparison.findings[..], [only] if only.kind == FindingKind::Crash), "{comparison:#?}");
-    assert_eq!(seen.outcomes.len(), case.steps.len());
     // Instances share nothing from round to round: generated cases end as if there had been one.
     let (mut peer, mut cold) = (warm("honest", 4), warm("honest", 0));
     let features = Features::OF_PROGRAMS.and(peer.supports());
+    let mut cases = 0;
     for generator in ["objects", "linking"] {
         for seed in 0..6 {
             let case = generate::from_seed_within(generator, seed, features).unwrap();
             let Ok((case, _)) = selfcheck::for_peers(&case, 1) else { continue };
             assert_eq!(peer.observe(&case).outcomes, cold.observe(&case).outcomes, "{generator} {seed}");
+            cases += 1;
         }
     }
+    assert!(cases > 6, "{cases}");
     Ok(())
 }
 

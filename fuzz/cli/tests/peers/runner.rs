@@ -130,6 +130,22 @@ pub(crate) fn nothing_to_run() -> Result<(), Failed> {
     Ok(())
 }
 
+/// Modules that make no instance are asserted to make none.
+pub(crate) fn modules_that_fail() -> Result<(), Failed> {
+    for (text, end) in [
+        (r#"(module $m (import "nobody" "f" (func)))"#, "Unlinkable"),
+        ("(module $m (func $f unreachable) (start $f))", "Unreachable"),
+        (r#"(assert_invalid (module (func (result i32))) "")"#, "Invalid"),
+    ] {
+        let case = Case::parse(text, "case").unwrap();
+        let mut peer = peer::parse(&spelled("honest"), &Presets::built_in().unwrap(), &settings()).unwrap();
+        let (comparison, seen) = against(&mut *peer, &case);
+        assert!(comparison.findings.is_empty(), "{text}: {:#?}", comparison.findings);
+        assert!(format!("{:?}", seen.outcomes[0]).contains(end), "{text}: {:?}", seen.outcomes);
+    }
+    Ok(())
+}
+
 /// Eleven cases of one module each, of which `loud` call the trigger.
 pub(crate) fn cases(loud: &[usize]) -> Vec<Case> {
     let quiet = CASE.replace(TRIGGER, "another");

@@ -46,7 +46,7 @@ pub struct Settings {
     pub peer_memory_mib: Option<u64>,
     /// Dead arrays of 1,000 bytes that stand for a collection.
     pub garbage: Option<u32>,
-    /// Rounds before the one that counts, on peers behind adapters.
+    /// More rounds on peers behind adapters.
     pub warm_up: Option<u32>,
 }
 

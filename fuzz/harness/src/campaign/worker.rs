@@ -24,6 +24,8 @@ pub struct WorkerConfig {
     pub self_checking: bool,
     /// Dead arrays of 1,000 bytes that stand for a collection where a subject is a peer.
     pub garbage: u32,
+    /// More rounds on peers behind adapters; findings tell it, for they may not show without.
+    pub warm_up: u32,
 }
 
 /// Serves requests until `input` ends.
@@ -296,7 +298,11 @@ fn examine_and_save(
 fn save(config: &WorkerConfig, case: &Case, findings: &[FindingRecord]) -> Result<(), String> {
     let Some(dir) = &config.findings else { return Ok(()) };
     for finding in findings {
-        findings::save(dir, case, finding)
+        let mut finding = finding.clone();
+        if config.warm_up > 0 {
+            finding.text.push_str(&format!("\nfound with --warm-up {}", config.warm_up));
+        }
+        findings::save(dir, case, &finding)
             .map_err(|error| format!("cannot write a finding to {}: {error}", dir.display()))?;
     }
     Ok(())

@@ -255,7 +255,7 @@ fn truncated(outcome: &Outcome) -> bool {
 }
 
 /// How two outcomes differ; the text names no values.
-fn outcomes(x: &Outcome, y: &Outcome) -> Option<(FindingKind, String)> {
+pub(super) fn outcomes(x: &Outcome, y: &Outcome) -> Option<(FindingKind, String)> {
     let mismatch = || Some((FindingKind::OutcomeMismatch, format!("{} against {}", class(x), class(y))));
     match (x, y) {
         (Outcome::Returned { values: xs, graph: g }, Outcome::Returned { values: ys, graph: h }) => {

@@ -379,7 +379,9 @@ fn subjects_that_differ_alike_share_a_finding_with_a_stable_key() {
     assert_ne!(crash("assertion at 0x7f12 failed").key(), crash("another").key());
     assert_eq!(crash("heap verifier: bad").kind, FindingKind::Verifier);
     let frames = |name: &str| {
-        crash(&format!("died of signal 6\npanicked at gc.rs:1:2:\n   0: core::panic\n   1: {name}"))
+        crash(&format!(
+            "died of signal 6\npanicked at gc.rs:1:2:\nstack backtrace:\n   0: core::panic\n   1: {name}"
+        ))
     };
     assert_eq!(frames("gc::sweep").key(), frames("gc::sweep").key());
     assert_ne!(frames("gc::sweep").key(), frames("gc::mark").key());

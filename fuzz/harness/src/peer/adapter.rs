@@ -4,6 +4,7 @@
 //! is `Unsupported`; [`selfcheck`](crate::selfcheck) makes plain cases of all others.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -12,6 +13,7 @@ use super::exports::Exports;
 use super::protocol::{Number, NumberType, Numbered, Reply, Request, VERSION, features};
 use super::{PeerError, PeerSettings, Presets, Profile};
 use crate::case::{Action, Source};
+use crate::compare::ends_alike;
 use crate::observe::{Outcome, RejectStage};
 use crate::process::{Death, LineProcess, WorkerCommand};
 use crate::subject::{Features, Subject};
@@ -166,13 +168,31 @@ impl Subject for AdapterSubject {
         if let Some(end) = &end {
             seen.outcomes = vec![end.clone(); case.steps.len()];
         } else {
-            // All rounds end alike, or the first that does not is what is shown.
+            let start = Instant::now();
             for round in 0..rounds {
+                // A limit for one call is enough for them all; each step has its own besides.
+                if round > 0 && start.elapsed() > script.subject.settings.call {
+                    break;
+                }
                 let outcomes = script.round(case);
                 crashed = outcomes.iter().any(|outcome| matches!(outcome, Outcome::Crashed(_)));
-                let alike = round == 0 || outcomes == seen.outcomes;
-                seen.outcomes = outcomes;
-                if crashed || !alike {
+                if round == 0 || crashed {
+                    seen.outcomes = outcomes;
+                } else if let Some(step) = differing(&seen.outcomes, &outcomes) {
+                    let (before, after) = (&seen.outcomes[step], &outcomes[step]);
+                    let ran_out = |outcome: &Outcome| matches!(outcome, Outcome::Exhausted(_));
+                    // What earlier rounds have left behind may fill its heap: no fault of an engine.
+                    if !ran_out(before) && !ran_out(after) {
+                        let text = format!(
+                            "round {round} ended otherwise than the first: {after:?} against {before:?}"
+                        );
+                        seen.outcomes[step] = Outcome::Refuted(text);
+                        let behind = Outcome::Unsupported("behind a step that ended in two ways".into());
+                        seen.outcomes[step + 1..].fill(behind);
+                    }
+                    break;
+                }
+                if crashed {
                     break;
                 }
             }
@@ -195,6 +215,11 @@ impl Subject for AdapterSubject {
         seen.known = script.subject.profile.known(&seen.outcomes);
         seen
     }
+}
+
+/// The first step that two rounds end differently.
+fn differing(before: &[Outcome], after: &[Outcome]) -> Option<usize> {
+    before.iter().zip(after).position(|(before, after)| !ends_alike(before, after))
 }
 
 /// JSON with everything beyond ASCII, which stands in strings only, escaped: some shells read lines as Latin-1.

@@ -19,7 +19,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use super::words;
 use super::{PeerError, PeerSettings, Profile};
 use crate::case::{Action, Case, Expect, Pattern, Schedule, Step};
-use crate::observe::{Observation, Outcome, TrapKind, Value};
+use crate::observe::{Observation, Outcome, RejectStage, TrapKind, Value};
 use crate::process::{Death, WorkerCommand, signal_name};
 use crate::subject::{Batch, Features, InterpSubject, Subject};
 
@@ -124,8 +124,9 @@ impl CommandSubject {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            // Crashes are told apart by their frames.
+            // Crashes are told apart by their frames; of errors nobody needs them.
             .env("RUST_BACKTRACE", "1")
+            .env("RUST_LIB_BACKTRACE", "0")
             .process_group(0)
             .spawn()
             .map_err(|error| format!("{}: {error}", self.command.program.display()))?;
@@ -226,7 +227,11 @@ impl CommandSubject {
                 }
                 None => Outcome::Unsupported("behind a step that no assertion can say the end of".into()),
             });
-            asked.script.steps.extend(expect.map(|expect| Step { expect, ..step.clone() }));
+            asked.script.steps.extend(expect.map(|expect| Step {
+                action: assertable(&step.action, &expect),
+                expect,
+                ..*step
+            }));
         }
         // An empty file is no script to every program.
         asked.runs = !asked.script.steps.is_empty();
@@ -312,6 +317,19 @@ fn expectation(action: &Action, outcome: &Outcome) -> Option<Expect> {
         | Outcome::Unsupported(_)
         | Outcome::Refuted(_)
         | Outcome::Crashed(_) => None,
+    }
+}
+
+/// The action with the end that it has: a script can say of a module that makes no instance, but not of one that has a name.
+fn assertable(action: &Action, expect: &Expect) -> Action {
+    match (action, expect) {
+        (Action::Module { source, .. }, Expect::Reject(RejectStage::Unlinkable) | Expect::Trap(_)) => {
+            Action::Link { source: source.clone() }
+        }
+        (Action::Module { source, .. }, Expect::Reject(RejectStage::Malformed | RejectStage::Invalid)) => {
+            Action::Check { source: source.clone() }
+        }
+        _ => action.clone(),
     }
 }
 

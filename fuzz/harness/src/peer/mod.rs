@@ -37,8 +37,8 @@ pub struct PeerSettings {
     pub call: Duration,
     /// What stands before the peer's command: a program that sets limits and then becomes the command.
     pub launcher: Option<WorkerCommand>,
-    /// Rounds of a case behind an adapter, each over instances of its own, before the one that counts: by then the engine has optimised
-    /// the code for what it has seen.
+    /// More rounds of a case behind an adapter, each over instances of its own, while the engine optimises the code for what it has
+    /// seen: all must end as the first. No more begin when they have taken as long as a call may.
     pub warm_up: u32,
 }
 
