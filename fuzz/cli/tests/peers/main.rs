@@ -80,7 +80,12 @@ fn settings() -> PeerSettings {
 
 fn adapter(mode: &str) -> Result<Box<dyn Subject>, PeerError> {
     let spelling = format!("proc:'{}' fake-adapter {mode}", own_path());
-    peer::parse(&spelling, &Presets::built_in().unwrap(), &settings())
+    let mut settings = settings();
+    if mode == "endless-line" {
+        // Reading so much takes a while where much else runs.
+        settings.call = Duration::from_secs(10);
+    }
+    peer::parse(&spelling, &Presets::built_in().unwrap(), &settings)
 }
 
 /// The interpreter and the peer on a case.

@@ -126,6 +126,8 @@ pub(crate) fn nothing_to_run() -> Result<(), Failed> {
     assert!(matches!(seen.outcomes[..], [Outcome::Unsupported(_)]), "{:?}", seen.outcomes);
     assert!(comparison.findings.is_empty(), "{:#?}", comparison.findings);
     assert!(peer.observe_batch(&[case.clone(), case]).company.is_empty());
+    let comment = Case::parse(";;@ collect\n", "case").unwrap();
+    assert!(comment.steps.len() == 1 && against(&mut *peer, &comment).0.findings.is_empty());
     assert_eq!(std::fs::read_to_string(&log)?, "");
     Ok(())
 }

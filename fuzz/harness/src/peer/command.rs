@@ -233,8 +233,8 @@ impl CommandSubject {
                 ..*step
             }));
         }
-        // An empty file is no script to every program.
-        asked.runs = !asked.script.steps.is_empty();
+        // An empty file is no script to every program, nor one of comments.
+        asked.runs = asked.script.steps.iter().any(|step| !matches!(step.action, Action::Collect));
         asked
     }
 
