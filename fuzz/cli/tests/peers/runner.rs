@@ -138,6 +138,8 @@ pub(crate) fn modules_that_fail() -> Result<(), Failed> {
         (r#"(module $m (import "nobody" "f" (func)))"#, "Unlinkable"),
         ("(module $m (func $f unreachable) (start $f))", "Unreachable"),
         (r#"(assert_invalid (module (func (result i32))) "")"#, "Invalid"),
+        // Nothing can assert this one.
+        (r#"(module definition $d (import "nobody" "f" (func))) (module instance $m $d)"#, "Done"),
     ] {
         let case = Case::parse(text, "case").unwrap();
         let mut peer = peer::parse(&spelled("honest"), &Presets::built_in().unwrap(), &settings()).unwrap();

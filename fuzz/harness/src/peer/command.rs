@@ -298,8 +298,11 @@ fn limited(case: &Case) -> Case {
 /// The assertion that says that a step ends like this; none if there is none, or if engines need not agree.
 fn expectation(action: &Action, outcome: &Outcome) -> Option<Expect> {
     let is_call = matches!(action, Action::Invoke { .. } | Action::Get { .. });
+    // Scripts have no words for definitions that are none, and instances of theirs that are none.
+    let definition = matches!(action, Action::Define { .. } | Action::Instantiate { .. });
     match outcome {
         Outcome::Done => Some(Expect::Success),
+        _ if definition => None,
         Outcome::Returned { values, .. } => {
             let number = |value: &Value| (!matches!(value, Value::Ref(_))).then_some(Pattern::Value(*value));
             Some(Expect::Return(values.iter().map(number).collect::<Option<_>>()?))
