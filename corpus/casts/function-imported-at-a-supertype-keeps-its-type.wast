@@ -1,5 +1,5 @@
 ;;! title = "a function that is imported at a supertype is called through a table at its own type"
-;;! origin = "found in V8 14.6 (node 26.10.0) and 15.0 (deno 2.9.6), and in Wasmtime 27.0.2, by the linking generator in November 2026"
+;;! origin = "found in V8 14.6 (node 26.10.0) and 15.0 (deno 2.9.6), and in Wasmtime 27.0.2 and 44.0.1 (gone in 45.0.2), by the linking generator in November 2026"
 ;; A function has the type it was defined with, whatever type an import gives it (core specification, "Execution", instantiation of modules: an
 ;; import is the same function address), and call_indirect compares that type with the wanted one ("Execution", call_indirect:
 ;; the function instance's type must match). V8 says "null function or function signature mismatch" where the function

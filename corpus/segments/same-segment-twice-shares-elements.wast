@@ -1,5 +1,5 @@
 ;;! title = "array.new_elem makes the objects of a segment anew at each use, or only the first use sees them"
-;;! origin = "Wasmtime 44.0.1 (gone in 49) and JavaScriptCore of WebKitGTK 2.50.6 (not in bun 1.4.5) make them anew, found by the typed generator in November 2026"
+;;! origin = "Wasmtime 44.0.1 (gone in 45.0.2) and JavaScriptCore of WebKitGTK 2.50.6 (not in bun 1.4.5) make them anew, found by the typed generator in November 2026"
 ;;! observe_state = true
 
 (module
