@@ -2,7 +2,7 @@
 ;;! origin = "https://github.com/bytecodealliance/wasmtime/issues/14325"
 ;;! observe_state = true
 
-;; Each turn drops 64 KiB: a collector that keeps them needs 19 MB for "run". Live at any time: one array.
+;; Each turn drops 64 KiB: a collector that keeps them needs 19 MB for the first call. Live at any time: one array.
 (module
   (type $bytes (array (mut i8)))
   (table $t (export "t") 8 anyref)
@@ -13,7 +13,7 @@
     (i32.eq (array.get_u $bytes (ref.cast (ref $bytes) (table.get $t (local.get $i))) (i32.const 65535))
       (i32.and (local.get $n) (i32.const 255))))
 
-  (func (export "run") (param $n i32) (result i32)
+  (func (export "repeat fill with null") (param $n i32) (result i32)
     (local $good i32) (local $i i32)
     (loop $again
       (local.set $i (i32.and (local.get $n) (i32.const 7)))
@@ -25,7 +25,7 @@
 
   ;; The same by table.fill with an object, table.copy, table.set and table.init over the object.
   (elem $none anyref (item (ref.null any)) (item (ref.i31 (i32.const 5))))
-  (func (export "run others") (param $n i32) (result i32)
+  (func (export "repeat other writes") (param $n i32) (result i32)
     (local $good i32)
     (loop $again
       (table.fill $t (i32.const 0) (call $big (local.get $n)) (i32.const 4))
@@ -36,5 +36,5 @@
       (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
     (local.get $good)))
 
-(assert_return (invoke "run" (i32.const 200)) (i32.const 200))
-(assert_return (invoke "run others" (i32.const 100)) (i32.const 100))
+(assert_return (invoke "repeat fill with null" (i32.const 200)) (i32.const 200))
+(assert_return (invoke "repeat other writes" (i32.const 100)) (i32.const 100))

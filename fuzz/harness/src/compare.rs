@@ -176,11 +176,6 @@ impl Finding {
     pub fn key(&self) -> String {
         format!("{}|{}|{}", self.kind, self.subjects.join(","), self.what)
     }
-
-    /// Whether `other` is of the same kind and concerns the same subjects; what reduction keeps.
-    pub fn same_kind(&self, other: &Finding) -> bool {
-        self.kind == other.kind && self.subjects == other.subjects
-    }
 }
 
 /// Compares what the subjects showed of `case`. The first is the reference.
@@ -280,7 +275,7 @@ fn add(findings: &mut Vec<Finding>, reference: &str, subject: &str, difference: 
     findings.push(Finding { kind, subjects, step, text, what });
 }
 
-/// The text's first line with each number as `#`, at most 200 characters of it.
+/// The text's first line with each number, its sign included, as `#`; at most 200 characters of it.
 fn without_numbers(text: &str) -> String {
     let mut out = String::new();
     let mut chars = text.lines().next().unwrap_or_default().chars().peekable();
@@ -290,7 +285,8 @@ fn without_numbers(text: &str) -> String {
         if count > 200 {
             break;
         }
-        if c.is_ascii_digit() {
+        let sign = c == '-' && (out.is_empty() || out.ends_with([' ', '(', '[', ',']));
+        if c.is_ascii_digit() || sign && chars.peek().is_some_and(char::is_ascii_digit) {
             while chars.next_if(|c| c.is_ascii_alphanumeric() || *c == '_').is_some() {}
             out.push('#');
         } else {

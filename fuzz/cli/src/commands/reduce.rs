@@ -65,11 +65,7 @@ pub(crate) fn run(arguments: &ReduceArguments) -> Result<Exit, Failure> {
         }
         match judge.findings(candidate) {
             Ok(found) => {
-                // One crash is not as good as another: how an engine died is kept.
-                let same = found.into_iter().find(|f| {
-                    let alike = f.kind == wanted.kind && f.subjects == wanted.subjects;
-                    alike && (f.kind != "Crash" || f.key == wanted.key)
-                });
+                let same = found.into_iter().find(|found| found.is_still(&wanted));
                 same.inspect(|same| kept.clone_from(same)).is_some()
             }
             Err(failure) => {

@@ -140,3 +140,47 @@ pub struct FindingRecord {
     /// For people.
     pub text: String,
 }
+
+impl FindingRecord {
+    /// Whether a smaller case that shows `self` shows the fault that `wanted` is. Where the key's words say how things ended, they stay; where a
+    /// value differs they name its sort, which changes as a program shrinks.
+    pub fn is_still(&self, wanted: &FindingRecord) -> bool {
+        let value_differs = matches!(
+            wanted.kind.as_str(),
+            "ValueMismatch" | "GraphMismatch" | "StateMismatch" | "TraceMismatch"
+        );
+        let alike = self.kind == wanted.kind && self.subjects == wanted.subjects;
+        alike && (value_differs || self.key == wanted.key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FindingRecord;
+
+    fn record(kind: &str, words: &str) -> FindingRecord {
+        FindingRecord {
+            kind: kind.into(),
+            key: format!("{kind}|interp,peer|{words}"),
+            subjects: vec!["interp".into(), "peer".into()],
+            step: None,
+            text: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_fault_stays_the_same_while_its_case_shrinks() {
+        for kind in ["ExpectationFailed", "OutcomeMismatch", "Crash", "LiveMismatch", "Verifier"] {
+            assert!(record(kind, "result # against #").is_still(&record(kind, "result # against #")));
+            assert!(
+                !record(kind, "expected a module").is_still(&record(kind, "result # against #")),
+                "{kind}"
+            );
+        }
+        let null = record("GraphMismatch", "Struct slot i31 against null");
+        assert!(null.is_still(&record("GraphMismatch", "Struct slot object against null")));
+        assert!(!null.is_still(&record("StateMismatch", "Struct slot i31 against null")));
+        let other = FindingRecord { subjects: vec!["interp".into(), "another".into()], ..null.clone() };
+        assert!(!other.is_still(&null));
+    }
+}

@@ -5,7 +5,7 @@ use crate::Observation;
 use crate::case::{Action, Case, Expect};
 use crate::graph::{HeapGraph, NodeRef};
 use crate::observe::{InstanceState, MAX_TRACE, Outcome, Permit, Resource, TraceEvent, Value};
-use crate::selfcheck::{DIGEST, REPEAT};
+use crate::selfcheck::{self, DIGEST};
 use crate::subject::collector_of;
 
 /// A subject and what it showed.
@@ -167,7 +167,7 @@ fn leak(
     let collects = |side: Side<'_>| {
         !is_null_collector(side.name) && !side.observation.permits.contains(&Permit::NeverCollects)
     };
-    let leaks = field.starts_with(REPEAT) && !full(x) && full(y) && collects(subject);
+    let leaks = selfcheck::is_repeat(field) && !full(x) && full(y) && collects(subject);
     leaks.then(|| Difference {
         kind: FindingKind::LiveMismatch,
         step: Some(step),

@@ -3,7 +3,7 @@
 use super::*;
 use crate::case::{Action, Expect, LaneShape, Pattern, RefPattern, Source, Step};
 use crate::graph::{HeapGraph, Node, NodeRef, ObjectKind, TypeKey};
-use crate::observe::{Counters, InstanceState, RejectStage, Resource, TraceEvent, TrapKind, Value};
+use crate::observe::{Counters, InstanceState, Permit, RejectStage, Resource, TraceEvent, TrapKind, Value};
 
 fn object(n: u32) -> Value {
     Value::Ref(NodeRef::Node(n))
@@ -533,4 +533,37 @@ fn what_ends_one_fiber_early_ends_the_comparison_of_all() {
     for fibers in [0, 1] {
         assert_eq!(compared(fibers).findings.len(), 1, "{fibers}");
     }
+}
+
+#[test]
+fn a_heap_that_runs_out_in_a_repeated_call_is_a_leak() {
+    let mut full = with(1, Outcome::Exhausted(Resource::GcHeap));
+    full.permits = vec![Permit::GcHeap];
+    let named = |name: &str| {
+        let mut case = case();
+        case.steps[1].action = Action::Invoke { module: None, field: name.into(), args: vec![] };
+        case
+    };
+    for name in ["repeat f", "digest repeat f"] {
+        let comparison = compare(&named(name), &[("interp", &observation()), ("proc:peer", &full)]);
+        let [finding] = &comparison.findings[..] else { panic!("{name}: {:?}", comparison.findings) };
+        assert_eq!((finding.kind, finding.step), (FindingKind::LiveMismatch, Some(1)));
+    }
+    for name in ["digest f", "f repeat ", "digest global repeat f"] {
+        let comparison = compare(&named(name), &[("interp", &observation()), ("proc:peer", &full)]);
+        assert!(comparison.findings.is_empty(), "{name}: {:?}", comparison.findings);
+        assert_eq!(comparison.discards.get(&DiscardKind::PeerHeap), Some(&1));
+    }
+    full.permits = vec![Permit::NeverCollects];
+    assert!(
+        compare(&named("repeat f"), &[("interp", &observation()), ("proc:peer", &full)]).findings.is_empty()
+    );
+}
+
+#[test]
+fn a_key_has_no_numbers_and_no_signs() {
+    let key = |text: &str| Finding::expectation("peer", 1, text).key();
+    assert_eq!(key("expected -17 / 0xfe, actual 4"), key("expected 3 / 0x1, actual -40"));
+    assert_ne!(key("left-17"), key("left17"));
+    assert_ne!(key("expected - 17"), key("expected 17"));
 }

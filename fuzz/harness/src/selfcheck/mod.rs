@@ -53,6 +53,11 @@ pub const REPEAT: &str = "repeat ";
 /// How the name of an export begins that gives the digest of a call or a global.
 pub const DIGEST: &str = "digest ";
 
+/// Whether the export repeats a call that leaves nothing behind, be it by its digest: that of a written case which has such a call is taken too.
+pub fn is_repeat(field: &str) -> bool {
+    field.strip_prefix(DIGEST).unwrap_or(field).starts_with(REPEAT)
+}
+
 /// A case in its self-checking form.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SelfChecking {
