@@ -67,11 +67,11 @@ impl WasmtimeSubject {
     pub fn new(options: WasmtimeOptions, shelf: &Shelf) -> Result<Self, String> {
         let name = options.name();
         let mut subject = WasmtimeSubject { name, options, shelf: shelf.clone(), engines: [None, None] };
-        subject.engine(true).map_err(|error| format!("{error:#}"))?;
+        subject.engine_for(true).map_err(|error| format!("{error:#}"))?;
         Ok(subject)
     }
 
-    fn engine(&mut self, fuel: bool) -> ::wasmtime::Result<Engine> {
+    fn engine_for(&mut self, fuel: bool) -> ::wasmtime::Result<Engine> {
         let place = &mut self.engines[usize::from(fuel)];
         if let Some(engine) = place {
             return Ok(engine.clone());
@@ -82,7 +82,7 @@ impl WasmtimeSubject {
     fn peer(&mut self, case: &Case) -> ::wasmtime::Result<Peer> {
         let options = self.options.clone();
         let counts = case.schedule.fuel.is_some() || options.yields;
-        let engine = self.engine(counts)?;
+        let engine = self.engine_for(counts)?;
         let limit = case.schedule.gc_heap_max.map(|limit| limit.saturating_mul(ROOM).max(LEAST_HEAP));
         let heap = limit.unwrap_or(options.heap).min(options.heap);
         let limits = Limits { heap: usize::try_from(heap).unwrap_or(usize::MAX) };

@@ -47,7 +47,7 @@ impl Generator<'_, '_> {
         self.f.b = self.f.local(node);
         self.f.x = self.f.local(ANY);
         self.f.f = self.f.local(ValType::Ref(RefType::FUNCREF));
-        self.f.n = (params > 0).then_some(params - 1);
+        self.f.n = params.checked_sub(1);
         emit(self);
         std::mem::replace(&mut self.f, outer)
     }

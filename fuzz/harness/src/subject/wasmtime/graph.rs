@@ -102,18 +102,19 @@ impl View<'_, '_> {
 
     fn key(&mut self, id: u32) -> Result<TypeKey, Outcome> {
         let failed = |e| outcome(&e);
+        let mut scope = RootScope::new(&mut *self.store);
         match self.books.objects.get(id as usize) {
             Some(Object::Any(reference, ObjectKind::Struct)) => {
-                let object = reference.unwrap_struct(&*self.store).map_err(failed)?;
-                self.books.types.of_struct(&object.ty(&*self.store).map_err(failed)?)
+                let object = reference.to_rooted(&mut scope).unwrap_struct(&scope).map_err(failed)?;
+                self.books.types.of_struct(&object.ty(&scope).map_err(failed)?)
             }
             Some(Object::Any(reference, _)) => {
-                let object = reference.unwrap_array(&*self.store).map_err(failed)?;
-                self.books.types.of_array(&object.ty(&*self.store).map_err(failed)?)
+                let object = reference.to_rooted(&mut scope).unwrap_array(&scope).map_err(failed)?;
+                self.books.types.of_array(&object.ty(&scope).map_err(failed)?)
             }
             // An exception has the type of its tag.
             Some(Object::Exception(exception)) => {
-                let tag = exception.ty(&*self.store).map_err(failed)?.tag_type();
+                let tag = exception.to_rooted(&mut scope).ty(&scope).map_err(failed)?.tag_type();
                 self.books.types.of_func(tag.ty())
             }
             None => Err(Outcome::Crashed("an object that was not seen".into())),
@@ -127,7 +128,7 @@ impl View<'_, '_> {
         let store = &mut scope.as_context_mut();
         match self.books.objects.get(id as usize).cloned() {
             Some(Object::Any(reference, ObjectKind::Struct)) => {
-                let object = reference.unwrap_struct(&*store).map_err(failed)?;
+                let object = reference.to_rooted(&mut *store).unwrap_struct(&*store).map_err(failed)?;
                 let len = object.ty(&*store).map_err(failed)?.fields().len();
                 for index in 0..len.min(limit) {
                     let value = object.field(&mut *store, index).map_err(failed)?;
@@ -136,7 +137,7 @@ impl View<'_, '_> {
                 Ok(len)
             }
             Some(Object::Any(reference, _)) => {
-                let object = reference.unwrap_array(&*store).map_err(failed)?;
+                let object = reference.to_rooted(&mut *store).unwrap_array(&*store).map_err(failed)?;
                 let len = object.len(&*store).map_err(failed)?;
                 for index in 0..len.min(narrow(limit)) {
                     let value = object.get(&mut *store, index).map_err(failed)?;
@@ -146,6 +147,7 @@ impl View<'_, '_> {
             }
             // Its tag comes first.
             Some(Object::Exception(exception)) => {
+                let exception = exception.to_rooted(&mut *store);
                 let len = exception.ty(&*store).map_err(failed)?.fields().len();
                 if limit > 0 {
                     let tag = exception.tag(&mut *store).map_err(failed)?;
