@@ -1,8 +1,8 @@
 ;;! title = "an exception that has been caught is never freed: nothing is computed wrong, memory runs out"
-;;! origin = "found in Wasmtime 44.0.1 (drc, heap capped) by wasm-smith's modules in November 2026; https://github.com/bytecodealliance/wasmtime/issues/13316; leaks in 43.0.1, 44.0.1 and 45.0.2, not in 46.0.1, nor with the copying collector of 45.0.2"
+;;! origin = "found in Wasmtime 44.0.1 (drc, heap capped) by wasm-smith's modules in November 2026; https://github.com/bytecodealliance/wasmtime/pull/12860 is about this leak; leaks in 43.0.1, 44.0.1 and 45.0.2, not in 46.0.1, nor with the copying collector of 45.0.2"
+;;! observe_state = true
 ;; A handler takes the exception away from the throw, and only "catch_ref" and "catch_all_ref" hand it on (core specification, "Execution",
 ;; throw_ref and exception handling): otherwise the exception is garbage at once, and its payload as soon as that is dropped.
-;;! observe_state = true
 
 ;; Each turn drops an exception with an array of 2,000 bytes: an engine that keeps them needs 1 MB for each call. Live at any time: one.
 (module

@@ -1,8 +1,8 @@
 ;;! title = "table.grow by 0 elements, or beyond the maximum, keeps its initial value: nothing is computed wrong, memory runs out"
-;;! origin = "found in Wasmtime 32.0.0 (drc) by the typed generator in November 2026; https://github.com/bytecodealliance/wasmtime/pull/11416 (37.0.0) says that table.grow was without its barriers; leaks in 32, 33, 35 and 36, not in 37"
+;;! origin = "found in Wasmtime 32.0.0 (drc) by the typed generator in November 2026; https://github.com/bytecodealliance/wasmtime/pull/11416 (37.0.0) mends what table.grow does with the references it is given; leaks in 32, 33, 35 and 36, not in 37"
+;;! observe_state = true
 ;; table.grow stores its value in the new elements only, and in none if it gives -1 (core specification, "Execution", table.grow), so nothing
 ;; reaches the value afterwards.
-;;! observe_state = true
 
 ;; Each turn drops two arrays of 2,000 bytes: an engine that keeps one of them needs 2 MB. Live at any time: one.
 (module

@@ -1,8 +1,8 @@
 ;;! title = "objects that an active segment or table.init wrote into a table are freed, and what they are written over is kept or freed twice"
 ;;! origin = "found in Wasmtime 32.0.0 (drc) by the typed generator in November 2026; https://github.com/bytecodealliance/wasmtime/pull/11416 (37.0.0) says that table.init had no write barriers; wrong in 32, 33, 35 and 36, gone in 37"
+;;! observe_state = true
 ;; An active segment is table.init followed by elem.drop when its module is instantiated (core specification, "Execution", instantiation of modules),
 ;; and table.init writes each element as table.set does ("Execution", table.init). So the table alone keeps these objects, and nothing else need.
-;;! observe_state = true
 
 (module
   (type $box (struct (field $v (mut i32)) (field $more (mut anyref))))

@@ -1,7 +1,7 @@
 ;;! title = "table.init over elements keeps the objects that were there: nothing is computed wrong, memory runs out"
 ;;! origin = "found in Wasmtime 32.0.0 (drc) by the typed generator in November 2026; https://github.com/bytecodealliance/wasmtime/pull/11416 (37.0.0) says that table.init had no write barriers; leaks in 32, 33, 35 and 36, not in 37"
-;; table.init writes as table.set does (core specification, "Execution", table.init): what was in the table is garbage if nothing else refers to it.
 ;;! observe_state = true
+;; table.init writes as table.set does (core specification, "Execution", table.init): what was in the table is garbage if nothing else refers to it.
 
 ;; Each turn drops 4,000 bytes: an engine that keeps them needs 4 MB. Live at any time: two arrays of 2,000.
 (module

@@ -1,8 +1,8 @@
 ;;! title = "table.init of an object ends the process when the heap is full of dead objects"
 ;;! origin = "found in Wasmtime 32.0.0 (drc) by the typed generator in November 2026; https://github.com/bytecodealliance/wasmtime/pull/11416 and /11557 (37.0.0): constant expressions could not collect, and running out of memory in one was a panic; in 32 with its heap of 512 KiB, in 33, 35 and 36 with one capped to that, not in 37"
+;;! observe_state = true
 ;; An engine that makes the objects of a passive segment at each table.init (which is wrong, see same-segment-twice-shares-elements.wast) allocates
 ;; there, where all that it made before is dead: it may collect, and must not run out.
-;;! observe_state = true
 
 (module
   (type $bytes (array (mut i8)))

@@ -3,7 +3,7 @@
 //! what suspends them, and other engines leave it out.
 
 use assay_harness::case::{Action, Expect, Source};
-use assay_harness::{Case, RejectStage};
+use assay_harness::{Case, RejectStage, selfcheck};
 use wasmparser::{Parser, Payload, Validator, WasmFeatures};
 
 /// What the subjects take: WebAssembly 3.0.
@@ -28,6 +28,12 @@ fn every_file_keeps_the_rules() {
         assert!(
             fibers || case.schedule.fuel.is_none() && case.schedule.gc_heap_max.is_none(),
             "{label}: needs settings that other engines lack"
+        );
+        // In such a call an engine's exhaustion is a finding, so nothing may be left behind.
+        assert_ne!(
+            selfcheck::steady(&case),
+            Some(false),
+            "{label}: a call named \"repeat ...\" leaves objects or cycles behind"
         );
         let mut refused = 0;
         let asserts = case.steps.iter().filter(|step| !matches!(step.expect, Expect::Any | Expect::Success));

@@ -30,7 +30,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::frames::place_of_death;
-use crate::observe::Outcome;
+use crate::observe::{Outcome, Permit};
 use crate::{Case, Observation};
 use difference::{Cut, Pair, Side, pair};
 
@@ -227,8 +227,8 @@ pub fn compare(case: &Case, observations: &[(&str, &Observation)]) -> Comparison
 }
 
 /// Whether two outcomes of one step are the same end, whatever words it is told in.
-pub(crate) fn ends_alike(x: &Outcome, y: &Outcome) -> bool {
-    difference::outcomes(x, y).is_none()
+pub(crate) fn ends_alike(permits: &[Permit], x: &Outcome, y: &Outcome) -> bool {
+    difference::outcomes(x, y).is_none() || permit::same_trap(permits, x, y).is_some()
 }
 
 /// A subject crashes once at most in the findings; nothing after it is compared.
@@ -285,7 +285,7 @@ fn without_numbers(text: &str) -> String {
         if count > 200 {
             break;
         }
-        let sign = c == '-' && (out.is_empty() || out.ends_with([' ', '(', '[', ',']));
+        let sign = c == '-' && (out.is_empty() || out.ends_with([' ', '(', '[', ',', '"']));
         if c.is_ascii_digit() || sign && chars.peek().is_some_and(char::is_ascii_digit) {
             while chars.next_if(|c| c.is_ascii_alphanumeric() || *c == '_').is_some() {}
             out.push('#');

@@ -63,6 +63,19 @@ pub(crate) fn place_of_death(stderr: &str) -> String {
     place.into_iter().chain(told.take(FRAMES)).collect::<Vec<_>>().join(" < ")
 }
 
+/// What a program says of a failure, as one line without the frames of the program that it ran: how deep it was, and what its functions are
+/// called, says nothing of the fault.
+pub(crate) fn without_frames(message: &str) -> String {
+    let is_frame = |line: &&str| {
+        let line = line.trim();
+        let at_address =
+            |(number, rest): (&str, &str)| is_number(number) && rest.trim_start().starts_with("0x");
+        line.ends_with("wasm backtrace:") || line.split_once(':').is_some_and(at_address)
+    };
+    let lines = message.lines().filter(|line| !is_frame(line));
+    lines.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ")
+}
+
 /// The function of the engine that a line of a backtrace names.
 fn frame(line: &str) -> Option<&str> {
     let numbered = match line.strip_prefix('#') {
@@ -106,7 +119,31 @@ fn without_address(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::place_of_death;
+    use super::{place_of_death, without_frames};
+
+    #[test]
+    fn a_failure_is_told_by_its_cause_and_not_by_its_depth() {
+        // As Wasmtime 44.0.1 writes it.
+        let failed = |frames: &str, cause: &str| {
+            without_frames(&format!(
+                "Error: failed to run script file 'case.wast'\n\nCaused by:\n    0: failed directive on case.wast:7\n    \
+                 1: error while executing at wasm backtrace:\n{frames}    2: {cause}\n"
+            ))
+        };
+        let shallow = "           0:     0x57 - <unknown>!<wasm function 1>\n";
+        let deep = "           0:     0x57 - m!inner\n           1:     0x62 - m!outer 0x\n          12: 0x70 - <unknown>!<wasm function 4>\n";
+        let trap = "wasm trap: integer divide by zero";
+        assert_eq!(failed(shallow, trap), failed(deep, trap));
+        assert_ne!(
+            failed(shallow, trap),
+            failed(shallow, "wasm trap: wasm `unreachable` instruction executed")
+        );
+        assert!(
+            failed(deep, trap)
+                .ends_with("failed directive on case.wast:7 2: wasm trap: integer divide by zero")
+        );
+        assert_eq!(without_frames("expected 0x1: 0x2\n  got 3"), "expected 0x1: 0x2 got 3");
+    }
 
     #[test]
     fn backtraces_of_all_sorts_are_read() {

@@ -275,6 +275,8 @@ fn errors_name_the_place() {
         .unwrap_err();
     assert_eq!((error.0, error.1), (CaseErrorKind::Header, 2), "{}", error.2);
     assert!(error.2.contains("\"minr@alloc:7\" is no collection: write KIND@alloc:N"), "{}", error.2);
+    let error = kind(";;! title = \"a\"\n;; A remark.\n;;! fuel = 3\n(module)").unwrap_err();
+    assert_eq!((error.0, error.1), (CaseErrorKind::Header, 3), "{}", error.2);
     for header in [
         "collect_every_safepoint = -1",
         "collect_seed = \"x\"",

@@ -1,6 +1,7 @@
 //! `assay reduce`: a smaller case with the same finding.
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -44,7 +45,11 @@ pub(crate) fn run(arguments: &ReduceArguments) -> Result<Exit, Failure> {
     let specs: Vec<String> =
         subjects::parse(&arguments.subjects)?.iter().map(|s| s.name().to_owned()).collect();
     let mut judge = Judge::new(specs, arguments.case_limit)?;
-    let Some(wanted) = judge.findings(&case)?.into_iter().next() else {
+    let found = judge.findings(&case)?;
+    if let Some(why) = &judge.refused {
+        return Err(Failure::bad_input(format!("{shown}: {why}")));
+    }
+    let Some(wanted) = found.into_iter().next() else {
         println!("{shown}: no finding on {}; nothing to reduce", judge.specs.join(" | "));
         return Ok(Exit::Fine);
     };
@@ -56,11 +61,14 @@ pub(crate) fn run(arguments: &ReduceArguments) -> Result<Exit, Failure> {
     let bar = ProgressBar::new_spinner();
     let mut trouble = None;
     let mut tried = 0u64;
-    let smaller = reduce::reduce(&case, &mut |candidate| {
+    let mut on_time = |_: &reduce::Progress| {
+        if Instant::now() < deadline { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    };
+    let mut still = |candidate: &Case| {
         tried += 1;
         bar.set_message(format!("{tried} attempts"));
         bar.tick();
-        if trouble.is_some() || Instant::now() >= deadline {
+        if trouble.is_some() {
             return false;
         }
         match judge.findings(candidate) {
@@ -73,7 +81,8 @@ pub(crate) fn run(arguments: &ReduceArguments) -> Result<Exit, Failure> {
                 false
             }
         }
-    });
+    };
+    let smaller = reduce::reduce_with(&case, &mut still, &mut on_time);
     bar.finish_and_clear();
     if let Some(failure) = trouble {
         return Err(failure);
@@ -105,13 +114,15 @@ struct Judge {
     worker: Option<Worker>,
     limit: Duration,
     folder: tempfile::TempDir,
+    /// Why the latest case that was refused was.
+    refused: Option<String>,
 }
 
 impl Judge {
     fn new(specs: Vec<String>, limit: Duration) -> Result<Judge, Failure> {
         let folder =
             tempfile::tempdir().map_err(|error| Failure::internal(format!("temporary folder: {error}")))?;
-        Ok(Judge { specs, worker: None, limit, folder })
+        Ok(Judge { specs, worker: None, limit, folder, refused: None })
     }
 
     fn findings(&mut self, case: &Case) -> Result<Vec<FindingRecord>, Failure> {
@@ -126,6 +137,12 @@ impl Judge {
             Ok((worker, Reply::Examined(examined))) => {
                 self.worker = Some(worker);
                 Ok(examined.reports.into_iter().flat_map(|report| report.findings).collect())
+            }
+            // It has no form that all subjects take.
+            Ok((worker, Reply::Refused(why))) => {
+                self.worker = Some(worker);
+                self.refused = Some(why);
+                Ok(Vec::new())
             }
             Ok((_, reply)) => Err(Failure::internal(format!("worker: {reply:?}"))),
             Err(death) => Ok(vec![died(&death, &self.specs)]),

@@ -13,6 +13,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("a_campaign_with_an_honest_peer_finds_nothing", honest),
         trial("a_campaign_goes_on_after_crashes_and_its_finding_reproduces", crashes),
+        trial("what_a_peer_shows_only_after_other_cases_is_told_so", after_others),
         trial("a_killed_campaign_is_resumed", resumed),
         trial("a_campaign_gives_a_program_many_cases_at_once", batches),
         trial("what_fails_in_company_alone_is_a_finding_with_its_batch", company),
@@ -81,6 +82,40 @@ fn crashes() -> Result<(), Failed> {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
     let output = assay(&["reduce", &path, "--subject", "interp", "--subject", &peer, "--time", "20s"]);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    // A written case takes its self-checking form for a peer, and what has none is no smaller case.
+    let written = folder.path().join("written.wast");
+    std::fs::write(
+        &written,
+        CASE.replace("(global", "(global (export \"s\") (ref $s) (struct.new $s (i32.const 1))) (global"),
+    )?;
+    let start = Instant::now();
+    let written = written.display().to_string();
+    let output = assay(&["reduce", &written, "--subject", "interp", "--subject", &peer, "--time", "2s"]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    let output = assay(&["reduce", &written, "--subject", "interp", "--subject", &peer, "--time", "0s"]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    assert!(text(&output).contains("(0 attempts)"), "{}", text(&output));
+    Ok(())
+}
+
+fn after_others() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let output = fuzz(folder.path(), "wrong-after-others", &["--cases", "140", "--generator", "objects"]);
+    let shown = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{shown}");
+    let found: Vec<_> = std::fs::read_dir(folder.path().join("findings"))?.flatten().collect();
+    assert!(!found.is_empty(), "{shown}");
+    for file in found {
+        let case = std::fs::read_to_string(file.path())?;
+        assert!(case.contains("only after other cases of the same process"), "{case}");
+        let path = file.path().display().to_string();
+        let peer = spelled("wrong-after-others");
+        let output = assay(&["diff", &path, "--subject", "interp", "--subject", &peer]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+        let output = assay(&["reduce", &path, "--subject", "interp", "--subject", &peer]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    }
     Ok(())
 }
 

@@ -40,6 +40,8 @@ pub(crate) enum Mode {
     WrongWhenCold,
     AbortsWhenHot,
     RunsOutWhenHot,
+    WrongAfterOthers,
+    TrapsInNewWords,
     Shouts,
     OldVersion,
     UnknownFeature,
@@ -73,6 +75,8 @@ pub(crate) const MODES: &[(&str, Mode)] = &[
     ("wrong-when-cold", Mode::WrongWhenCold),
     ("aborts-when-hot", Mode::AbortsWhenHot),
     ("runs-out-when-hot", Mode::RunsOutWhenHot),
+    ("wrong-after-others", Mode::WrongAfterOthers),
+    ("traps-in-new-words", Mode::TrapsInNewWords),
     ("shouts", Mode::Shouts),
     ("old-version", Mode::OldVersion),
     ("unknown-feature", Mode::UnknownFeature),
@@ -85,6 +89,9 @@ pub(crate) const TRIGGER: &str = "trigger";
 /// Calls of a trigger before it is hot.
 const HOT: u32 = 10;
 
+/// Cases that a process has room for, those that prove features included.
+const MANY: u32 = 100;
+
 struct Peer {
     store: Store,
     modules: HashMap<usize, Module>,
@@ -93,6 +100,8 @@ struct Peer {
     doomed: bool,
     /// Calls of the trigger in this case.
     heat: u32,
+    /// Cases of this process.
+    cases: u32,
     /// Of the request at hand.
     id: u64,
 }
@@ -105,6 +114,7 @@ pub(crate) fn serve(mode: Mode) {
         instances: HashMap::new(),
         doomed: false,
         heat: 0,
+        cases: 0,
         id: 0,
     };
     let mut input = std::io::stdin().lock();
@@ -173,6 +183,7 @@ impl Peer {
             Request::Case => {
                 self.store = store();
                 self.heat = 0;
+                self.cases += 1;
                 self.modules.clear();
                 self.instances.clear();
                 ok()
@@ -210,7 +221,13 @@ impl Peer {
             Request::Invoke { instance, field, args, .. } if field.contains(TRIGGER) => {
                 self.misbehave(mode, instance, &field, &args)
             }
-            Request::Invoke { instance, field, args, .. } => self.invoke(instance, &field, &args),
+            Request::Invoke { instance, field, args, .. } => {
+                let mut reply = self.invoke(instance, &field, &args);
+                if mode == Mode::WrongAfterOthers && self.cases > MANY {
+                    reply.values.iter_mut().flatten().for_each(|value| value.1 = "12345".into());
+                }
+                reply
+            }
             Request::State { instance, globals } => {
                 let value = |(name, _): &(String, NumberType)| match self.export(instance, name) {
                     Some(Extern::Global(global)) => number(self.store.global_get(global).unwrap()),
@@ -293,12 +310,19 @@ impl Peer {
                 let trap = Some(vec![Trap::CastFailure, Trap::IntegerDivideByZero]);
                 Reply { trap, text: Some("some trap".into()), ..Reply::default() }
             }
+            Mode::TrapsInNewWords => {
+                self.heat += 1;
+                let trap = Some(vec![Trap::CastFailure, Trap::IntegerDivideByZero]);
+                Reply { trap, text: Some(format!("trap number {}", self.heat)), ..Reply::default() }
+            }
             Mode::RunsOutOfHeap => Reply { exhausted: Some(Exhausted::GcHeap), ..Reply::default() },
             Mode::Shouts => {
                 eprintln!("{}", "noise ".repeat(500_000));
                 honest
             }
-            Mode::OldVersion | Mode::UnknownFeature | Mode::ClaimsWhatItLacks => honest,
+            Mode::OldVersion | Mode::UnknownFeature | Mode::ClaimsWhatItLacks | Mode::WrongAfterOthers => {
+                honest
+            }
         }
     }
 

@@ -39,6 +39,15 @@ pub fn of_company(members: usize, finding: FindingRecord) -> FindingRecord {
     }
 }
 
+/// A finding that a case shows in a process which has run others before, and not in a new one: a finding of its own.
+pub fn after_others(finding: FindingRecord) -> FindingRecord {
+    FindingRecord {
+        key: format!("after others: {}", finding.key),
+        text: format!("only after other cases of the same process: {}", finding.text),
+        ..finding
+    }
+}
+
 /// The case's text with the finding in comment lines behind the header.
 pub fn with_explanation(case: &Case, finding: &FindingRecord) -> String {
     let mut case = case.clone();

@@ -83,10 +83,18 @@ impl Parser<'_> {
 
     fn header(&self) -> Result<Schedule, CaseError> {
         let mut toml = String::new();
-        for line in self.text.lines() {
-            let Some(rest) = line.strip_prefix(";;!") else { break };
+        let mut lines = self.text.lines();
+        for rest in lines.by_ref().map_while(|line| line.strip_prefix(";;!")) {
             toml.push_str(rest.strip_prefix(' ').unwrap_or(rest));
             toml.push('\n');
+        }
+        // A setting that nobody reads is worse than none.
+        if let Some(stray) = lines.position(|line| line.starts_with(";;!")) {
+            let line = narrow(toml.lines().count() + stray + 2);
+            let kind = Kind::Header {
+                message: "a header line below the header, which ends at the first other line".into(),
+            };
+            return Err(CaseError { path: self.path.to_owned(), line, column: 1, kind });
         }
         toml::from_str(&toml).map_err(|error| {
             let start = error.span().map_or(0, |span| span.start.min(toml.len()));

@@ -3,6 +3,7 @@
 use super::{DiscardKind, FindingKind, peers, permit};
 use crate::Observation;
 use crate::case::{Action, Case, Expect};
+use crate::frames;
 use crate::graph::{HeapGraph, NodeRef};
 use crate::observe::{InstanceState, MAX_TRACE, Outcome, Permit, Resource, TraceEvent, Value};
 use crate::selfcheck::{self, DIGEST};
@@ -121,21 +122,19 @@ pub(super) fn pair(case: &Case, reference: Side<'_>, subject: Side<'_>, first: b
                 continue;
             }
             // Digests all look alike: what they are of tells one fault from another.
-            let what = match case.steps.get(step).map(|step| &step.action) {
-                Some(Action::Invoke { field, .. }) if field.starts_with(DIGEST) => {
-                    format!("{what} in {field}")
-                }
-                _ => what,
+            let of = match case.steps.get(step).map(|step| &step.action) {
+                Some(Action::Invoke { field, .. }) if field.starts_with(DIGEST) => format!(" in {field}"),
+                _ => String::new(),
             };
             let text = format!(
-                "step {step} ({}): {what}\n{}: {}\n{}: {}",
+                "step {step} ({}): {what}{of}\n{}: {}\n{}: {}",
                 action(case, step),
                 reference.name,
                 show(x),
                 subject.name,
                 show(y)
             );
-            let what = super::without_numbers(&what);
+            let what = super::without_numbers(&what) + &super::without_numbers(&of);
             pair.difference = Some(Difference { kind, step: Some(step), text, what });
             return pair;
         }
@@ -167,7 +166,9 @@ fn leak(
     let collects = |side: Side<'_>| {
         !is_null_collector(side.name) && !side.observation.permits.contains(&Permit::NeverCollects)
     };
-    let leaks = selfcheck::is_repeat(field) && !full(x) && full(y) && collects(subject);
+    // The script may say itself that a limit does not suffice.
+    let repeated = selfcheck::is_repeat(field) && !must_run_out(case, step);
+    let leaks = repeated && !full(x) && full(y) && collects(subject);
     leaks.then(|| Difference {
         kind: FindingKind::LiveMismatch,
         step: Some(step),
@@ -278,8 +279,7 @@ pub(super) fn outcomes(x: &Outcome, y: &Outcome) -> Option<(FindingKind, String)
         (Outcome::Rejected(a, _), Outcome::Rejected(b, _)) if a == b => None,
         (Outcome::BadStep(_), Outcome::BadStep(_)) => None,
         (Outcome::Refuted(text), _) | (_, Outcome::Refuted(text)) => {
-            let words: Vec<&str> = text.split_whitespace().collect();
-            Some((FindingKind::ExpectationFailed, super::without_numbers(&words.join(" "))))
+            Some((FindingKind::ExpectationFailed, super::without_numbers(&frames::without_frames(text))))
         }
         (a, b) if a == b => None,
         _ => mismatch(),

@@ -19,7 +19,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use super::words;
 use super::{PeerError, PeerSettings, Profile};
 use crate::case::{Action, Case, Expect, Pattern, Schedule, Step};
-use crate::observe::{Observation, Outcome, RejectStage, TrapKind, Value};
+use crate::observe::{Observation, Outcome, Permit, RejectStage, Resource, TrapKind, Value};
 use crate::process::{Death, WorkerCommand, signal_name};
 use crate::subject::{Batch, Features, InterpSubject, Subject};
 
@@ -131,13 +131,13 @@ impl CommandSubject {
             .spawn()
             .map_err(|error| format!("{}: {error}", self.command.program.display()))?;
         let (sender, outputs) = mpsc::channel();
-        let read = |pipe: Option<Box<dyn Read + Send>>| {
+        let read = |place: usize, pipe: Option<Box<dyn Read + Send>>| {
             let sender = sender.clone();
             // Who has stopped waiting does not mind.
-            thread::spawn(move || pipe.map(|pipe| sender.send(kept(pipe))));
+            thread::spawn(move || pipe.map(|pipe| sender.send((place, kept(pipe)))));
         };
-        read(child.stdout.take().map(|pipe| Box::new(pipe) as _));
-        read(child.stderr.take().map(|pipe| Box::new(pipe) as _));
+        read(0, child.stderr.take().map(|pipe| Box::new(pipe) as _));
+        read(1, child.stdout.take().map(|pipe| Box::new(pipe) as _));
         drop(sender);
         let deadline = Instant::now() + limit;
         let mut pause = Duration::from_millis(1);
@@ -158,8 +158,11 @@ impl CommandSubject {
             return Ok(Run::Died(Death::Timeout(limit)));
         };
         // Someone whom the program has started may hold the pipes open.
-        let output: Vec<String> =
+        let mut output: Vec<(usize, String)> =
             (0..2).filter_map(|_| outputs.recv_timeout(Duration::from_secs(2)).ok()).collect();
+        // Whoever was read first: the same run says the same.
+        output.sort();
+        let output: Vec<String> = output.into_iter().map(|(_, text)| text).collect();
         let output = output.join("\n").trim().to_owned();
         Ok(match (status.signal(), status.code()) {
             (Some(signal), _) => Run::Died(Death::Signal { signal, stderr: output }),
@@ -252,7 +255,7 @@ impl CommandSubject {
             Run::Impossible(why) => outcomes = all(Outcome::Crashed(why.clone())),
             Run::Died(death) => outcomes = all(Outcome::Crashed(death.to_string())),
             Run::Failed(message) => {
-                let outcome = match words::exhausted(message) {
+                let outcome = match self.exhausted(message) {
                     Some(resource) => Outcome::Exhausted(resource),
                     None => Outcome::Refuted(self.without_path(message)),
                 };
@@ -268,6 +271,11 @@ impl CommandSubject {
         }
         let known = self.profile.known(&outcomes);
         Observation { outcomes, known, permits: self.profile.permits(), ..Observation::default() }
+    }
+
+    /// What ran out, by a message.
+    fn exhausted(&self, message: &str) -> Option<Resource> {
+        words::exhausted(message, self.profile.permits().contains(&Permit::NeverCollects))
     }
 
     /// The script's step that stands at the line that the message names, as `FILE:LINE`.

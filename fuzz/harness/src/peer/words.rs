@@ -17,8 +17,14 @@ const EXHAUSTED: &[(&str, Resource)] = &[
     ("maximum concurrent", Resource::Memory),
 ];
 
-/// What ran out, by a message.
-pub(super) fn exhausted(message: &str) -> Option<Resource> {
+/// What Wasmtime's null collector says of every allocation that its heap has no room for, and others of those that no heap has room for.
+const TOO_LARGE: &str = "allocation size too large";
+
+/// What ran out, by a message of an engine that frees nothing if `never_collects`.
+pub(super) fn exhausted(message: &str, never_collects: bool) -> Option<Resource> {
     let message = message.to_lowercase();
+    if never_collects && message.contains(TOO_LARGE) {
+        return Some(Resource::GcHeap);
+    }
     EXHAUSTED.iter().find(|(words, _)| message.contains(words)).map(|(_, resource)| *resource)
 }

@@ -63,19 +63,26 @@ pub(super) fn choose(case: &Case) -> Option<Repeated> {
     })
 }
 
-/// Whether the repeated call of a case in its self-checking form leaves nothing behind, as [`choose`] asks for; none if there is no such call.
-pub(crate) fn steady(case: &Case) -> Option<bool> {
-    let repeat = case.steps.iter().position(is_repeat)?;
-    let mut form = case.clone();
-    form.steps.truncate(repeat + 1);
-    form.schedule.fuel = Some(FUEL);
-    let mut run = |times| -> Option<Garbage> {
-        let Action::Invoke { args, .. } = &mut form.steps[repeat].action else { return None };
-        *args.last_mut()? = Value::I32(times);
-        garbage(&form)
-    };
-    let (few, more) = (run(3), run(7));
-    Some(few.zip(more).is_some_and(|(few, more)| few.live == more.live && !more.cyclic))
+/// Whether each repeated call of a case leaves nothing behind, as [`choose`] asks for, its last argument being how often; none if there is no
+/// such call.
+pub fn steady(case: &Case) -> Option<bool> {
+    let mut repeats = (0..case.steps.len()).filter(|step| is_repeat(&case.steps[*step])).peekable();
+    repeats.peek()?;
+    Some(repeats.all(|repeat| {
+        let mut form = case.clone();
+        form.steps.truncate(repeat + 1);
+        form.schedule.fuel = Some(FUEL);
+        let mut run = |times| -> Option<Garbage> {
+            // Those before it too, which would take its fuel.
+            for step in form.steps.iter_mut().filter(|step| is_repeat(step)) {
+                let Action::Invoke { args, .. } = &mut step.action else { return None };
+                *args.last_mut()? = Value::I32(times);
+            }
+            garbage(&form)
+        };
+        let (few, more) = (run(3), run(7));
+        few.zip(more).is_some_and(|(few, more)| few.live == more.live && !more.cyclic)
+    }))
 }
 
 /// Bytes of the case's modules: what differs from case to case and is the same each time.
@@ -89,5 +96,5 @@ pub(super) fn bytes(case: &Case) -> usize {
 
 /// Whether the step is a repeated call.
 fn is_repeat(step: &crate::Step) -> bool {
-    matches!(&step.action, Action::Invoke { field, .. } if field.starts_with(super::REPEAT))
+    matches!(&step.action, Action::Invoke { field, .. } if super::is_repeat(field))
 }

@@ -33,7 +33,7 @@ mod tests;
 
 pub use error::LeftOut;
 pub use export::{Exported, export};
-pub(crate) use leaks::steady;
+pub use leaks::steady;
 
 #[cfg(test)]
 pub(crate) use module::features;

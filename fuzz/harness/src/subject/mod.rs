@@ -134,6 +134,11 @@ pub trait Subject: Send {
     fn tell_reach(&mut self) {}
     /// Runs `case`. A fresh store each time; nothing is kept between cases that a case can see.
     fn observe(&mut self, case: &Case) -> Observation;
+    /// Runs `case` with nothing left of earlier ones, if there is something else that it keeps: an engine of someone else's in a process that
+    /// goes on from case to case is started anew.
+    fn observe_afresh(&mut self, _case: &Case) -> Option<Observation> {
+        None
+    }
     /// How many cases it is best given at once; 1 where nothing is gained by more.
     fn batch(&self) -> usize {
         1

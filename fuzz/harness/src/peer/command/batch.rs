@@ -12,8 +12,6 @@ use crate::process::Death;
 use crate::subject::{Batch, Company};
 use crate::{Case, selfcheck};
 
-use super::words;
-
 /// Cases in one run.
 pub(super) const CASES: usize = 16;
 
@@ -84,7 +82,7 @@ impl Settling<'_> {
                 pass
             }
             Run::Failed(message) => {
-                let room = words::exhausted(message).is_some();
+                let room = self.subject.exhausted(message).is_some();
                 match self.failed_at(&script.script, members, message) {
                     // With the room of a new process.
                     Some(at) if room && at > 0 => self.passes(&members[at..]),
@@ -124,7 +122,7 @@ impl Settling<'_> {
     fn together(&mut self, members: &[usize], run: Run) {
         let fine = match &run {
             Run::Passed => true,
-            Run::Failed(message) => words::exhausted(message).is_some(),
+            Run::Failed(message) => self.subject.exhausted(message).is_some(),
             Run::Died(_) | Run::Impossible(_) => false,
         };
         if !fine {
