@@ -31,6 +31,8 @@ pub struct AdapterSubject {
     process: Option<LineProcess>,
     /// Requests so far.
     asked: u64,
+    /// Rounds of a case behind the first.
+    warm_up: u32,
     /// Where the adapter's own program stands, if it came with us.
     _folder: Option<tempfile::TempDir>,
 }
@@ -56,6 +58,7 @@ impl AdapterSubject {
             engine: String::new(),
             process: None,
             asked: 0,
+            warm_up: 0,
             _folder: folder,
         };
         subject.start()?;
@@ -63,10 +66,11 @@ impl AdapterSubject {
         Ok(subject)
     }
 
-    /// What it was found to have beside what it claims.
+    /// What it was found to have beside what it claims. From here on cases run in rounds, if they are to: no small program needs that.
     pub(super) fn has(&mut self, found: Features) {
         let Features { collects, graphs, liveness, .. } = self.features;
         self.features = Features { collects, graphs, liveness, ..found };
+        self.warm_up = self.settings.warm_up;
     }
 
     /// Starts the process; the first time it tells its features.
@@ -160,7 +164,7 @@ impl Subject for AdapterSubject {
 
     fn observe(&mut self, case: &Case) -> Observation {
         let mut seen = Observation { permits: self.profile.permits(), ..Observation::default() };
-        let rounds = self.settings.warm_up + 1;
+        let rounds = self.warm_up + 1;
         let mut script = Script::new(self);
         // A process that died since the last case is no fault of this one.
         let fresh =
