@@ -1,4 +1,5 @@
 ;;! title = "the old value of a local, still on the operand stack, is not a root after the local is redefined"
+;;! origin = "wrong in Wasmtime 32.0.0 to 45.0.2 too: https://github.com/bytecodealliance/wasmtime/pull/13449 (46.0.0)"
 ;;! observe_state = true
 
 (module
