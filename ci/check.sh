@@ -11,14 +11,17 @@ stage_format() {
     rustfmt --edition 2024 --check engine/gc/src/*/mod.rs
 }
 
+# Wasmtime as a subject, off by default.
+peer=assay-harness/peer-wasmtime,assay-cli/peer-wasmtime
+
 stage_clippy() {
-    cargo clippy --locked --all-targets -- -D warnings
-    cargo clippy --locked -p assay-fuzz --all-targets -- -D warnings
+    cargo clippy --locked --all-targets --features "$peer" -- -D warnings
+    cargo clippy --locked -p assay-fuzz --features assay-harness/peer-wasmtime --all-targets -- -D warnings
     # What watches the heap's memory is off by default.
     cargo clippy --locked -p assay-gc --all-targets --all-features -- -D warnings
 }
 
-stage_docs() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet; }
+stage_docs() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet --features "$peer"; }
 
 stage_test() { cargo test --locked --release; }
 
@@ -33,12 +36,9 @@ stage_spec() {
     done
 }
 
-# Wasmtime as a subject, not among the stages that run by themselves: its crates ask for more features of Cranelift, which is compiled once more for
-# it, and that takes some 700 CPU seconds (ci/nightly.sh and a job of its own run it).
+# Its crates ask for more features of Cranelift, which is compiled once more: in a profile that is quick to build, and that checks our arithmetic.
 stage_peer() {
-    local features=assay-harness/peer-wasmtime,assay-cli/peer-wasmtime
-    cargo clippy --locked --features "$features" -p assay-harness -p assay-cli --all-targets -- -D warnings
-    cargo test --locked --release --features "$features" --test peer_wasmtime
+    cargo test --locked --profile checked --features "$peer" -p assay-harness --test peer_wasmtime
 }
 
 # A collector that was idle has not been tested: that fails too.
@@ -66,7 +66,7 @@ stage_deny() {
 }
 
 stages=("$@")
-[ ${#stages[@]} -gt 0 ] || stages=(format clippy docs test memory spec fuzz validate libfuzzer deny)
+[ ${#stages[@]} -gt 0 ] || stages=(format clippy docs test memory spec fuzz validate peer libfuzzer deny)
 for stage in "${stages[@]}"; do
     echo "=== $stage (at $((SECONDS - start)) s)"
     "stage_$stage"

@@ -20,5 +20,4 @@ cargo run --locked --release --quiet -- fuzz --time 60m --out target/nightly-pee
     --subject proc:target/peers/bin/wasmtime --subject 'proc:target/peers/bin/node --expose-gc --stress-compaction' \
     --subject proc:target/peers/bin/bun
 ci/rediscover.sh
-ci/check.sh peer
 ci/coverage.sh 60m

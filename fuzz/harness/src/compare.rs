@@ -10,7 +10,7 @@
 //! - what `peers` says of engines of other people: another count of fuel, collectors that leak;
 //! - a module check that one side could not judge (a subject without a validator): that step is discarded;
 //! - a graph beyond the node limit: it is compared up to there;
-//! - what is declared for a peer ([`Permit`](crate::observe::Permit)): its heap, memory or other limits are reached, it keeps what is not reachable,
+//! - what is declared for a peer ([`Permit`]): its heap, memory or other limits are reached, it keeps what is not reachable,
 //!   it calls traps otherwise; a trap that an engine cannot name fits each of the kinds that it may be;
 //! - of an exception that one side shows nothing of only that it is there;
 //! - texts of refusals and of faulty steps, and counters, are never compared.
