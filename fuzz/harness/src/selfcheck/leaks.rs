@@ -63,8 +63,8 @@ pub(super) fn choose(case: &Case) -> Option<Repeated> {
     })
 }
 
-/// Whether each repeated call of a case leaves nothing behind, as [`choose`] asks for, its last argument being how often; none if there is no
-/// such call.
+/// Whether each repeated call of a case leaves nothing behind: with more repetitions (its last argument) as many objects are alive, and no cycle has
+/// become garbage. None if there is no such call.
 pub fn steady(case: &Case) -> Option<bool> {
     let mut repeats = (0..case.steps.len()).filter(|step| is_repeat(&case.steps[*step])).peekable();
     repeats.peek()?;
