@@ -38,7 +38,7 @@ stage_spec() {
 
 # Its crates ask for more features of Cranelift, which is compiled once more: in a profile that is quick to build, and that checks our arithmetic.
 stage_peer() {
-    cargo test --locked --profile checked --features "$peer" -p assay-harness --test peer_wasmtime
+    cargo test --locked --profile checked --features peer-wasmtime -p assay-harness --test peer_wasmtime
 }
 
 # A collector that was idle has not been tested: that fails too.

@@ -2,7 +2,7 @@
 ;;! origin = "https://github.com/bytecodealliance/wasmtime/issues/10467"
 ;;! observe_state = true
 
-;; For each element type: "run" fills every part of an array of eight that lies between two others, and tells the first
+;; For each element type, a function that fills every part of an array of eight that lies between two others, and tells the first
 ;; part (index * 100 + length, plus 1000) after which an element, or a neighbour, is not what it should be; 0 if none.
 (module
   (type $bytes (array (mut i8)))

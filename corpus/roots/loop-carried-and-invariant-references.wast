@@ -1,5 +1,5 @@
 ;;! title = "a reference that is invariant in a loop shares its spill slot with one defined in the loop"
-;;! origin = "wrong in Wasmtime 32.0.0 to 45.0.2 too: https://github.com/bytecodealliance/wasmtime/pull/13449 (46.0.0)"
+;;! origin = "wrong in Wasmtime 32.0.0 to 45.0.2 too: https://github.com/bytecodealliance/wasmtime/pull/13449 (46.0.0), and its title is that of /13498"
 ;;! observe_state = true
 
 (module

@@ -10,7 +10,7 @@
 //! - what `peers` says of engines of other people: another count of fuel, collectors that leak;
 //! - a module check that one side could not judge (a subject without a validator): that step is discarded;
 //! - a graph beyond the node limit: it is compared up to there;
-//! - what is declared for a peer ([`Permit`]): its heap, memory or other limits are reached, it keeps what is not reachable,
+//! - what is declared for a peer ([`Permit`](crate::observe::Permit)): its heap, memory or other limits are reached, it keeps what is not reachable,
 //!   it calls traps otherwise; a trap that an engine cannot name fits each of the kinds that it may be;
 //! - of an exception that one side shows nothing of only that it is there;
 //! - texts of refusals and of faulty steps, and counters, are never compared.
@@ -30,7 +30,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::frames::place_of_death;
-use crate::observe::{Outcome, Permit};
+use crate::observe::Outcome;
 use crate::{Case, Observation};
 use difference::{Cut, Pair, Side, pair};
 
@@ -227,8 +227,8 @@ pub fn compare(case: &Case, observations: &[(&str, &Observation)]) -> Comparison
 }
 
 /// Whether two outcomes of one step are the same end, whatever words it is told in.
-pub(crate) fn ends_alike(permits: &[Permit], x: &Outcome, y: &Outcome) -> bool {
-    difference::outcomes(x, y).is_none() || permit::same_trap(permits, x, y).is_some()
+pub(crate) fn ends_alike(x: &Outcome, y: &Outcome) -> bool {
+    difference::outcomes(x, y).is_none() || permit::same_trap(&[], x, y).is_some()
 }
 
 /// A subject crashes once at most in the findings; nothing after it is compared.

@@ -45,7 +45,7 @@ pub(crate) struct FuzzArguments {
     /// nothing else is given, and the cases after those it began. `--cases` counts from its beginning.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "seed", "generators", "subjects", "self_checking"])]
     resume: Option<PathBuf>,
-    /// Limit for one case on all subjects together; twice --peer-limit is added for each peer [default: 20s].
+    /// Limit for one case on all subjects together; twice --peer-limit is added for each peer, and all of it doubles with an adapter [default: 20s].
     #[arg(long, value_parser = parse_time)]
     case_limit: Option<Duration>,
     /// Cases that subjects get at once; programs that run `.wast` (`cmd:`) then run as many in one process, and where that fails they are taken
@@ -91,7 +91,9 @@ pub(crate) fn run(arguments: &FuzzArguments) -> Result<Exit, Failure> {
     let peers = parsed.iter().filter(|subject| subject.plain_cases_only()).count();
     let own_limit = arguments.case_limit.or(kept.case_limit_ms.map(Duration::from_millis));
     let own_limit = own_limit.unwrap_or(Duration::from_secs(20));
-    let case_limit = own_limit + subjects::options()?.peer_limit * 2 * peers as u32;
+    // What an adapter shows is looked for once more before it is told.
+    let runs = if parsed.iter().any(|subject| subject.keeps_its_engine()) { 2 } else { 1 };
+    let case_limit = (own_limit + subjects::options()?.peer_limit * 2 * peers as u32) * runs;
     let best = parsed.iter().map(|subject| subject.batch()).max().unwrap_or(1);
     let batch = arguments.batch.or(kept.batch).unwrap_or(best as u32);
     let memory_mib = arguments.memory_mib.or(kept.memory_mib).unwrap_or(4096);

@@ -1,5 +1,6 @@
 //! `assay reduce`: a smaller case with the same finding.
 
+use std::cell::Cell;
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -61,16 +62,15 @@ pub(crate) fn run(arguments: &ReduceArguments) -> Result<Exit, Failure> {
     let bar = ProgressBar::new_spinner();
     let mut trouble = None;
     let mut tried = 0u64;
+    let failed = Cell::new(false);
     let mut on_time = |_: &reduce::Progress| {
-        if Instant::now() < deadline { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        let over = failed.get() || Instant::now() >= deadline;
+        if over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     let mut still = |candidate: &Case| {
         tried += 1;
         bar.set_message(format!("{tried} attempts"));
         bar.tick();
-        if trouble.is_some() {
-            return false;
-        }
         match judge.findings(candidate) {
             Ok(found) => {
                 let same = found.into_iter().find(|found| found.is_still(&wanted));
@@ -78,6 +78,7 @@ pub(crate) fn run(arguments: &ReduceArguments) -> Result<Exit, Failure> {
             }
             Err(failure) => {
                 trouble = Some(failure);
+                failed.set(true);
                 false
             }
         }

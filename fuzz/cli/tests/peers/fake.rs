@@ -90,7 +90,7 @@ pub(crate) const TRIGGER: &str = "trigger";
 const HOT: u32 = 10;
 
 /// Cases that a process has room for, those that prove features included.
-const MANY: u32 = 100;
+const MANY: u32 = 50;
 
 struct Peer {
     store: Store,

@@ -39,11 +39,14 @@ pub fn of_company(members: usize, finding: FindingRecord) -> FindingRecord {
     }
 }
 
-/// A finding that a case shows in a process which has run others before, and not in a new one: a finding of its own.
+/// A finding that a case showed in a process which had run others before, and not in a new one: a finding of its own. Chance may be behind it too.
 pub fn after_others(finding: FindingRecord) -> FindingRecord {
     FindingRecord {
         key: format!("after others: {}", finding.key),
-        text: format!("only after other cases of the same process: {}", finding.text),
+        text: format!(
+            "after other cases of the same process, not by this one alone in a new one: {}",
+            finding.text
+        ),
         ..finding
     }
 }

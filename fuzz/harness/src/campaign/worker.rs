@@ -164,39 +164,50 @@ impl Program {
     }
 }
 
-/// How often findings were looked for again, by their keys.
-#[derive(Debug, Default)]
-struct Checked(HashMap<String, u32>);
+/// The names of subjects that keep their engine from case to case.
+fn behind_adapters(subjects: &[Box<dyn Subject>]) -> Vec<String> {
+    subjects.iter().filter(|s| s.keeps_its_engine()).map(|s| s.name().to_owned()).collect()
+}
 
-/// Findings of one key that are looked for again: as many as are kept.
+/// Findings that were looked for again, by their keys.
+#[derive(Debug, Default)]
+struct Checked(HashMap<String, Again>);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Again {
+    looked: u32,
+    /// The case alone showed it too.
+    seen: u32,
+}
+
+/// Findings of one key that are looked for again, at least: as many as are kept. Until one was seen alone, all are.
 const AGAIN: u32 = 4;
 
 impl Checked {
     /// Says so of findings that a subject which keeps its engine from case to case does not show when it has run nothing before.
     fn alone(&mut self, subjects: &mut [Box<dyn Subject>], case: &Case, found: &mut [FindingRecord]) {
-        let times =
-            |checked: &Self, finding: &FindingRecord| checked.0.get(&finding.key).copied().unwrap_or(0);
-        if found.iter().all(|finding| times(self, finding) >= AGAIN) {
+        let keeps = behind_adapters(subjects);
+        let concerned =
+            |finding: &&mut FindingRecord| finding.subjects.iter().any(|name| keeps.contains(name));
+        let mut found: Vec<&mut FindingRecord> = found.iter_mut().filter(concerned).collect();
+        let settled = |known: &Again| known.seen > 0 && known.looked >= AGAIN;
+        if found.iter().all(|finding| self.0.get(&finding.key).is_some_and(settled)) {
             return;
         }
-        let mut keeps = Vec::new();
-        let observations: Vec<Observation> = subjects
-            .iter_mut()
-            .map(|subject| match subject.observe_afresh(case) {
-                Some(observation) => {
-                    keeps.push(subject.name().to_owned());
-                    observation
-                }
-                None => subject.observe(case),
-            })
-            .collect();
+        let observations = subjects.iter_mut().map(|subject| subject.observe_afresh(case)).collect();
         let again = report(subjects, case, observations, Vec::new()).findings;
-        for finding in found {
-            let seen = self.0.entry(finding.key.clone()).or_default();
-            *seen += 1;
-            let concerns = finding.subjects.iter().any(|name| keeps.contains(name));
-            if *seen <= AGAIN && concerns && !again.iter().any(|again| again.is_still(finding)) {
-                *finding = findings::after_others(finding.clone());
+        for finding in &mut found {
+            let known = self.0.entry(finding.key.clone()).or_default();
+            if settled(known) {
+                continue;
+            }
+            let alone = again.iter().any(|again| again.is_still(finding));
+            known.looked += 1;
+            known.seen += u32::from(alone);
+            // A process that did not start, or died of something else, shows nothing of this.
+            let told = alone || again.iter().any(|again| again.kind == "Crash");
+            if !told {
+                **finding = findings::after_others((*finding).clone());
             }
         }
     }
@@ -296,6 +307,7 @@ fn examine_and_save(
     (program, checked): (&mut Program, &mut Checked),
     wanted: Vec<Wanted>,
 ) -> Result<Examined, String> {
+    let in_rounds = behind_adapters(subjects);
     let mut cases = Vec::with_capacity(wanted.len());
     let mut forms = Vec::with_capacity(wanted.len());
     for wanted in wanted {
@@ -319,13 +331,13 @@ fn examine_and_save(
                 if config.findings.is_some() {
                     checked.alone(subjects, case, &mut report.findings);
                 }
-                save(config, case, &report.findings)?;
+                save(config, &in_rounds, case, &report.findings)?;
                 report
             }
         });
     }
     for Together { case, findings, discards } in together {
-        save(config, &case, &findings)?;
+        save(config, &in_rounds, &case, &findings)?;
         examined.company.extend(findings);
         if let Some(report) = examined.reports.first_mut() {
             for (kind, n) in discards {
@@ -336,22 +348,23 @@ fn examine_and_save(
     Ok(examined)
 }
 
-fn save(config: &WorkerConfig, case: &Case, findings: &[FindingRecord]) -> Result<(), String> {
+/// Writes findings; `in_rounds` are the subjects that run a case more than once, if any are asked to.
+fn save(
+    config: &WorkerConfig,
+    in_rounds: &[String],
+    case: &Case,
+    findings: &[FindingRecord],
+) -> Result<(), String> {
     let Some(dir) = &config.findings else { return Ok(()) };
     for finding in findings {
         let mut finding = finding.clone();
-        if config.warm_up > 0 && finding.subjects.iter().any(|name| has_rounds(name)) {
+        if config.warm_up > 0 && finding.subjects.iter().any(|name| in_rounds.contains(name)) {
             finding.text.push_str(&format!("\nfound with --warm-up {}", config.warm_up));
         }
         findings::save(dir, case, &finding)
             .map_err(|error| format!("cannot write a finding to {}: {error}", dir.display()))?;
     }
     Ok(())
-}
-
-/// Whether a subject runs a case in rounds: those behind adapters do.
-fn has_rounds(name: &str) -> bool {
-    ["proc:", "js:", "peer:"].iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn read_case(path: &Path) -> Result<Case, String> {

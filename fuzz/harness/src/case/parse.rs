@@ -89,7 +89,7 @@ impl Parser<'_> {
             toml.push('\n');
         }
         // A setting that nobody reads is worse than none.
-        if let Some(stray) = lines.position(|line| line.starts_with(";;!")) {
+        if let Some(stray) = lines.position(|line| line.trim_start().starts_with(";;!")) {
             let line = narrow(toml.lines().count() + stray + 2);
             let kind = Kind::Header {
                 message: "a header line below the header, which ends at the first other line".into(),

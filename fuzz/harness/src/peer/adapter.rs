@@ -14,7 +14,7 @@ use super::protocol::{Number, NumberType, Numbered, Reply, Request, VERSION, fea
 use super::{PeerError, PeerSettings, Presets, Profile};
 use crate::case::{Action, Source};
 use crate::compare::ends_alike;
-use crate::observe::{Outcome, Permit, RejectStage};
+use crate::observe::{Outcome, RejectStage};
 use crate::process::{Death, LineProcess, WorkerCommand};
 use crate::subject::{Features, Subject};
 use crate::{Case, HeapGraph, Observation};
@@ -157,9 +157,13 @@ impl Subject for AdapterSubject {
         Some(&self.engine)
     }
 
-    fn observe_afresh(&mut self, case: &Case) -> Option<Observation> {
+    fn keeps_its_engine(&self) -> bool {
+        true
+    }
+
+    fn observe_afresh(&mut self, case: &Case) -> Observation {
         self.process = None;
-        Some(self.observe(case))
+        self.observe(case)
     }
 
     fn observe(&mut self, case: &Case) -> Observation {
@@ -187,7 +191,7 @@ impl Subject for AdapterSubject {
                 crashed = outcomes.iter().any(|outcome| matches!(outcome, Outcome::Crashed(_)));
                 if round == 0 || crashed {
                     seen.outcomes = outcomes;
-                } else if let Some(step) = differing(&seen.permits, &seen.outcomes, &outcomes) {
+                } else if let Some(step) = differing(&seen.outcomes, &outcomes) {
                     let (before, after) = (&seen.outcomes[step], &outcomes[step]);
                     let ran_out = |outcome: &Outcome| matches!(outcome, Outcome::Exhausted(_));
                     // What earlier rounds have left behind may fill its heap: no fault of an engine.
@@ -227,8 +231,8 @@ impl Subject for AdapterSubject {
 }
 
 /// The first step that two rounds end differently.
-fn differing(permits: &[Permit], before: &[Outcome], after: &[Outcome]) -> Option<usize> {
-    before.iter().zip(after).position(|(before, after)| !ends_alike(permits, before, after))
+fn differing(before: &[Outcome], after: &[Outcome]) -> Option<usize> {
+    before.iter().zip(after).position(|(before, after)| !ends_alike(before, after))
 }
 
 /// JSON with everything beyond ASCII, which stands in strings only, escaped: some shells read lines as Latin-1.

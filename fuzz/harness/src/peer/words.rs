@@ -28,3 +28,20 @@ pub(super) fn exhausted(message: &str, never_collects: bool) -> Option<Resource>
     }
     EXHAUSTED.iter().find(|(words, _)| message.contains(words)).map(|(_, resource)| *resource)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_heap_that_is_never_collected_has_no_room_in_other_words() {
+        let large = "wasm trap: Allocation size too large";
+        assert_eq!(exhausted(large, true), Some(Resource::GcHeap));
+        assert_eq!(exhausted(large, false), None);
+        for never in [false, true] {
+            assert_eq!(exhausted("GC heap out of memory", never), Some(Resource::GcHeap));
+            assert_eq!(exhausted("call stack exhausted", never), Some(Resource::CallStack));
+            assert_eq!(exhausted("integer divide by zero", never), None);
+        }
+    }
+}

@@ -134,10 +134,13 @@ pub trait Subject: Send {
     fn tell_reach(&mut self) {}
     /// Runs `case`. A fresh store each time; nothing is kept between cases that a case can see.
     fn observe(&mut self, case: &Case) -> Observation;
-    /// Runs `case` with nothing left of earlier ones, if there is something else that it keeps: an engine of someone else's in a process that
-    /// goes on from case to case is started anew.
-    fn observe_afresh(&mut self, _case: &Case) -> Option<Observation> {
-        None
+    /// Whether a case may see something of those before it after all: a process of someone else's goes on from case to case.
+    fn keeps_its_engine(&self) -> bool {
+        false
+    }
+    /// Runs `case` with nothing left of earlier ones: what is kept is started anew.
+    fn observe_afresh(&mut self, case: &Case) -> Observation {
+        self.observe(case)
     }
     /// How many cases it is best given at once; 1 where nothing is gained by more.
     fn batch(&self) -> usize {
