@@ -45,7 +45,8 @@ pub(crate) struct FuzzArguments {
     /// nothing else is given, and the cases after those it began. `--cases` counts from its beginning.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "seed", "generators", "subjects", "self_checking"])]
     resume: Option<PathBuf>,
-    /// Limit for one case on all subjects together; twice --peer-limit is added for each peer, and all of it doubles with an adapter [default: 20s].
+    /// Limit for one case on all subjects together; twice --peer-limit is added for each peer, and all of it doubles with an adapter [default: 20s, of
+    /// self-checking cases 120s].
     #[arg(long, value_parser = parse_time)]
     case_limit: Option<Duration>,
     /// Cases that subjects get at once; programs that run `.wast` (`cmd:`) then run as many in one process, and where that fails they are taken
@@ -90,7 +91,9 @@ pub(crate) fn run(arguments: &FuzzArguments) -> Result<Exit, Failure> {
     // A peer that hangs is found before its worker counts as hanging.
     let peers = parsed.iter().filter(|subject| subject.plain_cases_only()).count();
     let own_limit = arguments.case_limit.or(kept.case_limit_ms.map(Duration::from_millis));
-    let own_limit = own_limit.unwrap_or(Duration::from_secs(20));
+    // A self-checking case has a thousand times the fuel, for its digests, and a program that allocates without end spends it.
+    let self_checking = resumed.as_ref().map_or(arguments.self_checking, |state| state.self_checking);
+    let own_limit = own_limit.unwrap_or(Duration::from_secs(if self_checking { 120 } else { 20 }));
     // What an adapter shows is looked for once more before it is told.
     let runs = if parsed.iter().any(|subject| subject.keeps_its_engine()) { 2 } else { 1 };
     let case_limit = (own_limit + subjects::options()?.peer_limit * 2 * peers as u32) * runs;
@@ -114,7 +117,6 @@ pub(crate) fn run(arguments: &FuzzArguments) -> Result<Exit, Failure> {
     subjects::at_least_two(&specs)?;
     let generators = generators(resumed.as_ref().map_or(&arguments.generators, |state| &state.generators))?;
     let seed = resumed.as_ref().map(|state| state.seed).or(arguments.seed).unwrap_or_else(random_seed);
-    let self_checking = resumed.as_ref().map_or(arguments.self_checking, |state| state.self_checking);
     let jobs = arguments.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let out = std::path::absolute(folder)
         .map_err(|error| Failure::bad_input(format!("{}: {error}", folder.display())))?;
