@@ -91,7 +91,7 @@ pub(crate) fn run(arguments: &FuzzArguments) -> Result<Exit, Failure> {
     // A peer that hangs is found before its worker counts as hanging.
     let peers = parsed.iter().filter(|subject| subject.plain_cases_only()).count();
     let own_limit = arguments.case_limit.or(kept.case_limit_ms.map(Duration::from_millis));
-    // A self-checking case has a thousand times the fuel, for its digests, and a program that allocates without end spends it.
+    // A self-checking case has two million units of fuel more, for its digests, and a program that allocates without end spends them.
     let self_checking = resumed.as_ref().map_or(arguments.self_checking, |state| state.self_checking);
     let own_limit = own_limit.unwrap_or(Duration::from_secs(if self_checking { 120 } else { 20 }));
     // What an adapter shows is looked for once more before it is told.
