@@ -277,6 +277,11 @@ fn errors_name_the_place() {
     assert!(error.2.contains("\"minr@alloc:7\" is no collection: write KIND@alloc:N"), "{}", error.2);
     let error = kind(";;! title = \"a\"\n;; A remark.\n;;! fuel = 3\n(module)").unwrap_err();
     assert_eq!((error.0, error.1), (CaseErrorKind::Header, 3), "{}", error.2);
+    for indented in [" ;;! fuel = 3\n(module)", "(module)\n\t;;!\n(module)"] {
+        let error = kind(&format!(";;! title = \"a\"\n{indented}")).unwrap_err();
+        let line = if indented.starts_with(' ') { 2 } else { 3 };
+        assert_eq!((error.0, error.1), (CaseErrorKind::Header, line), "{}", error.2);
+    }
     for header in [
         "collect_every_safepoint = -1",
         "collect_seed = \"x\"",

@@ -83,14 +83,15 @@ impl Parser<'_> {
 
     fn header(&self) -> Result<Schedule, CaseError> {
         let mut toml = String::new();
-        let mut lines = self.text.lines();
-        for rest in lines.by_ref().map_while(|line| line.strip_prefix(";;!")) {
+        for rest in self.text.lines().map_while(|line| line.strip_prefix(";;!")) {
             toml.push_str(rest.strip_prefix(' ').unwrap_or(rest));
             toml.push('\n');
         }
         // A setting that nobody reads is worse than none.
-        if let Some(stray) = lines.position(|line| line.trim_start().starts_with(";;!")) {
-            let line = narrow(toml.lines().count() + stray + 2);
+        let header = toml.lines().count();
+        let mut below = self.text.lines().skip(header);
+        if let Some(stray) = below.position(|line| line.trim_start().starts_with(";;!")) {
+            let line = narrow(header + stray + 1);
             let kind = Kind::Header {
                 message: "a header line below the header, which ends at the first other line".into(),
             };
